@@ -1,0 +1,37 @@
+"""What can go wrong, each with the exit code of the command line."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ReslabError(Exception):
+    """Something a user can mend: the message names the thing and the fix in one or two lines."""
+
+    exit_code = 1
+
+
+class SpecError(ReslabError):
+    """A word, key or value that no network, recipe, study or run can have."""
+
+    exit_code = 2
+
+
+class DataError(ReslabError):
+    """A data set or file that is missing, damaged or not what it should be."""
+
+    exit_code = 3
+
+
+class DivergedError(ReslabError):
+    """The loss is no longer a finite number. The run's result.json says at which step."""
+
+    exit_code = 4
+
+
+def nearest(word: str, choices: Iterable[str], shown: int = 3) -> str:
+    """The choices most like a mistyped word, as the end of an error message: "did you mean ...?", or all of them."""
+    choices = list(choices)
+    close = get_close_matches(word, choices, n=shown, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(close) + "?"
+    return "choose from " + ", ".join(choices)
