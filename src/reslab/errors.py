@@ -28,10 +28,11 @@ class DivergedError(ReslabError):
     exit_code = 4
 
 
-def nearest(word: str, choices: Iterable[str], shown: int = 3) -> str:
-    """The choices most like a mistyped word, as the end of an error message: "did you mean ...?", or all of them."""
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The end of an error message: the choices most like a mistyped word, or all of them where none is like it."""
     choices = list(choices)
-    close = get_close_matches(word, choices, n=shown, cutoff=0.5)
+    close = get_close_matches(word, choices, n=3, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(close) + "?"
-    return "choose from " + ", ".join(choices)
+    shown = choices if len(choices) <= 12 else [*choices[:12], "..."]
+    return "choose from " + ", ".join(shown)

@@ -4,8 +4,8 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from functools import lru_cache
-from typing import Any, TypeVar, dataclass_transform
+from functools import cache
+from typing import Any, TypeVar, cast, dataclass_transform
 
 import pydantic
 import pydantic.dataclasses
@@ -20,22 +20,23 @@ _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def spec(cls: type[T]) -> type[T]:
     """Make a class a spec: fields by position or name, checked when made, equal by value, changed by `replace`."""
-    return pydantic.dataclasses.dataclass(cls, frozen=True, config=_CONFIG)
+    return pydantic.dataclasses.dataclass(cls, frozen=True, config=_CONFIG)  # type: ignore[return-value]
 
 
 def kind(word: str) -> Any:
-    """The field that tells one spec of a union from another in JSON. Declare it as `kind: Literal[word] = kind(word)`."""
+    """The field that tells one spec of a union from another in JSON, declared as `kind: Literal[word] = kind(word)`."""
     return dataclasses.field(default=word, kw_only=True, repr=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
 def plain(value: Any) -> dict[str, Any]:
     """A spec as plain JSON types."""
-    return _adapter(type(value)).dump_python(value, mode="json")  # type: ignore[no-any-return]
+    adapter = _adapter(type(value))  # type: ignore[arg-type]
+    return cast("dict[str, Any]", adapter.dump_python(value, mode="json"))
 
 
 def to_json(value: Any) -> str:
@@ -96,6 +97,7 @@ def override(value: T, assignments: dict[str, str]) -> T:
     A text is read as JSON where it is JSON and as a plain word elsewhere. A word given to a field that holds one of
     several kinds of spec chooses the kind, with that kind's defaults. Raises SpecError naming the key.
     """
+    adapter = _adapter(type(value))  # type: ignore[arg-type]
     for key, text in assignments.items():
         tree = plain(value)
         *path, last = key.split(".")
@@ -103,18 +105,37 @@ def override(value: T, assignments: dict[str, str]) -> T:
         for name in path:
             branch = branch.get(name) if isinstance(branch, dict) else None  # type: ignore[assignment]
         if not isinstance(branch, dict) or last not in branch:
-            raise SpecError(f"no key {key!r}: {nearest(key, keys(value))}")
+            if path and isinstance(branch, dict) and "kind" in branch:
+                raise SpecError(f"--set {key}: {_fields_told('.'.join(path), branch)}")
+            raise SpecError(f"--set {key}: no such key, {nearest(key, keys(value))}")
         chosen = _read(text)
         if isinstance(branch[last], dict) and isinstance(chosen, str):
             chosen = {"kind": chosen}
         branch[last] = chosen
         try:
-            value = _adapter(type(value)).validate_json(json.dumps(tree))
+            value = adapter.validate_json(json.dumps(tree))
         except ValidationError as error:
             raise SpecError(f"--set {key}={text}: {explain(error)}") from None
         except SpecError as error:
             raise SpecError(f"--set {key}={text}: {error}") from None
     return value
+
+
+def _fields_told(key: str, branch: dict[str, Any]) -> str:
+    fields = ", ".join(name for name in branch if name != "kind")
+    return f"{key} is {branch['kind']} and has {fields or 'no fields'}; --set {key}=KIND chooses another kind"
+
+
+def override_each(values: tuple[Any, ...], assignments: dict[str, str]) -> tuple[Any, ...]:
+    """Several specs after `key=text` changes, each key a field of one of them. Raises SpecError for one of none."""
+    for key in assignments:
+        if not any(key.split(".")[0] in plain(value) for value in values):
+            known = [name for value in values for name in keys(value)]
+            raise SpecError(f"--set {key}: no such key, {nearest(key, known)}")
+    return tuple(
+        override(value, {key: text for key, text in assignments.items() if key.split(".")[0] in plain(value)})
+        for value in values
+    )
 
 
 def _read(text: str) -> Any:

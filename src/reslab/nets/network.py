@@ -49,4 +49,3 @@ class NetworkSpec:
         from reslab.nets.table import table_text
 
         return table_text(self)
-

@@ -118,7 +118,6 @@ class ResNet(NetworkSpec):
         return Seq(())
 
 
-
 def cifar_resnet(depth: int, kernels: tuple[int, ...] = (3, 3), **fields: Any) -> ResNet:
     """The CIFAR network of a depth: 6n+2 with basic units (A sec. 4.2), 9n+2 with bottlenecks (C appendix).
 

@@ -1,6 +1,6 @@
 """A network as its paper prints it: a table of stages, and a drawing of its units."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -64,12 +64,19 @@ def table_text(network: NetworkSpec) -> str:
         cells.append((row.name, f"{height}×{width}×{channels}", row.contents, *numbers))
     cost = network.cost()
     cells.append(("total", "", "", f"{cost.parameters:,}", f"{cost.multiply_adds:,}"))
-    widths = [max(len(row[column]) for row in cells) for column in range(5)]
+    return aligned(cells, right=(3, 4))
+
+
+def aligned(cells: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> str:
+    """Rows of cells as text in columns; the columns in `right` are aligned to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
-        left = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
-        right = [cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True)]
-        lines.append("  ".join(left + right).rstrip())
+        padded = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
 
 

@@ -1,0 +1,14 @@
+"""What was published, as declarations."""
+
+from reslab.errors import SpecError, nearest
+from reslab.papers.claims import Study
+from reslab.papers.he2016a import DEGRADATION
+
+STUDIES: dict[str, Study] = {study.name: study for study in (DEGRADATION,)}
+
+
+def study(name: str) -> Study:
+    """The study of a name. Raises SpecError naming the nearest ones."""
+    if name not in STUDIES:
+        raise SpecError(f"no study {name!r}: {nearest(name, STUDIES)}")
+    return STUDIES[name]

@@ -1,0 +1,1 @@
+"""The published experiments: planned, run, judged and reported."""

@@ -1,0 +1,6 @@
+"""`python -m reslab`."""
+
+from reslab.cli import main
+
+if __name__ == "__main__":
+    main()

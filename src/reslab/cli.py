@@ -1,0 +1,284 @@
+"""The command line. Every command imports what it needs when it runs, so that help is quick."""
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reslab.errors import DivergedError, ReslabError, SpecError, nearest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from reslab.study.plan import Plan
+
+RUNS = Path("runs")
+REPORTS = Path("reports")
+STOPPED = 75  # stopped by a signal, what was finished is saved
+
+app = typer.Typer(
+    name="reslab",
+    help="A laboratory for residual networks: every network of the papers, their recipes, tables and figures.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+study_app = typer.Typer(
+    help="The papers' tables and figures: plan, run, report.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(study_app, name="study")
+
+NetworkName = Annotated[str, typer.Argument(metavar="NETWORK", help="a name from `reslab networks`")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="K=V", help="change a field, e.g. merge=dropped or merge.p=0.3")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="for a program to read")]
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab study list`")]
+ScaleName = Annotated[str, typer.Option("--scale", help="demo, short or paper")]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="seeds of each row  [default: the scale's]")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="runs at a time  [default: one for each core]")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"reslab {version('reslab')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show it")] = False,
+) -> None:
+    """Options of every command, which `main` reads."""
+
+
+@app.command()
+def demo(workers: Workers = None) -> None:
+    """See the degradation problem, and its cure, on embedded digits; then read the report. Some minutes."""
+    study_run("degradation", "demo", None, workers)
+
+
+@app.command()
+def networks(
+    pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="such as 'preact*'")] = "*",
+    as_json: AsJson = False,
+) -> None:
+    """List the networks: names, parameters, multiply-adds, input, source."""
+    from reslab.nets import NAMED, networks
+    from reslab.nets.table import aligned
+
+    found = networks(pattern)
+    if not found:
+        raise SpecError(f"no network matches {pattern!r}: {nearest(pattern, NAMED)}")
+    listed: list[dict[str, Any]] = []
+    for named in found:
+        cost = named.network.cost()
+        listed.append(
+            {
+                "name": named.name,
+                "parameters": cost.parameters,
+                "multiply_adds": cost.multiply_adds,
+                "input": list(named.network.input),
+                "source": named.source,
+            }
+        )
+    if as_json:
+        typer.echo(json.dumps(listed, indent=2))
+        return
+    cells: list[tuple[str, ...]] = [("name", "parameters", "multiply-adds", "input", "source")]
+    for row in listed:
+        size = "×".join(str(length) for length in row["input"])
+        cells.append((row["name"], f"{row['parameters']:,}", f"{row['multiply_adds']:,}", size, row["source"]))
+    typer.echo(aligned(cells, right=(1, 2, 3)))
+
+
+@app.command()
+def show(name: NetworkName, assignments: Assignments = None, as_json: AsJson = False) -> None:
+    """Show a network: the table of its stages and the drawing of its units."""
+    from reslab.nets import network
+    from reslab.nets.table import diagrams
+    from reslab.spec import override, plain
+
+    shown = override(network(name), _pairs(assignments))
+    if as_json:
+        told: dict[str, Any] = {"spec": plain(shown), "cost": shown.cost()._asdict()}
+        told["layers"] = [layer._asdict() for layer in shown.layers()]
+        typer.echo(json.dumps(told, indent=2))
+        return
+    typer.echo(f"{shown}\n\n{diagrams(shown)}".rstrip())
+
+
+@app.command()
+def train(
+    name: NetworkName,
+    data: Annotated[str, typer.Option("--data", help="digits, cifar10 or cifar100")],
+    recipe: Annotated[str, typer.Option("--recipe", help="demo, paper-a-cifar or paper-c-cifar")],
+    out: Annotated[Path | None, typer.Option("--out", help="the run directory  [default: in runs/, by name]")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="what everything random follows from")] = 0,
+    assignments: Assignments = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")] = "auto",
+) -> None:
+    """Train a network; the run directory keeps its record."""
+    from reslab.nets import network
+    from reslab.spec import override_each
+    from reslab.train.recipe import recipe as find_recipe
+
+    pairs = _pairs(assignments)
+    for key in ("classes", "channels", "size"):
+        if key in pairs:
+            raise SpecError(f"--set {key}: follows from the data, choose another --data")
+    chosen, how = override_each((network(name), find_recipe(recipe)), pairs)
+
+    from reslab.data.loader import load
+    from reslab.train.loop import find_device, fitted
+    from reslab.train.loop import train as train_network
+    from reslab.train.record import run_name
+
+    place = find_device(device)
+    images = load(data)
+    chosen = fitted(chosen, images)
+    out = out or RUNS / run_name(chosen, how, data, seed)
+    console = _console()
+    console.print(f"{name} on {data}, {how.steps:,} steps of {how.batch} images, on {place}; run {out}", soft_wrap=True)
+    try:
+        result = train_network(chosen, how, images, out, seed, place, console)
+    except KeyboardInterrupt:
+        console.print(f"stopped before its end; {out} has no result, the same command begins it again", soft_wrap=True)
+        raise typer.Exit(130) from None
+    if result["status"] == "diverged":
+        raise DivergedError(f"{out}: the loss was no longer finite at step {result['step']}; try a lower rate")
+    typer.echo(f"test error {result['test']['top1_error']:.2f} %  training error {result['train']['top1_error']:.2f} %")
+    typer.echo(str(out))
+
+
+@study_app.command("list")
+def study_list() -> None:
+    """List the studies: names, titles, scales, sources."""
+    from reslab.nets.table import aligned
+    from reslab.papers import STUDIES
+
+    cells = [("name", "title", "scales", "source")]
+    cells += [(study.name, study.title, ", ".join(study.scales), study.source) for study in STUDIES.values()]
+    typer.echo(aligned(cells))
+
+
+@study_app.command("show")
+def study_show(name: StudyName, scale: ScaleName = "demo", seeds: Seeds = None) -> None:
+    """Show what a study would run at a scale, what is done already, and what it claims."""
+    from reslab.nets.table import aligned
+
+    plan = _plan(name, scale, seeds)
+    typer.echo(f"{plan.study.title}: {plan.study.source}\n{plan.study.question}\n")
+    typer.echo(f"{scale} scale: {plan.scale.note}\n")
+    cells = [("row", "network", "steps", "done", "multiply-adds to train")]
+    for row in plan.rows:
+        run = next(run for run in plan.runs if run.row == row.name)
+        work = 3 * run.network.cost().multiply_adds * run.recipe.steps * run.recipe.batch  # forward, and twice back
+        done = f"{len(plan.runs_of(row.name))}/{plan.seeds}"
+        cells.append(
+            (row.name, f"depth {run.network.depth}", f"{run.recipe.steps:,}", done, f"{work * plan.seeds:.1e}")
+        )
+    typer.echo(aligned(cells, right=(2, 3, 4)))
+    typer.echo("\nclaims")
+    for claim in plan.study.claims:
+        typer.echo(f"  {claim.text} ({claim.source})")
+    typer.echo(f"\n{plan.command}")
+
+
+@study_app.command("run")
+def study_run(name: StudyName, scale: ScaleName = "demo", seeds: Seeds = None, workers: Workers = None) -> None:
+    """Train what a study is missing and render its report. Stopped at any moment, the same command goes on."""
+    from reslab.study.run import cores, run_plan
+
+    plan = _plan(name, scale, seeds)
+    console = _console()
+    missing = len(plan.missing)
+    console.print(f"{name}, {scale} scale: {len(plan.runs)} runs, {len(plan.runs) - missing} of them done")
+    try:
+        failed = run_plan(plan, workers or cores(), console)
+    except KeyboardInterrupt:
+        done = len(plan.runs) - len(plan.missing)
+        console.print(f"stopped: {done} of {len(plan.runs)} runs are done; the same command goes on from there")
+        raise typer.Exit(STOPPED) from None
+    _report(plan)
+    for run, reason in failed.items():
+        console.print(f"failed: {run.row}, seed {run.seed}: {reason}", soft_wrap=True)
+    if failed:
+        raise ReslabError(f"{len(failed)} runs have no result; the same command tries them again")
+
+
+@study_app.command("report")
+def study_report(name: StudyName, scale: ScaleName = "demo", seeds: Seeds = None) -> None:
+    """Render a study's report from the runs there are."""
+    _report(_plan(name, scale, seeds))
+
+
+def _plan(name: str, scale: str, seeds: int | None) -> "Plan":
+    from reslab.papers import study
+
+    found = study(name)
+    of_scale = found.scale(scale)
+
+    from reslab.data.loader import load
+    from reslab.study.plan import make_plan
+
+    return make_plan(found, scale, seeds, load(of_scale.data), RUNS)
+
+
+def _report(plan: "Plan") -> None:
+    from reslab.study.render import render
+    from reslab.study.verdict import verdicts
+
+    page = render(plan, REPORTS / f"{plan.study.name}-{plan.scale_name}")
+    for verdict in verdicts(plan):
+        claim = verdict.claim
+        typer.echo(f"{verdict.judgement:15} {claim.text}")
+        typer.echo(
+            f"{'':15} {claim.lower} {verdict.lower} (n = {verdict.lower.n}), "
+            f"{claim.higher} {verdict.higher} (n = {verdict.higher.n}); {claim.metric}"
+        )
+    typer.echo(f"report: {page}")
+
+
+def _pairs(assignments: list[str] | None) -> dict[str, str]:
+    pairs = {}
+    for text in assignments or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise SpecError(f"--set {text}: write key=value, for example --set steps=400")
+        pairs[key] = value
+    return pairs
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _stop(signal_number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run a command line and exit: 0 done, 2 wrong words, 3 bad data, 4 diverged, 75 stopped with its state saved."""
+    words = sys.argv[1:] if words is None else list(words)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        code = app(words, prog_name="reslab", standalone_mode=False) or 0
+    except (ReslabError, typer.TyperException) as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        text = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        code = error.exit_code
+        print(text if text.startswith("Usage:") else f"reslab: {text}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,18 @@
+"""Random numbers as pure functions of (seed, what they are for, step or epoch)."""
+
+from typing import Literal
+
+import numpy as np
+
+_STREAMS = {"weights": 0, "order": 1, "augment": 2, "dropout": 3}
+Stream = Literal["weights", "order", "augment", "dropout"]
+
+
+def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
+    """The generator of one step or epoch: the same numbers whenever and wherever it is asked for."""
+    return np.random.default_rng((seed, _STREAMS[stream], index))
+
+
+def torch_seed(seed: int, stream: Stream, index: int) -> int:
+    """A seed for torch's own generator, for the same purpose."""
+    return int(np.random.SeedSequence((seed, _STREAMS[stream], index)).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,114 @@
+"""What the runs of a study measured, and what that says of each claim."""
+
+import math
+from dataclasses import dataclass
+from statistics import mean, stdev, variance
+from typing import Any, Literal
+
+from reslab.papers.claims import Claim, Metric
+from reslab.study.plan import Plan, Run
+from reslab.train.record import read_json, read_metrics
+
+CONFIDENCE = 0.95
+FAILED_ERROR = 100.0  # the error that a diverged run counts with
+
+Judgement = Literal["holds", "does not hold", "not decided"]
+
+
+def measure(run: Run, metric: Metric) -> float:
+    """One metric of one run that has its result. See papers.claims.METRICS."""
+    if metric == "steps_to_10":
+        reached = (line["step"] for line in read_metrics(run.out) if line["train_error"] < 10)
+        return float(next(reached, run.recipe.steps))
+    result: dict[str, Any] = read_json(run.out / "result.json")
+    if result["status"] == "diverged":
+        return FAILED_ERROR
+    part = "train" if metric == "train_error" else "test"
+    return float(result[part]["top1_error"])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A metric over the seeds of a row."""
+
+    values: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float | None:
+        return mean(self.values) if self.values else None
+
+    @property
+    def std(self) -> float | None:
+        """The sample's standard deviation (n - 1); None below two values."""
+        return stdev(self.values) if self.n > 1 else None
+
+    def __str__(self) -> str:
+        if self.mean is None:
+            return "not run"
+        return f"{self.mean:.2f}" + (f" ± {self.std:.2f}" if self.std is not None else "")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, its two samples, the difference (lower - higher) with its confidence interval, and the judgement."""
+
+    claim: Claim
+    lower: Sample
+    higher: Sample
+    interval: tuple[float, float] | None
+    judgement: Judgement
+
+    @property
+    def difference(self) -> float | None:
+        if self.lower.mean is None or self.higher.mean is None:
+            return None
+        return self.lower.mean - self.higher.mean
+
+
+def judge(claim: Claim, lower: Sample, higher: Sample) -> Verdict:
+    """Hold the difference of the means against the claim's margin.
+
+    Welch's interval at 95 % confidence: the claim holds where the whole interval lies below the margin, does not hold
+    where it lies above, and is not decided otherwise or where a row has fewer than two seeds.
+    """
+    interval = _welch(lower, higher)
+    judgement: Judgement = "not decided"
+    if interval is not None:
+        below, above = interval
+        if above < claim.margin:
+            judgement = "holds"
+        elif below > claim.margin or (below == above == claim.margin):
+            judgement = "does not hold"
+    return Verdict(claim, lower, higher, interval, judgement)
+
+
+def _welch(lower: Sample, higher: Sample) -> tuple[float, float] | None:
+    if lower.n < 2 or higher.n < 2:
+        return None
+    from scipy.stats import t
+
+    difference = mean(lower.values) - mean(higher.values)
+    variances = [variance(sample.values) / sample.n for sample in (lower, higher)]
+    if sum(variances) == 0:
+        return difference, difference
+    freedom = sum(variances) ** 2 / sum(v**2 / (s.n - 1) for v, s in zip(variances, (lower, higher), strict=True))
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(sum(variances))
+    return difference - reach, difference + reach
+
+
+def sample(plan: Plan, row: str, metric: Metric) -> Sample:
+    """A metric over a row's runs that have their result."""
+    return Sample(tuple(measure(run, metric) for run in plan.runs_of(row)))
+
+
+def verdicts(plan: Plan) -> list[Verdict]:
+    """Every claim of the plan's study that the scale has both rows for."""
+    return [
+        judge(claim, sample(plan, claim.lower, claim.metric), sample(plan, claim.higher, claim.metric))
+        for claim in plan.study.claims
+        if claim.lower in plan.scale.rows and claim.higher in plan.scale.rows
+    ]

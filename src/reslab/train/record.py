@@ -1,0 +1,179 @@
+"""A run directory: everything about one training, in files that a crash cannot tear."""
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+import torch
+
+from reslab.errors import DataError, SpecError
+from reslab.nets import ResNet, name_of
+from reslab.spec import digest, plain
+from reslab.train.recipe import Recipe
+
+
+def run_name(network: ResNet, recipe: Recipe, data: str, seed: int) -> str:
+    """<network>-<data>-s<seed>-<8 hex of the specs>: equal for equal runs, and a legal file name."""
+    place = data.replace(":", "-").replace("/", "_")
+    return f"{name_of(network)}-{place}-s{seed}-{digest(network, recipe, data)}"
+
+
+def facts(network: ResNet, recipe: Recipe, data: str, seed: int, device: torch.device) -> dict[str, Any]:
+    """What run.json says: the specs and the seed, and on what machine and with which versions they ran."""
+    return {
+        "network": {"name": name_of(network), **plain(network)},
+        "recipe": plain(recipe),
+        "data": data,
+        "seed": seed,
+        "precision": "float32",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in ("reslab", "torch", "numpy", "scikit-learn")},
+        "machine": machine(device),
+        "commit": _commit(),
+    }
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """The hardware that a run uses: processor, cores and threads, and the GPU where one is used."""
+    found = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.platform(),
+        "device": device.type,
+    }
+    if device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(device)
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _commit() -> str | None:
+    """The commit of reslab's own source, where it runs from a checkout; "+" marks uncommitted changes."""
+    source = Path(__file__).resolve().parents[3]
+    if not (source / ".git").exists():
+        return None
+    git = ["git", "-C", str(source)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write beside, sync, rename: a reader sees the whole old file or the whole new one."""
+    beside = path.with_name(f".{path.name}.part")
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises DataError naming a file that is missing or torn."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error})") from None
+
+
+def read_metrics(run: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl. A last line that a crash cut short, or that is being written, is left out."""
+    try:
+        text = (run / "metrics.jsonl").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+def is_done(run: Path) -> bool:
+    """Whether a run has its result, good or diverged."""
+    return (run / "result.json").is_file()
+
+
+class Record:
+    """The one writer of a run directory, from its first line to its result.
+
+    Raises SpecError where another process writes to it, where it has its result already, and where it holds another
+    run or anything else. A run that was begun and has no result is begun again.
+    """
+
+    def __init__(self, out: Path, told: dict[str, Any]):
+        self.out = out
+        self.told = told
+        self._metrics: TextIO | None = None
+
+    def __enter__(self) -> "Record":
+        strange = self.out.is_dir() and any(self.out.iterdir()) and not (self.out / "run.json").is_file()
+        if self.out.is_file() or (strange and not (self.out / ".lock").is_file()):
+            raise SpecError(f"{self.out}: exists and is no run; choose another --out")
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.out / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise SpecError(f"{self.out}: another process is training this run") from None
+        try:
+            self._check()
+            write_json(self.out / "run.json", self.told)
+            self._metrics = (self.out / "metrics.jsonl").open("w", encoding="utf-8")
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def _check(self) -> None:
+        if not (self.out / "run.json").is_file():
+            return
+        held = read_json(self.out / "run.json")
+        for key in ("network", "recipe", "data", "seed"):
+            if held.get(key) != json.loads(json.dumps(self.told[key])):
+                raise SpecError(f"{self.out}: holds a run with another {key}; choose another --out")
+        if is_done(self.out):
+            status = read_json(self.out / "result.json")["status"]
+            raise SpecError(f"{self.out}: this run is {status}; choose another --out or --seed, or remove it")
+
+    def log(self, **metrics: Any) -> None:
+        """Add a line to metrics.jsonl."""
+        assert self._metrics is not None
+        self._metrics.write(json.dumps(metrics) + "\n")
+        self._metrics.flush()
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write result.json, which makes the run one that is done."""
+        assert self._metrics is not None
+        os.fsync(self._metrics.fileno())
+        write_json(self.out / "result.json", result)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._metrics is not None:
+            self._metrics.close()
+        self._lock.close()

@@ -1,0 +1,41 @@
+"""Pad, crop, flip: as the paper does it, for whole batches, from draws that are pure functions of seed and step."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from reslab.data.augment import Draws, draw, pad_crop_flip
+
+
+@given(
+    seed=st.integers(0, 2**31),
+    step=st.integers(0, 64_000),
+    pad=st.integers(1, 5),
+    size=st.integers(1, 9),
+    flip=st.booleans(),
+)
+def test_every_image_is_its_own_padded_crop(seed, step, pad, size, flip):
+    batch = torch.randn(6, 2, size, size)
+    draws = draw(seed, step, 6, pad)
+    out = pad_crop_flip(batch, draws, pad, flip)
+    for image, top, left, mirror, got in zip(batch, draws.top, draws.left, draws.mirror, out, strict=True):
+        crop = F.pad(image, (pad,) * 4)[:, top : top + size, left : left + size]
+        assert torch.equal(got, crop.flip(2) if flip and mirror else crop)
+
+
+def test_the_middle_crop_without_mirror_is_the_image():
+    batch = torch.randn(3, 3, 8, 8)
+    middle = Draws(np.full(3, 4), np.full(3, 4), np.zeros(3, bool))
+    assert torch.equal(pad_crop_flip(batch, middle, 4, True), batch)
+
+
+def test_draws_are_the_same_for_the_same_step_and_spread_over_all_corners():
+    once, again, other = draw(1, 7, 20_000, 4), draw(1, 7, 20_000, 4), draw(1, 8, 20_000, 4)
+    assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
+    assert not np.array_equal(once.top, other.top)
+    shares = np.bincount(once.top * 9 + once.left, minlength=81) / 20_000
+    assert shares.shape == (81,)
+    assert abs(shares - 1 / 81).max() < 0.004
+    assert abs(once.mirror.mean() - 0.5) < 0.02

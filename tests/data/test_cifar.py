@@ -1,0 +1,109 @@
+"""The official binary layout of CIFAR: read exactly, and refused where it is damaged."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reslab.data.cifar import CIFAR10, CIFAR100, load_cifar
+from reslab.data.loader import load
+from reslab.errors import DataError
+
+SMALL10 = CIFAR10._replace(records=(20, 10))
+SMALL100 = CIFAR100._replace(records=(200, 100))
+
+
+def write(root, layout):
+    """A made archive in the official layout: equally many of each class, random pixels. Returns labels and pixels."""
+    random = np.random.default_rng(0)
+    folder = root / layout.folder
+    folder.mkdir(parents=True)
+    made = {}
+    for file, records in [*((file, layout.records[0]) for file in layout.train), (layout.test, layout.records[1])]:
+        labels = random.permutation(np.arange(records) % layout.classes).astype(np.uint8)
+        pixels = random.integers(0, 256, (records, 3, 32, 32), dtype=np.uint8)
+        columns = [
+            np.full((records, layout.label_bytes - 1), 7, np.uint8),
+            labels[:, None],
+            pixels.reshape(records, -1),
+        ]
+        (folder / file).write_bytes(np.concatenate(columns, axis=1).tobytes())
+        made[file] = labels, pixels
+    (folder / layout.names).write_text("\n".join(f"class{number}" for number in range(layout.classes)) + "\n\n")
+    return made
+
+
+@pytest.mark.parametrize("layout", [SMALL10, SMALL100], ids=["cifar10", "cifar100"])
+def test_a_made_archive_is_read_as_it_was_written(tmp_path, layout):
+    made = write(tmp_path, layout)
+    data = load_cifar("made", layout, tmp_path)
+    np.testing.assert_array_equal(data.test.labels, made[layout.test][0])
+    np.testing.assert_array_equal(data.test.pixels, made[layout.test][1])
+    np.testing.assert_array_equal(data.train.pixels, np.concatenate([made[file][1] for file in layout.train]))
+    assert data.classes[-1] == f"class{layout.classes - 1}"
+    assert (data.channels, data.size) == (3, 32)
+
+
+def truncated(folder):
+    path = folder / "data_batch_3.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def cut_by_a_record(folder):
+    path = folder / "data_batch_3.bin"
+    path.write_bytes(path.read_bytes()[:-3073])
+
+
+def label_too_large(folder):
+    path = folder / "data_batch_3.bin"
+    raw = bytearray(path.read_bytes())
+    raw[3073] = 10
+    path.write_bytes(raw)
+
+
+def label_changed(folder):
+    path = folder / "test_batch.bin"
+    raw = bytearray(path.read_bytes())
+    raw[0] = (raw[0] + 1) % 10
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (truncated, "data_batch_3.bin: 61,459 bytes, but 20 records"),
+        (cut_by_a_record, "data_batch_3.bin: 58,387 bytes, but 20 records"),
+        (label_too_large, "data_batch_3.bin: record 1 has label 10, labels go from 0 to 9"),
+        (label_changed, "test_batch.bin: 0 to 2 images of a class"),
+        (lambda folder: (folder / "data_batch_3.bin").unlink(), "data_batch_3.bin: No such file"),
+        (lambda folder: (folder / "batches.meta.txt").write_text("cat dog"), "batches.meta.txt: 2 class names"),
+        (lambda folder: (folder / "batches.meta.txt").write_bytes(b"\xff\xfe"), "batches.meta.txt: not a text"),
+    ],
+)
+def test_damage_is_named_with_its_file(tmp_path, damage, told):
+    write(tmp_path, SMALL10)
+    damage(tmp_path / CIFAR10.folder)
+    with pytest.raises(DataError) as caught:
+        load_cifar("made", SMALL10, tmp_path)
+    assert told in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_missing_set_is_told_where_it_belongs(tmp_path, monkeypatch):
+    monkeypatch.setenv("RESLAB_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=f"{tmp_path}/cifar-100-binary\n.*RESLAB_DATA"):
+        load("cifar100")
+
+
+@pytest.mark.skipif(
+    not (Path(os.environ.get("RESLAB_DATA", "/nowhere")) / CIFAR10.folder).is_dir(),
+    reason="RESLAB_DATA names no directory with cifar-10-batches-bin",
+)
+def test_the_real_cifar10_is_read():
+    data = load("cifar10")
+    assert data.train.pixels.shape == (50_000, 3, 32, 32)
+    assert data.classes[:2] == ("airplane", "automobile")
+    assert data.train.labels[:5].tolist() == [6, 9, 9, 4, 1]
+    # the means that everybody normalises CIFAR-10 with
+    np.testing.assert_allclose(data.mean_image().mean((1, 2)), [0.4914, 0.4822, 0.4465], atol=1e-4)

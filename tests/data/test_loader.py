@@ -1,0 +1,43 @@
+"""Batches: pure functions of seed and step that use every image once an epoch."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reslab.data.digits import load_digits
+from reslab.data.loader import Loader, load, order, positions
+from reslab.errors import SpecError
+
+
+@given(seed=st.integers(0, 1000), size=st.integers(1, 50), images=st.integers(1, 40))
+def test_the_batches_of_an_epoch_hold_every_image_once(seed, size, images):
+    steps = -(-3 * images // size)
+    stream = np.concatenate([positions(seed, step, size, images) for step in range(steps)])
+    for epoch in range(3):
+        assert sorted(stream[epoch * images : (epoch + 1) * images]) == list(range(images))
+
+
+def test_a_step_has_its_batch_whatever_was_asked_before():
+    alone = positions(3, 40, 128, 1437)
+    for step in range(60):
+        positions(3, step, 128, 1437)
+    assert np.array_equal(positions(3, 40, 128, 1437), alone)
+    assert not np.array_equal(positions(4, 40, 128, 1437), alone)
+    assert not np.array_equal(order(3, 0, 1437), order(3, 1, 1437))
+
+
+def test_a_batch_is_the_images_less_their_mean():
+    data = load_digits()
+    loader = Loader(data, torch.device("cpu"))
+    images, labels = loader.batch(0, 5, 32)
+    where = positions(0, 5, 32, 1437)
+    expected = data.train.pixels[where].astype(np.float32) / 255 - data.mean_image()
+    np.testing.assert_allclose(images.numpy(), expected, atol=1e-6)
+    assert labels.tolist() == data.train.labels[where].tolist()
+
+
+def test_an_unknown_set_is_told_the_known_ones():
+    with pytest.raises(SpecError, match="did you mean digits"):
+        load("digit")

@@ -1,0 +1,170 @@
+"""What a unit computes: its arrangement, its shortcut, its merge. Held against the papers' equations."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+
+from reslab.errors import SpecError
+from reslab.nets import Add, Dropped, Gated, Scaled, cifar_resnet
+from reslab.nets.arrangements import ARRANGEMENTS
+from reslab.nets.modules import ResidualUnit
+
+MERGES = [Add(), Scaled(0.5, 0.5), Gated(-6.0), Gated(-6.0, exclusive=True), Dropped(0.5)]
+KERNELS = [(3, 3), (1, 3, 1), (3,)]
+
+
+def smallest(kernels, **fields):
+    return cifar_resnet(2 + 3 * len(kernels), kernels=kernels, **fields)
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "shortcut", "merge", "kernels"), list(product(ARRANGEMENTS, ["A", "B", "C", None], MERGES, KERNELS))
+)
+def test_every_combination_learns_everywhere(arrangement, shortcut, merge, kernels):
+    fields = {"arrangement": arrangement, "shortcut": shortcut, "merge": merge}
+    if shortcut is None and merge != Add():
+        with pytest.raises(SpecError, match="no second way to merge; use merge add, or shortcut A, B or C"):
+            smallest(kernels, **fields)
+        return
+    torch.manual_seed(0)
+    network = smallest(kernels, size=8, **fields).build()
+    logits = network(torch.randn(4, 3, 8, 8))
+    assert logits.shape == (4, 10)
+    nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+# C Fig. 4, from the unit's input to its output, for a basic unit in the middle of a stage
+FIGURE_4 = {
+    "original": "conv bn relu conv bn add relu",
+    "bn-after-addition": "conv bn relu conv add bn relu",
+    "relu-before-addition": "conv bn relu conv bn relu add",
+    "relu-only-preactivation": "relu conv bn relu conv bn add",
+    "full-preactivation": "bn relu conv bn relu conv add",
+}
+
+
+@pytest.mark.parametrize(("arrangement", "order"), list(FIGURE_4.items()))
+def test_modules_run_in_the_order_of_figure_4(arrangement, order):
+    network = cifar_resnet(14, arrangement=arrangement, size=8).build()
+    unit = network.get_submodule("stage2.unit2")
+    words = {"Conv2d": "conv", "BatchNorm2d": "bn", "ReLU": "relu", "Addition": "add"}
+    ran = []
+    for module in unit.modules():
+        if type(module).__name__ in words:
+            module.register_forward_hook(lambda module, *_: ran.append(words[type(module).__name__]))
+    network(torch.randn(2, 3, 8, 8))
+    assert " ".join(ran) == order
+
+
+def test_every_position_has_an_instance_of_its_own():
+    network = cifar_resnet(14, arrangement="full-preactivation").build()
+    paths = [name for name, module in network.named_modules(remove_duplicate=False) if isinstance(module, nn.ReLU)]
+    assert len(paths) == len({id(network.get_submodule(path)) for path in paths}) == 13
+    assert not any(getattr(module, "inplace", False) for module in network.modules())
+
+
+def test_preactivation_enters_after_the_stem_and_leaves_before_the_head():
+    network = cifar_resnet(14, arrangement="full-preactivation").build()
+    assert [name for name, _ in network.stem.named_children()] == ["conv1", "bn1", "relu1"]
+    assert next(iter(dict(network.stage1.unit1.residual.named_children()))) == "conv1"
+    assert next(iter(dict(network.stage1.unit2.residual.named_children()))) == "bn0"
+    assert [name for name, _ in network.head.named_children()] == ["bn0", "relu0", "pool", "linear"]
+
+
+def test_both_ways_read_the_shared_preactivation_where_the_shape_changes():
+    network = smallest((1, 3, 1), arrangement="full-preactivation").build()
+    unit = network.stage2.unit1
+    assert [name for name, _ in unit.shared.named_children()] == ["bn0", "relu0"]
+    assert [name for name, _ in unit.shortcut.named_children()] == ["conv1"]  # no BN of its own
+    read = {}
+    unit.residual.conv1.register_forward_pre_hook(lambda _, inputs: read.update(residual=inputs[0]))
+    unit.shortcut.conv1.register_forward_pre_hook(lambda _, inputs: read.update(shortcut=inputs[0]))
+    network(torch.randn(2, 3, 8, 8))
+    assert torch.equal(read["residual"], read["shortcut"])
+    assert read["shortcut"].min() >= 0
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_zeroed_residuals_make_a_preactivation_stage_its_shortcut_path(shortcut):
+    torch.manual_seed(0)
+    network = cifar_resnet(20, arrangement="full-preactivation", shortcut=shortcut).build().eval()
+    stage = network.stage2
+    for unit in stage.children():
+        for module in unit.residual.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.zeros_(module.weight)
+    x = torch.randn(2, 16, 32, 32)
+    first = stage.unit1
+    assert torch.equal(stage(x), first.shortcut(first.shared(x)))
+
+
+def test_zeroed_residuals_make_an_identity_stage_the_identity():
+    network = cifar_resnet(20, arrangement="full-preactivation").build().eval()
+    for unit in network.stage1.children():
+        for module in unit.residual.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.zeros_(module.weight)
+    x = torch.randn(2, 16, 8, 8)
+    assert torch.equal(network.stage1(x), x)
+
+
+def test_option_a_is_x_on_its_first_channels_and_zero_behind():
+    network = cifar_resnet(20).build()
+    x = torch.randn(2, 16, 9, 9)
+    y = network.stage2.unit1.shortcut(x)
+    assert y.shape == (2, 32, 5, 5)
+    assert torch.equal(y[:, :16], x[:, :, ::2, ::2])
+    assert not y[:, 16:].any()
+
+
+def _ways(merge):
+    """A unit's merge, with an input, a shortcut and a residual of its shape."""
+    torch.manual_seed(0)
+    unit = cifar_resnet(20, merge=merge).build().stage1.unit2
+    assert isinstance(unit, ResidualUnit)
+    return unit.merge, torch.randn(8, 16, 16, 16), torch.randn(8, 16, 16, 16), torch.randn(8, 16, 16, 16)
+
+
+def test_scaled_multiplies_both_ways():
+    merge, x, h, f = _ways(Scaled(0.5, 0.25))
+    torch.testing.assert_close(merge(x, h, f), 0.5 * h + 0.25 * f)
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_gated_shuts_the_shortcut_by_the_gate(exclusive):
+    merge, x, h, f = _ways(Gated(-2.0, exclusive))
+    weight, bias = merge.gate.weight[:, :, 0, 0], merge.gate.bias
+    assert torch.equal(bias, torch.full((16,), -2.0))
+    g = torch.sigmoid(torch.einsum("oc,nchw->nohw", weight, x) + bias[:, None, None])
+    torch.testing.assert_close(merge(x, h, f), (1 - g) * h + (g * f if exclusive else f))
+
+
+def test_dropped_keeps_the_survivors_and_scales_in_evaluation():
+    merge, x, h, f = _ways(Dropped(0.25))
+    dropped = merge(x, h, f) - f
+    kept = dropped.abs() > 1e-6
+    torch.testing.assert_close(dropped[kept], h[kept])
+    assert abs(kept.float().mean() - 0.75) < 0.02
+    merge.eval()
+    torch.testing.assert_close(merge(x, h, f), 0.75 * h + f)
+
+
+def test_dropped_inverted_scales_the_survivors_instead():
+    merge, x, h, f = _ways(Dropped(0.25, inverted=True))
+    dropped = merge(x, h, f) - f
+    kept = dropped.abs() > 1e-6
+    torch.testing.assert_close(dropped[kept], h[kept] / 0.75)
+    merge.eval()
+    torch.testing.assert_close(merge(x, h, f), h + f)
+
+
+def test_a_gate_follows_its_unit_where_the_shape_changes():
+    network = cifar_resnet(20, merge=Gated()).build()
+    gate = network.stage3.unit1.merge.gate
+    assert (gate.in_channels, gate.out_channels, gate.stride) == (32, 64, (2, 2))

@@ -1,0 +1,53 @@
+"""A study small enough for a test, and its runs, trained once."""
+
+import pytest
+from rich.console import Console
+
+from reslab.data.digits import load_digits
+from reslab.nets import Conv, cifar_resnet
+from reslab.papers.claims import Claim, Published, Row, Scale, Study
+from reslab.study.plan import make_plan
+from reslab.study.run import run_plan
+from reslab.train.recipe import Recipe
+from reslab.train.schedule import Drops
+
+
+def small(shortcut):
+    return cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3), shortcut=shortcut)
+
+
+QUICK = Recipe(steps=20, batch=64, schedule=Drops(), evaluate_every=10, log_every=5)
+
+STUDY = Study(
+    name="small",
+    title="A small study of <b>&shortcuts</b>",
+    source="A sec. 4.2",
+    question="Does it run?",
+    rows=(
+        Row("plain-8", small(None), "plain"),
+        Row("ResNet-8", small("A"), "residual", Published(8.75, "A Table 6")),
+    ),
+    claims=(
+        Claim("Residual is better", "ResNet-8", "plain-8", "test_error", "A Fig. 6"),
+        Claim("Residual is not worse", "ResNet-8", "plain-8", "train_error", "A Fig. 6", margin=1.0),
+    ),
+    scales={
+        "demo": Scale("digits", QUICK, 2, ("plain-8", "ResNet-8"), "Small."),
+        "paper": Scale("digits", QUICK, 2, ("plain-8", "ResNet-8"), "As printed."),
+    },
+    deviations=("It is <small>.",),
+)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return load_digits()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, digits):
+    """The small study's demo scale with all of its runs."""
+    plan = make_plan(STUDY, "demo", None, digits, tmp_path_factory.mktemp("runs"))
+    failed = run_plan(plan, 2, Console(quiet=True))
+    assert failed == {}
+    return plan

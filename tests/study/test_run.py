@@ -1,0 +1,68 @@
+"""The runner: trains what is missing, once, in processes; a failure is told and the others go on."""
+
+import io
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from reslab.study.plan import make_plan
+from reslab.study.run import run_plan
+from reslab.train.record import read_json
+
+from .conftest import STUDY
+
+
+def test_every_run_has_its_result(trained):
+    assert trained.missing == ()
+    assert all(read_json(run.out / "result.json")["status"] == "finished" for run in trained.runs)
+    assert all(read_json(run.out / "run.json")["seed"] == run.seed for run in trained.runs)
+
+
+def test_what_is_done_is_not_trained_again(trained):
+    before = {run.out: (run.out / "run.json").stat().st_mtime_ns for run in trained.runs}
+    heard = io.StringIO()
+    assert run_plan(trained, 2, Console(file=heard)) == {}
+    assert heard.getvalue() == ""
+    assert before == {run.out: (run.out / "run.json").stat().st_mtime_ns for run in trained.runs}
+
+
+def test_a_run_that_fails_is_told_and_the_others_go_on(digits, tmp_path):
+    plan = make_plan(STUDY, "demo", 1, digits, tmp_path)
+    plan.runs[0].out.mkdir()
+    (plan.runs[0].out / "precious.txt").write_text("not a run")
+    heard = io.StringIO()
+    failed = run_plan(plan, 1, Console(file=heard, width=200))
+    assert list(failed) == [plan.runs[0]]
+    assert "exists and is no run" in failed[plan.runs[0]]
+    assert plan.missing == (plan.runs[0],)
+    assert "1/2  plain-8  seed 0  SpecError" in heard.getvalue()
+    assert "2/2  ResNet-8  seed 0  training error" in heard.getvalue()
+
+
+def _children(pid):
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(word) for word in listed.stdout.split()]
+
+
+def test_a_stop_ends_the_workers_and_keeps_what_is_finished(tmp_path):
+    words = [sys.executable, "-m", "reslab", "demo", "--workers", "2"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline(), process.stderr.readline()]  # the first run is done
+        workers = _children(process.pid)
+        assert workers
+        process.send_signal(signal.SIGTERM)
+        lines += process.stderr.readlines()
+    assert process.returncode == 75
+    assert lines[0] == "degradation, demo scale: 30 runs, 0 of them done\n"
+    assert "the same command goes on from there" in lines[-1]
+    done = [path for path in (tmp_path / "runs").iterdir() if (path / "result.json").exists()]
+    assert f"stopped: {len(done)} of 30 runs are done" in lines[-1]
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)

@@ -1,0 +1,153 @@
+"""The command line: frozen words, exit codes, errors of one or two lines that leave nothing behind."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from reslab.cli import main
+
+
+def reslab(*words, cwd=None):
+    """Run the command line in this process; return its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return ended.value.code or 0
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESLAB_DATA", str(tmp_path / "data"))
+
+
+SURFACE = {
+    (): ["demo", "networks", "show", "study", "train"],
+    ("study",): ["list", "report", "run", "show"],
+    ("demo",): ["--workers"],
+    ("networks",): ["--json"],
+    ("show",): ["--json", "--set"],
+    ("train",): ["--data", "--device", "--out", "--recipe", "--seed", "--set"],
+    ("study", "list"): [],
+    ("study", "show"): ["--scale", "--seeds"],
+    ("study", "run"): ["--scale", "--seeds", "--workers"],
+    ("study", "report"): ["--scale", "--seeds"],
+}
+
+
+@pytest.mark.parametrize("words", SURFACE, ids=lambda words: " ".join(words) or "reslab")
+def test_the_surface_is_frozen(words, capsys):
+    assert reslab(*words, "--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    section = "Commands:" if words in ((), ("study",)) else "Options:"
+    found = [line.split()[0] for line in lines[lines.index(section) + 1 :] if line.startswith("  ") and line[2] != " "]
+    assert sorted(set(found) - {"--help"}) == SURFACE[words]
+
+
+def test_no_words_show_the_help(capsys):
+    reslab()
+    assert "Commands:" in capsys.readouterr().err
+
+
+def test_networks_as_json_is_for_programs(capsys):
+    assert reslab("networks", "*20-cifar", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in listed] == ["plain20-cifar", "resnet20-cifar"]
+    assert listed[1] == {
+        "name": "resnet20-cifar",
+        "parameters": 269722,
+        "multiply_adds": 40551040,
+        "input": [3, 32, 32],
+        "source": "A sec. 4.2, Table 6",
+    }
+
+
+def test_show_has_the_table_and_the_drawing(capsys):
+    assert reslab("show", "resnet20-cifar", "--set", "arrangement=full-preactivation") == 0
+    out = capsys.readouterr().out
+    assert "[3×3, 16; 3×3, 16] × 2" in out
+    assert "h(x) + F(x)" in out
+    assert reslab("show", "resnet20-cifar", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["cost"]["parameters"] == sum(layer["parameters"] for layer in told["layers"]) == 269722
+
+
+def test_train_makes_a_run(capsys, tmp_path):
+    words = ["train", "resnet8-cifar", "--data", "digits", "--recipe", "demo"]
+    words += ["--set", "steps=6", "--set", "schedule.at=[4]", "--set", "merge=dropped", "--set", "merge.p=0.25"]
+    assert reslab(*words, "--seed", "7") == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("test error ")
+    run = tmp_path / out[1]
+    told = json.loads((run / "run.json").read_text())
+    assert (told["seed"], told["network"]["merge"]["p"], told["recipe"]["steps"]) == (7, 0.25, 6)
+    assert json.loads((run / "result.json").read_text())["status"] == "finished"
+    assert reslab(*words, "--seed", "7") == 2
+    assert "this run is finished" in capsys.readouterr().err
+
+
+def test_divergence_is_exit_4_and_a_result(capsys, tmp_path):
+    words = ["train", "resnet8-cifar", "--data", "digits", "--recipe", "demo", "--out", "here"]
+    assert reslab(*words, "--set", "schedule.warmup=0", "--set", "schedule.rate=1e30") == 4
+    assert "no longer finite at step" in capsys.readouterr().err
+    assert json.loads((tmp_path / "here" / "result.json").read_text())["status"] == "diverged"
+
+
+TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["trian"], 2, "Did you mean 'train'"),
+        (["train", "resnet21-cifar", "--data", "digits", "--recipe", "demo"], 2, "for example 20 or 26"),
+        ([*TRAIN, "--set", "merge.p=2"], 2, "merge is add and has no fields; --set merge=KIND"),
+        ([*TRAIN, "--set", "merge=dropped", "--set", "merge.p=2"], 2, "input should be less than 1, not 2"),
+        ([*TRAIN, "--set", "stepz=2"], 2, "did you mean steps"),
+        ([*TRAIN, "--set", "schedule.rat=2"], 2, "schedule is drops and has rate, at, factor, warmup, warmup_rate"),
+        ([*TRAIN, "--set", "steps"], 2, "write key=value"),
+        ([*TRAIN, "--set", "steps=0"], 2, "greater than 0, not 0"),
+        ([*TRAIN, "--set", "classes=7"], 2, "follows from the data"),
+        ([*TRAIN, "--device", "tpu"], 2, "choose from auto, cpu, cuda"),
+        ([*TRAIN, "--seed", "-1"], 2, "--seed"),
+        ([*TRAIN, "--dat", "x"], 2, "--data"),
+        (["train", "resnet20-cifar", "--data", "digit", "--recipe", "demo"], 2, "did you mean digits"),
+        (["train", "resnet20-cifar", "--data", "digits", "--recipe", "dem"], 2, "did you mean demo"),
+        (["train", "resnet20-cifar", "--data", "cifar10", "--recipe", "demo"], 3, "cifar-10-batches-bin"),
+        (["networks", "resnext*"], 2, "no network matches 'resnext*'"),
+        (["study", "run", "degradaton"], 2, "did you mean degradation"),
+        (["study", "run", "degradation", "--scale", "tiny"], 2, "choose from demo, short, paper"),
+        (["study", "run", "degradation", "--scale", "short"], 3, "cifar-10-batches-bin"),
+        (["study", "run", "degradation", "--seeds", "0"], 2, "--seeds"),
+    ],
+)
+def test_wrong_words_end_in_two_lines_and_leave_nothing(words, code, told, capsys, tmp_path):
+    assert reslab(*words) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert told in err
+    assert err.startswith("reslab: ")
+    assert len(err.splitlines()) <= 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_traceback_comes_only_with_debug(capsys):
+    assert reslab("--debug", "show", "resnet21-cifar") == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_stopped_training_says_how_it_goes_on(tmp_path):
+    words = [sys.executable, "-m", "reslab", *TRAIN, "--set", "steps=5000"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=os.environ.copy()) as process:
+        assert process.stderr is not None
+        for _ in range(2):
+            process.stderr.readline()
+        time.sleep(0.2)
+        process.terminate()
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "has no result, the same command begins it again" in rest
+    assert not list((tmp_path / "runs").glob("*/result.json"))

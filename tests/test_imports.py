@@ -1,0 +1,65 @@
+"""Imports point one way, and what should be quick does not wait for torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import reslab
+
+ROOT = Path(reslab.__file__).parent
+RANK = {
+    "errors": 0,
+    "spec": 1,
+    "nets": 2,
+    "data": 2,
+    "evaluate": 3,
+    "train": 4,
+    "papers": 5,
+    "study": 6,
+    "cli": 7,
+    "__main__": 8,
+}
+
+
+def part(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_import_runs_back(path):
+    if path == ROOT / "__init__.py":
+        return
+    here = part(path)
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [node.module] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            if name and name.startswith("reslab."):
+                there = name.split(".")[1]
+                assert there == here or RANK[there] < RANK[here], f"{path}:{node.lineno} imports {name}"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["networks"], ["show", "preact1001-cifar"], ["study", "--help"]])
+def test_these_commands_do_not_import_torch(words):
+    code = f"""
+import sys
+from reslab.cli import main
+try:
+    main({words!r})
+except SystemExit as end:
+    assert not end.code
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_public_names_are_these():
+    assert sorted(reslab.__all__) == [
+        "Add", "Dropped", "Gated", "ResNet", "Scaled", "cifar_resnet", "from_json", "network", "networks", "replace",
+        "to_json",
+    ]  # fmt: skip
+    for name in reslab.__all__:
+        assert getattr(reslab, name).__doc__, name

@@ -1,0 +1,120 @@
+"""Specs: JSON round trip, replacement, overrides, and errors that name the key."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reslab.errors import SpecError
+from reslab.nets import Add, Dropped, Gated, ResNet, Scaled
+from reslab.nets.arrangements import ARRANGEMENTS
+from reslab.spec import digest, from_json, keys, override, override_each, replace, to_json
+from reslab.train.recipe import RECIPES, Recipe, recipe
+
+merges = st.one_of(
+    st.just(Add()),
+    st.builds(Scaled, st.floats(-4, 4), st.floats(-4, 4)),
+    st.builds(Gated, st.floats(-10, 0), st.booleans()),
+    st.builds(Dropped, st.floats(0, 0.99), st.booleans()),
+)
+
+
+@st.composite
+def resnets(draw):
+    stages = draw(st.integers(1, 4))
+    return ResNet(
+        units=tuple(draw(st.lists(st.integers(1, 5), min_size=stages, max_size=stages))),
+        widths=tuple(sorted(draw(st.lists(st.integers(16, 64), min_size=stages, max_size=stages)))),
+        kernels=draw(st.sampled_from([(3, 3), (1, 3, 1), (3,)])),
+        arrangement=draw(st.sampled_from(list(ARRANGEMENTS))),
+        shortcut=draw(st.sampled_from(["A", "B", "C"])),
+        merge=draw(merges),
+        classes=draw(st.integers(1, 1000)),
+        channels=draw(st.integers(1, 4)),
+        size=draw(st.integers(1, 64)),
+    )
+
+
+@given(resnets())
+def test_json_gives_the_equal_network_back(network):
+    again = from_json(ResNet, to_json(network))
+    assert again == network
+    assert digest(again) == digest(network)
+    assert hash(again) == hash(network)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_json_gives_the_equal_recipe_back(name):
+    assert from_json(Recipe, to_json(recipe(name))) == recipe(name)
+
+
+def test_digest_tells_what_differs():
+    network = ResNet(units=(1, 1, 1))
+    assert digest(network, 1) != digest(network, 2)
+    assert digest(network) != digest(replace(network, merge=Dropped()))
+    assert len(digest(network)) == 8
+
+
+def test_replace_checks_like_a_new_one():
+    network = ResNet(units=(1, 1, 1))
+    assert replace(network, merge=Scaled(0.5, 0.5)).merge == Scaled(0.5, 0.5)
+    with pytest.raises(SpecError, match="did you mean merge"):
+        replace(network, merg=Add())
+    with pytest.raises(SpecError, match=r"^classes: .*greater than 0"):
+        replace(network, classes=0)
+    with pytest.raises(AttributeError):
+        network.classes = 3
+
+
+def test_override_reaches_every_depth():
+    changed = override(recipe("paper-a-cifar"), {"steps": "400", "schedule.at": "[100, 200]", "augment.flip": "false"})
+    assert (changed.steps, changed.schedule.at, changed.augment.flip) == (400, (100, 200), False)
+    assert override(recipe("paper-a-cifar"), {"augment": "none"}).augment is None
+
+
+def test_override_chooses_a_kind_by_its_word():
+    network = ResNet(units=(1, 1, 1))
+    assert override(network, {"merge": "dropped", "merge.p": "0.25"}).merge == Dropped(0.25)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "told"),
+    [
+        ("merg", "add", "did you mean merge"),
+        ("merge.p", "0.5", "merge is add and has no fields"),
+        ("merge", "dropt", "dropt"),
+        ("classes", "ten", "classes"),
+        ("classes", "NaN", "classes"),
+        ("size", "-3", "size"),
+        ("arrangement", "full", "full-preactivation"),
+        ("units", "[1, 1]", "each stage needs one of both"),
+        ("widths.0", "3", "no such key"),
+        ("stride_at", "2", "allow 0 to 1"),
+    ],
+)
+def test_a_wrong_override_names_the_key_and_the_way_out(key, text, told):
+    with pytest.raises(SpecError) as caught:
+        override(ResNet(units=(1, 1, 1)), {key: text})
+    assert told in str(caught.value)
+    assert f"--set {key}" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_override_each_finds_the_spec_that_has_the_key():
+    network, how = override_each(
+        (ResNet(units=(1, 1, 1)), recipe("demo")), {"merge": "gated", "steps": "3", "merge.bias": "-1"}
+    )
+    assert network.merge == Gated(-1.0)
+    assert how.steps == 3
+    with pytest.raises(SpecError, match="--set stepz: no such key, did you mean steps"):
+        override_each((network, how), {"stepz": "3"})
+
+
+def test_keys_are_those_that_override_takes():
+    how = recipe("paper-a-cifar")
+    assert {"steps", "schedule.rate", "augment.pad"} <= set(keys(how))
+
+
+@given(st.text(max_size=40))
+def test_no_text_breaks_a_reader(text):
+    with pytest.raises(SpecError, match=r"^spec\.json: "):
+        from_json(ResNet, text, "spec.json")

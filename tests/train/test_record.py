@@ -1,0 +1,86 @@
+"""Run directories: one writer, nothing torn, nothing overwritten."""
+
+import json
+
+import pytest
+
+from reslab.errors import DataError, SpecError
+from reslab.nets import Scaled, cifar_resnet, network
+from reslab.train.recipe import recipe
+from reslab.train.record import Record, is_done, read_json, read_metrics, run_name, write_json
+
+TOLD = {"network": {"name": "n"}, "recipe": {"steps": 1}, "data": "digits", "seed": 0}
+
+
+def test_names_are_equal_for_equal_runs_and_legal_for_files():
+    demo = recipe("demo")
+    name = run_name(network("resnet20-cifar"), demo, "folder:/a/b", 3)
+    assert name.startswith("resnet20-cifar-folder-_a_b-s3-")
+    assert name == run_name(cifar_resnet(20), demo, "folder:/a/b", 3)
+    assert name != run_name(cifar_resnet(20, merge=Scaled(1, 1)), demo, "folder:/a/b", 3)
+
+
+def test_two_writers_on_one_run_are_one_too_many(tmp_path):
+    with Record(tmp_path / "run", TOLD), pytest.raises(SpecError, match="another process"):
+        Record(tmp_path / "run", TOLD).__enter__()
+    with Record(tmp_path / "run", TOLD):
+        pass
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    with Record(tmp_path / "run", TOLD) as record:
+        record.log(step=1)
+        record.finish({"status": "finished"})
+    assert is_done(tmp_path / "run")
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    with pytest.raises(SpecError, match="this run is finished"):
+        Record(tmp_path / "run", TOLD).__enter__()
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_an_unfinished_run_is_begun_again(tmp_path):
+    with pytest.raises(RuntimeError), Record(tmp_path / "run", TOLD) as record:
+        record.log(step=1)
+        raise RuntimeError
+    assert not is_done(tmp_path / "run")
+    with Record(tmp_path / "run", TOLD) as record:
+        record.log(step=2)
+    assert list(read_metrics(tmp_path / "run")) == [{"step": 2}]
+
+
+@pytest.mark.parametrize("key", ["network", "recipe", "data", "seed"])
+def test_another_run_is_not_written_over(tmp_path, key):
+    with Record(tmp_path / "run", TOLD):
+        pass
+    with pytest.raises(SpecError, match=f"another {key}; choose another --out"):
+        Record(tmp_path / "run", TOLD | {key: "else"}).__enter__()
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == TOLD
+
+
+def test_a_directory_that_is_no_run_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(SpecError, match="exists and is no run"):
+        Record(tmp_path, TOLD).__enter__()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st')
+    assert list(read_metrics(tmp_path)) == [{"step": 1}]
+    assert list(read_metrics(tmp_path / "none")) == []
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    write_json(tmp_path / "a.json", {"good": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"bad": float("nan")})
+    assert read_json(tmp_path / "a.json") == {"good": 1}
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "No such file"), ("{", "not JSON")])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content, told):
+    path = tmp_path / "result.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(DataError, match=rf"result\.json: {told}"):
+        read_json(path)
