@@ -104,17 +104,28 @@ def networks(
 @app.command()
 def show(name: NetworkName, assignments: Assignments = None, as_json: AsJson = False) -> None:
     """Show a network: the table of its stages and the drawing of its units."""
-    from reslab.nets import network
+    from reslab.nets import NAMED, Staged, network
     from reslab.nets.table import diagrams
     from reslab.spec import override, plain
 
     shown = override(network(name), _pairs(assignments))
+    named = NAMED.get(name) if not assignments else None
     if as_json:
         told: dict[str, Any] = {"spec": plain(shown), "cost": shown.cost()._asdict()}
         told["layers"] = [layer._asdict() for layer in shown.layers()]
         typer.echo(json.dumps(told, indent=2))
         return
-    typer.echo(f"{shown}\n\n{diagrams(shown)}".rstrip())
+    if named:
+        typer.echo(f"{name}: {named.source}")
+        if named.deviation:
+            typer.echo(f"differs: {named.deviation}")
+        typer.echo("")
+    typer.echo(str(shown))
+    if isinstance(shown, Staged) and shown.auxiliary:
+        cost = shown.auxiliary_cost()
+        typer.echo(f"and, while training, {len(shown.auxiliary)} auxiliary classifiers: {cost.parameters:,} parameters")
+    if drawings := diagrams(shown):
+        typer.echo(f"\n{drawings}")
 
 
 @app.command()

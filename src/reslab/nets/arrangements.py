@@ -4,7 +4,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from reslab.spec import one_of
 
-Activations = Literal["", "bn", "relu", "bn relu"]
+Activations = Literal["", "bn", "relu", "bn relu", "lrn", "relu lrn", "squash"]
+"""What follows a weight layer: BN, ReLU, AlexNet's local response normalisation, LeNet's squashing function."""
 
 
 class Arrangement(NamedTuple):

@@ -25,7 +25,7 @@ class Layer(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """A network's totals for one image; multiply-adds as the papers count them, convolutions and linear layers alone."""
+    """A network's totals for one image; multiply-adds are those of convolutions and linear layers, as in the papers."""
 
     parameters: int
     weights: int

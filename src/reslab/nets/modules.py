@@ -12,29 +12,75 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.nets import merges
-from reslab.nets.paths import BN, Cat, Chain, Convolution, GlobalPool, Linear, Node, Pool, ReLU, Seq, ZeroPad
+from reslab.nets.cost import Shape
+from reslab.nets.paths import (
+    BN,
+    LRN,
+    Cat,
+    Chain,
+    Convolution,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Node,
+    Pooling,
+    ReLU,
+    Seq,
+    Squash,
+    ZeroPad,
+    padded,
+)
 from reslab.nets.unit import Unit
 
 if TYPE_CHECKING:
     from reslab.nets.network import NetworkSpec
 
 
-class Network(nn.Sequential):
+class Network(nn.Module):
     """A built network: the parts stem, stage1, stage2 ..., head, one after another. (N, C, H, W) -> (N, classes).
 
-    `spec` is the value that it was built from.
+    `spec` is the value that it was built from. Auxiliary classifiers are parts auxiliary1, auxiliary2 ... beside them,
+    which `forward` does not use.
     """
 
-    def __init__(self, spec: NetworkSpec, parts: OrderedDict[str, nn.Module]) -> None:
-        super().__init__(parts)
+    def __init__(
+        self, spec: NetworkSpec, parts: dict[str, nn.Module], auxiliaries: list[tuple[str, nn.Module]]
+    ) -> None:
+        super().__init__()
         self.spec = spec
+        self.part_names = tuple(parts)
+        for name, part in parts.items():
+            self.add_module(name, part)
+        self.auxiliary_after = {path: f"auxiliary{index}" for index, (path, _) in enumerate(auxiliaries, 1)}
+        for path, auxiliary in auxiliaries:
+            self.add_module(self.auxiliary_after[path], auxiliary)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for name in self.part_names:
+            x = getattr(self, name)(x)
+        return x
 
     def endpoints(self, x: Tensor) -> dict[str, Tensor]:
         """The output of each part by its name, the last one being the logits."""
         outputs = {}
-        for name, part in self.named_children():
-            x = outputs[name] = part(x)
+        for name in self.part_names:
+            x = outputs[name] = getattr(self, name)(x)
         return outputs
+
+    def with_auxiliary(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The logits, and those of the auxiliary classifiers in the order of their depth. (N, classes) each."""
+        told = []
+        for name in self.part_names:
+            part = getattr(self, name)
+            blocks = part.named_children() if isinstance(part, nn.Sequential) else [("", part)]
+            for block_name, block in blocks:
+                x = block(x)
+                if auxiliary := self.auxiliary_after.get(f"{name}.{block_name}"):
+                    told.append(getattr(self, auxiliary)(x))
+            if auxiliary := self.auxiliary_after.get(name):
+                told.append(getattr(self, auxiliary)(x))
+        return x, told
 
 
 class ResidualUnit(nn.Module):
@@ -158,6 +204,13 @@ class Concatenation(nn.Module):
         return torch.cat([branch(x) for branch in self.children()], dim=1)
 
 
+class Squashing(nn.Module):
+    """1.7159 tanh(2 x / 3)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1.7159 * torch.tanh(x * (2 / 3))
+
+
 class GlobalAverage(nn.Module):
     """The mean over the map: (N, C, H, W) -> (N, C)."""
 
@@ -166,95 +219,113 @@ class GlobalAverage(nn.Module):
 
 
 @singledispatch
-def build(node: Node, channels: int) -> nn.Module:
-    """The module of a node that reads `channels` channels."""
+def build(node: Node, shape: Shape) -> nn.Module:
+    """The module of a node that reads maps of a shape."""
     raise TypeError(f"no module for {type(node).__name__}")
 
 
 @build.register(Seq)
 @build.register(Chain)
-def _(node: Seq | Chain, channels: int) -> nn.Module:
-    parts = _parts(node, channels)
+def _(node: Seq | Chain, shape: Shape) -> nn.Module:
+    parts = _parts(node, shape)
     return nn.Sequential(parts) if parts else nn.Identity()
 
 
 @build.register
-def _(node: Cat, channels: int) -> nn.Module:
-    return Concatenation([build(branch, channels) for branch in node.branches])
+def _(node: Cat, shape: Shape) -> nn.Module:
+    return Concatenation([build(branch, shape) for branch in node.branches])
 
 
 @build.register
-def _(node: Unit, channels: int) -> nn.Module:
-    shared, residual = build(node.shared, channels), build(node.residual, channels)
-    after = build(node.after, _width(node.residual, channels))
+def _(node: Unit, shape: Shape) -> nn.Module:
+    shared, residual = build(node.shared, shape), build(node.residual, shape)
+    after = build(node.after, node.out(shape))
     if node.shortcut is None:
         return PlainUnit(shared, residual, after)
-    return ResidualUnit(shared, (build(node.shortcut, channels), residual), _merge(node, channels), after)
+    return ResidualUnit(shared, (build(node.shortcut, shape), residual), _merge(node, shape), after)
 
 
 @build.register
-def _(node: Convolution, channels: int) -> nn.Module:
+def _(node: Convolution, shape: Shape) -> nn.Module:
     conv = node.conv
     kernel = (conv.kernel, conv.kernel) if isinstance(conv.kernel, int) else conv.kernel
-    padding = tuple((length - 1) // 2 for length in kernel) if conv.padding == "same" else 0
-    return nn.Conv2d(channels, conv.width, kernel, conv.stride, padding, bias=conv.bias)  # type: ignore[arg-type]
+    padding = padded(kernel[0], conv.padding), padded(kernel[1], conv.padding)
+    return nn.Conv2d(shape[0], conv.width, kernel, conv.stride, padding, groups=conv.groups, bias=conv.bias)
 
 
 @build.register
-def _(node: Pool, channels: int) -> nn.Module:
-    padding = (node.kernel - 1) // 2 if node.padding == "same" else 0
-    if node.what == "max":
-        return nn.MaxPool2d(node.kernel, node.stride, padding)
-    return nn.AvgPool2d(node.kernel, node.stride, padding, count_include_pad=False)
+def _(node: Pooling, shape: Shape) -> nn.Module:
+    pool = node.pool
+    padding = padded(pool.kernel, pool.padding)
+    if pool.what == "max":
+        return nn.MaxPool2d(pool.kernel, pool.stride, padding, ceil_mode=pool.ceil)
+    return nn.AvgPool2d(pool.kernel, pool.stride, padding, pool.ceil, pool.counts_padding)
 
 
 @build.register
-def _(node: BN, channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels)
+def _(node: BN, shape: Shape) -> nn.Module:
+    return nn.BatchNorm2d(shape[0])
 
 
 @build.register
-def _(node: ReLU, channels: int) -> nn.Module:
+def _(node: ReLU, shape: Shape) -> nn.Module:
     return nn.ReLU()
 
 
 @build.register
-def _(node: GlobalPool, channels: int) -> nn.Module:
+def _(node: LRN, shape: Shape) -> nn.Module:
+    # torch divides alpha by the number of channels summed over, AlexNet does not
+    return nn.LocalResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2)
+
+
+@build.register
+def _(node: Squash, shape: Shape) -> nn.Module:
+    return Squashing()
+
+
+@build.register
+def _(node: Dropout, shape: Shape) -> nn.Module:
+    return nn.Dropout(node.p)
+
+
+@build.register
+def _(node: Flatten, shape: Shape) -> nn.Module:
+    return nn.Flatten()
+
+
+@build.register
+def _(node: GlobalPool, shape: Shape) -> nn.Module:
     return GlobalAverage()
 
 
 @build.register
-def _(node: Linear, channels: int) -> nn.Module:
-    return nn.Linear(channels, node.classes)
+def _(node: Linear, shape: Shape) -> nn.Module:
+    return nn.Linear(shape[0], node.width)
 
 
 @build.register
-def _(node: ZeroPad, channels: int) -> nn.Module:
+def _(node: ZeroPad, shape: Shape) -> nn.Module:
     return ZeroPadding(node.width, node.stride)
 
 
-def _merge(unit: Unit, channels: int) -> nn.Module:
+def _merge(unit: Unit, shape: Shape) -> nn.Module:
     match unit.merge:
         case merges.Scaled(shortcut=shortcut, residual=residual):
             return Scaling(shortcut, residual)
         case merges.Gated(bias=bias, exclusive=exclusive):
-            gate = build(unit.gate(channels), channels)  # type: ignore[arg-type]
+            gate = build(unit.gate(shape), shape)  # type: ignore[arg-type]
             return ExclusiveGating(gate, bias) if exclusive else ShortcutGating(gate, bias)
         case merges.Dropped(p=p, inverted=inverted):
             return ShortcutDropout(p, inverted)
     return Addition()
 
 
-def _parts(node: Seq | Chain, channels: int) -> OrderedDict[str, nn.Module]:
+def _parts(node: Seq | Chain, shape: Shape) -> OrderedDict[str, nn.Module]:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     for name, part in node.named():
-        parts[name] = build(part, channels)
-        channels = _width(part, channels)
+        parts[name] = build(part, shape)
+        shape = part.out(shape)
     return parts
-
-
-def _width(node: Node, channels: int) -> int:
-    return node.out((channels, 2**10, 2**10))[0]  # a map that is large enough for every path
 
 
 def build_network(spec: NetworkSpec) -> Network:
@@ -262,13 +333,16 @@ def build_network(spec: NetworkSpec) -> Network:
 
     The bias of a gate starts at what its merge says, C sec. 3.1.
     """
-    network = Network(spec, _parts(spec.plan(), spec.channels))
+    auxiliaries = [(path, build(chain, shape)) for path, shape, chain in spec.auxiliaries()]
+    network = Network(spec, _parts(spec.plan(), spec.input), auxiliaries)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = spec.bn_eps
         if isinstance(module, Gating):
             nn.init.constant_(module.gate.bias, module.bias)  # type: ignore[arg-type]
     return network

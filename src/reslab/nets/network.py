@@ -18,10 +18,15 @@ class NetworkSpec:
     classes: int
     channels: int
     size: int
+    bn_eps = 1e-5
 
     def plan(self) -> Chain:
         """The network as named parts: stem, stage1, stage2 ..., head."""
         raise NotImplementedError
+
+    def auxiliaries(self) -> tuple[tuple[str, Shape, Chain], ...]:
+        """Classifiers that read inner maps while training: the path of the block, its output's shape, their parts."""
+        return ()
 
     @property
     def input(self) -> Shape:

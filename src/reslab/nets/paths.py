@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol, Union
 
 import pydantic.dataclasses
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from reslab.errors import SpecError
 from reslab.nets.arrangements import Activations
@@ -18,6 +18,8 @@ from reslab.nets.cost import Layer, Shape
 from reslab.spec import kind, spec
 
 Kernel = PositiveInt | tuple[PositiveInt, PositiveInt]
+Padding = Literal["same", "valid"] | NonNegativeInt
+"""Rows and columns of padding on each side: (kernel - 1) // 2, none, or as many as said."""
 
 
 class Node(Protocol):
@@ -38,16 +40,16 @@ def _pair(size: Kernel) -> tuple[int, int]:
 class Conv:
     """A convolution without bias and what follows it, BN and ReLU unless said otherwise.
 
-    (N, C, H, W) -> (N, width, H / stride, W / stride) with padding "same" ((kernel - 1) // 2 on each side);
-    "valid" pads nothing.
+    (N, C, H, W) -> (N, width, H / stride, W / stride) with padding "same". A kernel of two numbers is height, width.
     """
 
     width: PositiveInt
     kernel: Kernel
     stride: PositiveInt = 1
-    padding: Literal["same", "valid"] = "same"
+    padding: Padding = "same"
     after: Activations = "bn relu"
     bias: bool = False
+    groups: PositiveInt = 1
     kind: Literal["conv"] = kind("conv")
 
     def named(self, index: int) -> Iterator[tuple[str, Node]]:
@@ -57,22 +59,24 @@ class Conv:
 
 @spec
 class Pool:
-    """Max or average pooling over kernel x kernel. Averages leave the padding out of the count."""
+    """Max or average pooling over kernel x kernel.
+
+    `ceil` keeps a last window that reaches over the edge, as Caffe does; averages leave the padding out of their
+    count unless it `counts_padding`, as torchvision does.
+    """
 
     what: Literal["max", "average"]
     kernel: PositiveInt
     stride: PositiveInt = 1
-    padding: Literal["same", "valid"] = "same"
+    padding: Padding = "same"
+    ceil: bool = False
+    counts_padding: bool = False
+    after: Literal["", "lrn"] = ""
     kind: Literal["pool"] = kind("pool")
 
     def named(self, index: int) -> Iterator[tuple[str, Node]]:
-        yield f"pool{index}", self
-
-    def out(self, shape: Shape) -> Shape:
-        return (shape[0], *_window(shape, (self.kernel, self.kernel), self.stride, self.padding))
-
-    def layers(self, shape: Shape, name: str) -> Iterator[Layer]:
-        yield Layer(name, "pool", f"{self.kernel}×{self.kernel} {self.what} pool{_by(self.stride)}", self.out(shape))
+        yield f"pool{index}", Pooling(self)
+        yield from activations(self.after, index)
 
 
 @spec
@@ -148,6 +152,21 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Pooling(Leaf):
+    """A Pool without what follows it."""
+
+    pool: Pool
+
+    def out(self, shape: Shape) -> Shape:
+        pool = self.pool
+        return (shape[0], *_window(shape, (pool.kernel, pool.kernel), pool.stride, pool.padding, pool.ceil))
+
+    def layer(self, shape: Shape, name: str) -> Layer:
+        pool = self.pool
+        return Layer(name, "pool", f"{pool.kernel}×{pool.kernel} {pool.what}{_by(pool.stride)}", self.out(shape))
+
+
+@dataclass(frozen=True)
 class Convolution(Leaf):
     """The weights of a Conv, without what follows them."""
 
@@ -155,12 +174,14 @@ class Convolution(Leaf):
 
     def out(self, shape: Shape) -> Shape:
         conv = self.conv
+        if shape[0] % conv.groups or conv.width % conv.groups:
+            raise SpecError(f"{conv.groups} groups do not divide {shape[0]} and {conv.width} channels")
         return (conv.width, *_window(shape, _pair(conv.kernel), conv.stride, conv.padding))
 
     def layer(self, shape: Shape, name: str) -> Layer:
         conv, out = self.conv, self.out(shape)
         height, width = _pair(conv.kernel)
-        weights = shape[0] * conv.width * height * width
+        weights = shape[0] // conv.groups * conv.width * height * width
         text = f"{height}×{width}, {conv.width}{_by(conv.stride)}"
         return Layer(name, "conv", text, out, weights + conv.bias * conv.width, weights, weights * out[1] * out[2])
 
@@ -182,6 +203,43 @@ class ReLU(Leaf):
 
 
 @dataclass(frozen=True)
+class LRN(Leaf):
+    """Local response normalisation over 5 channels. AlexNet sec. 3.3."""
+
+    def layer(self, shape: Shape, name: str) -> Layer:
+        return Layer(name, "lrn", "LRN", shape)
+
+
+@dataclass(frozen=True)
+class Squash(Leaf):
+    """1.7159 tanh(2 x / 3). LeNet-5, LeCun et al. 1998 appendix A."""
+
+    def layer(self, shape: Shape, name: str) -> Layer:
+        return Layer(name, "squash", "squash", shape)
+
+
+@dataclass(frozen=True)
+class Dropout(Leaf):
+    """Zero with probability p while training, the rest scaled by 1 / (1 - p)."""
+
+    p: float
+
+    def layer(self, shape: Shape, name: str) -> Layer:
+        return Layer(name, "dropout", f"dropout {self.p:g}", shape)
+
+
+@dataclass(frozen=True)
+class Flatten(Leaf):
+    """(N, C, H, W) -> (N, C * H * W)."""
+
+    def out(self, shape: Shape) -> Shape:
+        return (shape[0] * shape[1] * shape[2], 1, 1)
+
+    def layer(self, shape: Shape, name: str) -> Layer:
+        return Layer(name, "flatten", "flatten", self.out(shape))
+
+
+@dataclass(frozen=True)
 class GlobalPool(Leaf):
     """The average over the whole map: (N, C, H, W) -> (N, C)."""
 
@@ -194,17 +252,17 @@ class GlobalPool(Leaf):
 
 @dataclass(frozen=True)
 class Linear(Leaf):
-    """The classifier, with a bias: (N, C) -> (N, classes)."""
+    """A linear layer with a bias, a network's last one its classifier: (N, C) -> (N, width)."""
 
-    classes: int
+    width: int
 
     def out(self, shape: Shape) -> Shape:
-        return (self.classes, 1, 1)
+        return (self.width, 1, 1)
 
     def layer(self, shape: Shape, name: str) -> Layer:
-        weights = shape[0] * self.classes
-        text = f"{self.classes}-way linear"
-        return Layer(name, "linear", text, self.out(shape), weights + self.classes, weights, weights)
+        weights = shape[0] * self.width
+        text = f"{self.width}-way linear"
+        return Layer(name, "linear", text, self.out(shape), weights + self.width, weights, weights)
 
 
 @dataclass(frozen=True)
@@ -240,10 +298,13 @@ class Chain:
         yield from chained(self.parts, shape, name)
 
 
+_ACTIVATIONS: dict[str, Leaf] = {"bn": BN(), "relu": ReLU(), "lrn": LRN(), "squash": Squash()}
+
+
 def activations(words: Activations, index: int) -> Iterator[tuple[str, Node]]:
-    """BN and ReLU nodes with their names, in the order that the words say."""
+    """What follows a weight layer, with names, in the order that the words say."""
     for word in words.split():
-        yield f"{word}{index}", {"bn": BN(), "relu": ReLU()}[word]
+        yield f"{word}{index}", _ACTIVATIONS[word]
 
 
 def flow(parts: "Iterator[tuple[str, Node]] | tuple[tuple[str, Node], ...]", shape: Shape) -> Shape:
@@ -262,13 +323,26 @@ def chained(
         shape = part.out(shape)
 
 
-def _window(shape: Shape, kernel: tuple[int, int], stride: int, padding: str) -> tuple[int, int]:
+def padded(kernel: int, padding: Padding) -> int:
+    """Rows or columns of padding on each side."""
+    if isinstance(padding, int):
+        return padding
+    return (kernel - 1) // 2 if padding == "same" else 0
+
+
+def _window(
+    shape: Shape, kernel: tuple[int, int], stride: int, padding: Padding, ceil: bool = False
+) -> tuple[int, int]:
     sizes = []
     for size, length in zip(shape[1:], kernel, strict=True):
-        reach = size - length + (2 * ((length - 1) // 2) if padding == "same" else 0)
+        pad = padded(length, padding)
+        reach = size - length + 2 * pad
         if reach < 0:
             raise SpecError(f"a map of {shape[1]}×{shape[2]} is too small for a kernel of {kernel[0]}×{kernel[1]}")
-        sizes.append(reach // stride + 1)
+        count = reach // stride + 1
+        if ceil and reach % stride and count * stride < size + pad:  # torch drops a window that starts in the padding
+            count += 1
+        sizes.append(count)
     return sizes[0], sizes[1]
 
 

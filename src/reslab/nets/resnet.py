@@ -9,7 +9,7 @@ from reslab.errors import SpecError
 from reslab.nets.arrangements import ARRANGEMENTS, Arrangement, ArrangementName
 from reslab.nets.merges import Add, Merge
 from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import Chain, Conv, GlobalPool, Linear, Node, Path, Seq, ZeroPad, activations, seq
+from reslab.nets.paths import Chain, Conv, GlobalPool, Linear, Node, Path, Pool, Seq, ZeroPad, activations, seq
 from reslab.nets.unit import Unit
 from reslab.spec import kind, spec
 
@@ -18,6 +18,16 @@ EXPANSION = {(3, 3): 1, (1, 3, 1): 4, (3,): 1}
 
 Basic and bottleneck are A Fig. 5; the single 3x3 is the one-layer skip of C sec. 4.1.
 """
+
+IMAGENET = {
+    18: ((3, 3), (2, 2, 2, 2)),
+    34: ((3, 3), (3, 4, 6, 3)),
+    50: ((1, 3, 1), (3, 4, 6, 3)),
+    101: ((1, 3, 1), (3, 4, 23, 3)),
+    152: ((1, 3, 1), (3, 8, 36, 3)),
+    200: ((1, 3, 1), (3, 24, 36, 3)),
+}
+"""Kernels and units of each stage by depth. A Table 1; 200 from C footnote 3."""
 
 Kernels = tuple[Literal[3], Literal[3]] | tuple[Literal[1], Literal[3], Literal[1]] | tuple[Literal[3]]
 
@@ -68,7 +78,7 @@ class ResNet(NetworkSpec):
     @property
     def outputs(self) -> tuple[int, ...]:
         """The channels that come into the first stage and that every stage gives."""
-        stem = seq(self.stem).out((self.channels, 2**10, 2**10))[0]
+        stem = seq(self.stem).out(self.input)[0]
         return (stem, *(width * EXPANSION[self.kernels] for width in self.widths))
 
     def plan(self) -> Chain:
@@ -135,4 +145,19 @@ def cifar_resnet(depth: int, kernels: tuple[int, ...] = (3, 3), **fields: Any) -
             f"depth {depth}: a CIFAR {unit} network has {step}n+2 layers, for example {lower} or {lower + step}"
         )
     fields.setdefault("shortcut", "A" if EXPANSION[kernels] == 1 else "B")
-    return ResNet(units=(count,) * 3, kernels=kernels, **fields)
+    return ResNet(units=(count,) * 3, kernels=kernels, **fields)  # type: ignore[arg-type]
+
+
+def resnet(depth: int, **fields: Any) -> ResNet:
+    """The ImageNet network of a depth in A Table 1: 224x224 images, 1000 classes, shortcuts B unless given.
+
+    A strides in the first 1x1 of a bottleneck; `stride_at=1` strides in the 3x3 ("v1.5").
+    Raises SpecError naming the depths there are.
+    """
+    if depth not in IMAGENET:
+        near = min(IMAGENET, key=lambda known: abs(known - depth))
+        raise SpecError(f"depth {depth}: the papers have {', '.join(map(str, IMAGENET))}; the nearest is {near}")
+    kernels, units = IMAGENET[depth]
+    stem = seq(Conv(64, 7, 2), Pool("max", 3, 2))
+    defaults = {"shortcut": "B", "classes": 1000, "size": 224} | fields
+    return ResNet(units, (64, 128, 256, 512), kernels, stem=stem, **defaults)  # type: ignore[arg-type]

@@ -1,12 +1,12 @@
 """A network as its paper prints it: a table of stages, and a drawing of its units."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 from reslab.nets.cost import Cost, Shape, total
 from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import Chain, Node
+from reslab.nets.paths import Cat, Chain, Leaf, Node, Seq
 from reslab.nets.unit import Unit, formula
 
 
@@ -24,7 +24,7 @@ def rows(network: NetworkSpec) -> list[Row]:
     shape, table = network.input, []
     for name, part in network.plan().parts:
         for row_name, node, count in _series(name, part):
-            contents = _contents(node, shape) + (f" × {count}" if count > 1 else "")
+            contents = _contents(node, shape, count)
             layers = []
             for _ in range(count):
                 layers += list(node.layers(shape, ""))
@@ -35,7 +35,7 @@ def rows(network: NetworkSpec) -> list[Row]:
 
 def _series(name: str, part: Node) -> Iterator[tuple[str, Node, int]]:
     """A stage in series of equal units, which may be one unit long; any other part as it is."""
-    if not (isinstance(part, Chain) and all(isinstance(unit, Unit) for _, unit in part.parts)):
+    if not (isinstance(part, Chain) and name.startswith("stage")):
         yield name, part, 1
         return
     for unit, series in groupby(part.parts, key=lambda named: named[1]):
@@ -44,15 +44,51 @@ def _series(name: str, part: Node) -> Iterator[tuple[str, Node, int]]:
         yield f"{name}.unit{numbers}", unit, len(names)
 
 
-def _contents(node: Node, shape: Shape) -> str:
-    weighty = ("conv", "pool", "linear", "pad")
-    if not isinstance(node, Unit):
-        return "; ".join(layer.text for layer in node.layers(shape, "") if layer.kind in weighty)
-    residual = "; ".join(layer.text for layer in node.residual.layers(shape, "") if layer.kind in weighty)
-    if node.shortcut is None:
-        return f"[{residual}]"
-    shortcut = "; ".join(layer.text for layer in node.shortcut.layers(shape, "") if layer.kind in weighty)
-    return f"[{residual}]" + (f" + {shortcut}" if shortcut else "")
+def _contents(node: Node, shape: Shape, count: int) -> str:
+    """What a part holds, a line for each branch of its concatenations: [3×3, 16; 3×3, 16] × 3."""
+    lines = _lines(node.residual, node.shared.out(shape)) if isinstance(node, Unit) else _lines(node, shape)
+    if isinstance(node, Unit) or count > 1:
+        lines[0] = f"[{lines[0]}"
+        lines[-1] = f"{lines[-1]}]"
+    if isinstance(node, Unit) and node.shortcut is not None and (shortcut := _inline(node.shortcut, shape)):
+        lines[-1] += f" + {shortcut}"
+    if count > 1:
+        lines[-1] += f" × {count}"
+    return "\n".join(lines)
+
+
+def _lines(node: Node, shape: Shape) -> list[str]:
+    if isinstance(node, Cat):
+        branches = [_inline(branch, shape) for branch in node.branches]
+        return [f"( {branches[0]}", *(f"| {branch}" for branch in branches[1:-1]), f"| {branches[-1]} )"]
+    lines, open_line = [], False
+    for part, reads in _parts(node, shape):
+        if isinstance(part, Cat):
+            lines += _lines(part, reads)
+            open_line = False
+        elif text := _inline(part, reads):
+            if open_line:
+                lines[-1] += f"; {text}"
+            else:
+                lines.append(text)
+            open_line = True
+    return lines
+
+
+def _inline(node: Node, shape: Shape) -> str:
+    if isinstance(node, Cat):
+        return "(" + " | ".join(_inline(branch, shape) for branch in node.branches) + ")"
+    if isinstance(node, Leaf):
+        layer = node.layer(shape, "")
+        return layer.text if layer.kind in ("conv", "pool", "linear", "pad", "lrn", "dropout") else ""
+    return "; ".join(text for part, reads in _parts(node, shape) if (text := _inline(part, reads)))
+
+
+def _parts(node: Node, shape: Shape) -> Iterator[tuple[Node, Shape]]:
+    """The parts of a series, each with the shape that it reads."""
+    for _, part in node.named() if isinstance(node, Seq | Chain) else [("", node)]:
+        yield part, shape
+        shape = part.out(shape)
 
 
 def table_text(network: NetworkSpec) -> str:
@@ -68,15 +104,16 @@ def table_text(network: NetworkSpec) -> str:
 
 
 def aligned(cells: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> str:
-    """Rows of cells as text in columns; the columns in `right` are aligned to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    """Rows of cells, which may have several lines, as text in columns; those in `right` are aligned to the right."""
+    widths = [max(len(line) for cell in column for line in cell.split("\n")) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
-        padded = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(padded).rstrip())
+        for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue=""):
+            padded = [
+                cell.rjust(width) if column in right else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ]
+            lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
 
 
@@ -96,8 +133,17 @@ def diagrams(network: NetworkSpec) -> str:
     return "\n\n".join(found[title] for title in sorted(found, reverse=True))
 
 
+def _drawn(node: Node, shape: Shape) -> list[str]:
+    """One line for each layer of a series, one for each branch of its concatenations."""
+    return [
+        line
+        for part, reads in _parts(node, shape)
+        for line in (_lines(part, reads) if isinstance(part, Cat) else [layer.text for layer in part.layers(reads, "")])
+    ]
+
+
 def _drawing(unit: Unit, shape: Shape) -> str:
-    residual = [layer.text for layer in unit.residual.layers(shape, "")]
+    residual = _drawn(unit.residual, unit.shared.out(shape))
     shared = [layer.text for layer in unit.shared.layers(shape, "")]
     after = [layer.text for layer in unit.after.layers(unit.out(shape), "")]
     wide = max(len(text) for text in residual) + 4

@@ -23,12 +23,11 @@ class Unit:
     after: Chain
     stride: int = 1
 
-    def gate(self, channels: int) -> Convolution | None:
+    def gate(self, shape: Shape) -> Convolution | None:
         """The 1x1 convolution that a gating merge computes its gate with: one output for each of the merge's."""
         if not isinstance(self.merge, Gated):
             return None
-        width = self.residual.out((channels, 2**10, 2**10))[0]
-        return Convolution(Conv(width, 1, self.stride, after="", bias=True))
+        return Convolution(Conv(self.out(shape)[0], 1, self.stride, after="", bias=True))
 
     def out(self, shape: Shape) -> Shape:
         return self.residual.out(self.shared.out(shape))
@@ -40,7 +39,7 @@ class Unit:
             yield from self.shortcut.layers(shape, f"{name}.shortcut")
         yield from self.residual.layers(shape, f"{name}.residual")
         if self.shortcut is not None:
-            if gate := self.gate(shape[0]):
+            if gate := self.gate(shape):
                 yield from gate.layers(shape, f"{name}.merge.gate")
             yield Layer(f"{name}.merge", "merge", formula(self.merge), out)
         yield from self.after.layers(out, f"{name}.after")
@@ -50,7 +49,9 @@ def formula(merge: Merge) -> str:
     """What a merge does, as the papers write it."""
     match merge:
         case Scaled(shortcut=shortcut, residual=residual):
-            return f"{shortcut:g}·h(x) + {residual:g}·F(x)"
+            return " + ".join(
+                way if factor == 1 else f"{factor:g}·{way}" for factor, way in ((shortcut, "h(x)"), (residual, "F(x)"))
+            )
         case Gated(exclusive=exclusive):
             return "(1−g)·h(x) + g·F(x)" if exclusive else "(1−g)·h(x) + F(x)"
     return "h(x) + F(x)" if merge.kind == "add" else f"dropout {merge.p:g} of h(x) + F(x)"

@@ -1,6 +1,6 @@
 """Paper A: He, Zhang, Ren, Sun. Deep Residual Learning for Image Recognition. arXiv 1512.03385, CVPR 2016."""
 
-from reslab.nets import network
+from reslab.nets import cifar_resnet
 from reslab.papers.claims import Claim, Published, Row, Scale, Study
 from reslab.spec import replace
 from reslab.train.recipe import PadCropFlip, Recipe, demo, paper_a_cifar
@@ -23,9 +23,9 @@ DEGRADATION = Study(
         "deeper. Do networks with identity shortcuts?"
     ),
     rows=(
-        *(Row(f"plain-{depth}", network(f"plain{depth}-cifar"), "plain") for depth in _DEPTHS),
+        *(Row(f"plain-{depth}", cifar_resnet(depth, shortcut=None), "plain") for depth in _DEPTHS),
         *(
-            Row(f"ResNet-{depth}", network(f"resnet{depth}-cifar"), "residual", Published(error, "A Table 6"))
+            Row(f"ResNet-{depth}", cifar_resnet(depth), "residual", Published(error, "A Table 6"))
             for depth, error in _TABLE_6.items()
         ),
     ),

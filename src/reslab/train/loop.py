@@ -3,7 +3,7 @@
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
@@ -17,14 +17,16 @@ from reslab.data.images import DataSet
 from reslab.data.loader import Loader
 from reslab.errors import SpecError
 from reslab.evaluate import evaluate
-from reslab.nets import ResNet
+from reslab.nets.network import NetworkSpec
 from reslab.spec import replace
 from reslab.train.optim import sgd
 from reslab.train.recipe import Recipe
 from reslab.train.record import Record, facts
 
+N = TypeVar("N", bound=NetworkSpec)
 
-def fitted(network: ResNet, data: DataSet) -> ResNet:
+
+def fitted(network: N, data: DataSet) -> N:
     """The network for a data set's images and classes."""
     return replace(network, channels=data.channels, size=data.size, classes=len(data.classes))
 
@@ -41,7 +43,7 @@ def find_device(word: str) -> str:
 
 
 def train(
-    network: ResNet,
+    network: NetworkSpec,
     recipe: Recipe,
     data: DataSet,
     out: Path,

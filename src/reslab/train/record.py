@@ -15,18 +15,19 @@ from typing import Any, TextIO
 import torch
 
 from reslab.errors import DataError, SpecError
-from reslab.nets import ResNet, name_of
+from reslab.nets import name_of
+from reslab.nets.network import NetworkSpec
 from reslab.spec import digest, plain
 from reslab.train.recipe import Recipe
 
 
-def run_name(network: ResNet, recipe: Recipe, data: str, seed: int) -> str:
+def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int) -> str:
     """<network>-<data>-s<seed>-<8 hex of the specs>: equal for equal runs, and a legal file name."""
     place = data.replace(":", "-").replace("/", "_")
     return f"{name_of(network)}-{place}-s{seed}-{digest(network, recipe, data)}"
 
 
-def facts(network: ResNet, recipe: Recipe, data: str, seed: int, device: torch.device) -> dict[str, Any]:
+def facts(network: NetworkSpec, recipe: Recipe, data: str, seed: int, device: torch.device) -> dict[str, Any]:
     """What run.json says: the specs and the seed, and on what machine and with which versions they ran."""
     return {
         "network": {"name": name_of(network), **plain(network)},

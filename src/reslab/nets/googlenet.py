@@ -1,0 +1,114 @@
+"""GoogLeNet (Szegedy et al. 2014, arXiv 1409.4842) and BN-Inception (Ioffe and Szegedy 2015, arXiv 1502.03167)."""
+
+from functools import partial
+from typing import Any
+
+from reslab.nets.paths import Cat, Conv, Pool, cat, seq
+from reslab.nets.staged import Auxiliary, Head, Stage, Staged
+
+CEIL: dict[str, Any] = {"stride": 2, "padding": "valid", "ceil": True}  # Caffe's rounding: 112 to 56 without padding
+
+# name: 1x1, 3x3 reduced, 3x3, 5x5 reduced, 5x5, pooled. GoogLeNet Table 1
+GOOGLENET = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+
+
+def googlenet() -> Staged:
+    """22 layers, biases and no BN, true 5x5 convolutions, two auxiliary classifiers. GoogLeNet Table 1, Fig. 3."""
+    plain: dict[str, Any] = {"after": "relu", "bias": True}
+    stem = seq(
+        Conv(64, 7, 2, **plain),
+        Pool("max", 3, **CEIL, after="lrn"),
+        Conv(64, 1, **plain),
+        Conv(192, 3, after="relu lrn", bias=True),
+    )
+    stages = _stages(stem, Pool("max", 3, **CEIL), Pool("max", 3, **CEIL), last_kernel=5, conv=plain)
+    auxiliary = seq(Pool("average", 5, 3, "valid"), Conv(128, 1, **plain))
+    return Staged(stages, Head(dropout=0.4), _both(auxiliary), size=224)
+
+
+def googlenet_torchvision() -> Staged:
+    """What torchvision calls GoogLeNet: BN, 3x3 in place of 5x5, a 2x2 last pool."""
+    stem = seq(Conv(64, 7, 2), Pool("max", 3, **CEIL), Conv(64, 1), Conv(192, 3))
+    stages = _stages(stem, Pool("max", 3, **CEIL), Pool("max", 2, **CEIL), last_kernel=3, conv={})
+    # its auxiliary classifiers average 14x14 maps to 4x4 in windows that overlap as 5x5 windows at stride 3 do
+    auxiliary = seq(Pool("average", 5, 3, "valid"), Conv(128, 1))
+    return Staged(stages, Head(dropout=0.2), _both(auxiliary), size=224)
+
+
+def _both(path: Any) -> tuple[Auxiliary, ...]:
+    head = Head("flatten", hidden=(1024,), dropout=0.7)
+    return tuple(Auxiliary(block, path, head) for block in ("stage2.unit1", "stage2.unit4"))
+
+
+def _stages(stem: Any, pool3: Pool, pool4: Pool, last_kernel: int, conv: dict[str, Any]) -> tuple[Stage, ...]:
+    def module(name: str) -> Cat:
+        one, three_reduced, three, five_reduced, five, pooled = GOOGLENET[name]
+        return cat(
+            Conv(one, 1, **conv),
+            seq(Conv(three_reduced, 1, **conv), Conv(three, 3, **conv)),
+            seq(Conv(five_reduced, 1, **conv), Conv(five, last_kernel, **conv)),
+            seq(Pool("max", 3, ceil=last_kernel == 3), Conv(pooled, 1, **conv)),
+        )
+
+    groups = [tuple(module(name) for name in GOOGLENET if name.startswith(digit)) for digit in "345"]
+    return (
+        Stage("stem", (stem,)),
+        Stage("pool1", (Pool("max", 3, **CEIL),)),
+        Stage("stage1", groups[0]),
+        Stage("pool2", (pool3,)),
+        Stage("stage2", groups[1]),
+        Stage("pool3", (pool4,)),
+        Stage("stage3", groups[2]),
+    )
+
+
+# name: 1x1, 3x3 reduced, 3x3, double 3x3 reduced, double 3x3, pooling, pooled. BN-Inception appendix
+BN_INCEPTION = {
+    "3a": (64, 64, 64, 64, 96, "average", 32),
+    "3b": (64, 64, 96, 64, 96, "average", 64),
+    "3c": (0, 128, 160, 64, 96, "max", 0),
+    "4a": (224, 64, 96, 96, 128, "average", 128),
+    "4b": (192, 96, 128, 96, 128, "average", 128),
+    "4c": (160, 128, 160, 128, 160, "average", 128),
+    "4d": (96, 128, 192, 160, 192, "average", 128),
+    "4e": (0, 128, 192, 192, 256, "max", 0),
+    "5a": (352, 192, 320, 160, 224, "average", 128),
+    "5b": (352, 192, 320, 192, 224, "max", 128),
+}
+
+
+def bn_inception(bias: bool = False) -> Staged:
+    """Inception-v2 of paper B. Modules without a 1x1 branch halve the map and pass their pooled input through.
+
+    With `bias` there is one in front of every BN, as in the public Caffe weights.
+    """
+    conv = partial(Conv, bias=bias)
+
+    def module(name: str) -> Cat:
+        one, three_reduced, three, double_reduced, double, pooling, pooled = BN_INCEPTION[name]
+        stride = 1 if one else 2
+        branches = [
+            seq(conv(three_reduced, 1), conv(three, 3, stride)),
+            seq(conv(double_reduced, 1), conv(double, 3), conv(double, 3, stride)),
+        ]
+        if not one:
+            return cat(*branches, Pool("max", 3, **CEIL))
+        return cat(conv(one, 1), *branches, seq(Pool(pooling, 3), conv(pooled, 1)))  # type: ignore[arg-type]
+
+    groups = [tuple(module(name) for name in BN_INCEPTION if name.startswith(digit)) for digit in "345"]
+    stem = seq(
+        conv(64, 7, 2), Pool("max", 3, **CEIL), conv(64, 1), conv(192, 3), Pool("max", 3, **CEIL)
+    )  # fmt: skip
+    names = ("stem", "stage1", "stage2", "stage3")
+    blocks: tuple[tuple[Any, ...], ...] = ((stem,), *groups)
+    return Staged(tuple(Stage(name, found) for name, found in zip(names, blocks, strict=True)), Head(), size=224)
