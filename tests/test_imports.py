@@ -16,6 +16,7 @@ RANK = {
     "nets": 2,
     "data": 2,
     "evaluate": 3,
+    "weights": 3,
     "train": 4,
     "papers": 5,
     "study": 6,

@@ -171,6 +171,74 @@ def train(
     typer.echo(str(out))
 
 
+@app.command()
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="weights that reslab wrote")],
+    data: Annotated[str, typer.Option("--data", help="digits, cifar10 or cifar100")],
+    as_json: AsJson = False,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")] = "auto",
+) -> None:
+    """Measure top-1 and top-5 error, in percent, and loss on the test images."""
+    from reslab.weights.file import built, read_weights
+
+    weights = read_weights(file)
+
+    import torch
+
+    from reslab.data.loader import Loader, load
+    from reslab.evaluate import evaluate as evaluate_network
+    from reslab.train.loop import find_device
+
+    images = load(data)
+    ours = (weights.network.classes, weights.network.channels)
+    if ours != (theirs := (len(images.classes), images.channels)):
+        told = "{} classes and {} channels"
+        raise SpecError(f"{file}: a network of {told.format(*ours)}, but {data} has {told.format(*theirs)}")
+    place = torch.device(find_device(device))
+    loader = Loader(images, place, weights.normalise)
+    found = evaluate_network(built(weights).to(place), loader, loader.test)
+    if as_json:
+        typer.echo(json.dumps(found._asdict()))
+        return
+    errors = f"top-1 error {found.top1_error:.2f} %  top-5 error {found.top5_error:.2f} %"
+    typer.echo(f"{found.images:,} images  {errors}  loss {found.loss:.4f}")
+
+
+@app.command()
+def weights(
+    file: Annotated[Path, typer.Argument(help="others' weights: .pth, .th, .pt or .safetensors")],
+    name: Annotated[str, typer.Option("--as", metavar="NETWORK", help="the network that they are weights of")],
+    out: Annotated[Path, typer.Option("--out", help="the .safetensors file to write")],
+) -> None:
+    """Take in others' weights: check them against a network, map their keys, write a file that reslab loads."""
+    from reslab.weights.convert import convert
+    from reslab.weights.file import must_be_safetensors, save_weights
+
+    must_be_safetensors(out)
+    converted, notes = convert(file, name)
+    save_weights(converted, out)
+    for note in notes:
+        typer.echo(note, err=True)
+    typer.echo(str(out))
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="weights that reslab wrote")],
+    layout: Annotated[str, typer.Option("--format", help="torchvision: the keys that others give the tensors")],
+    out: Annotated[Path, typer.Option("--out", help="the .safetensors file to write")],
+) -> None:
+    """Write weights for others' code."""
+    if layout != "torchvision":
+        raise SpecError(f"no format {layout!r}: choose from torchvision")
+    from reslab.weights.convert import export as export_state
+    from reslab.weights.file import must_be_safetensors, read_weights, save_state
+
+    must_be_safetensors(out)
+    save_state(export_state(read_weights(file)), out)
+    typer.echo(str(out))
+
+
 @study_app.command("list")
 def study_list() -> None:
     """List the studies: names, titles, scales, sources."""
@@ -280,16 +348,25 @@ def _stop(signal_number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
+def _told(error: Exception) -> str:
+    """One or two lines for an error; those that no one has foreseen say how to see more."""
+    if isinstance(error, typer.TyperException):
+        text = error.format_message()
+        return text if text.startswith("Usage:") else f"reslab: {text}"
+    if isinstance(error, ReslabError):
+        return f"reslab: {error}"
+    return f"reslab: {type(error).__name__}: {error}\nthis should not happen; --debug shows where it comes from"
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Run a command line and exit: 0 done, 2 wrong words, 3 bad data, 4 diverged, 75 stopped with its state saved."""
     words = sys.argv[1:] if words is None else list(words)
     signal.signal(signal.SIGTERM, _stop)
     try:
         code = app(words, prog_name="reslab", standalone_mode=False) or 0
-    except (ReslabError, typer.TyperException) as error:
+    except Exception as error:
         if "--debug" in words:
             traceback.print_exc()
-        text = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-        code = error.exit_code
-        print(text if text.startswith("Usage:") else f"reslab: {text}", file=sys.stderr)
+        code = getattr(error, "exit_code", 1)
+        print(_told(error), file=sys.stderr)
     sys.exit(code)

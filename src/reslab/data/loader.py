@@ -14,6 +14,7 @@ from reslab.data.cifar import CIFAR10, CIFAR100, load_cifar
 from reslab.data.digits import load_digits
 from reslab.data.draws import generator
 from reslab.data.images import DataSet, Images
+from reslab.data.normalise import MeanStd
 from reslab.errors import SpecError, nearest
 
 SETS: dict[str, Callable[[Path], DataSet]] = {
@@ -41,13 +42,18 @@ def load(name: str, root: Path | None = None) -> DataSet:
 
 
 class Loader:
-    """A data set on a device, as float images with the mean training image subtracted.
+    """A data set on a device, as normalised float images.
 
-    Pixels are held as bytes, (N, C, H, W), and become float images in 0..1 less the mean when they are asked for.
+    Pixels are held as bytes, (N, C, H, W), and become float images when they are asked for: in 0..1, less the mean
+    training image as in the papers, or normalised by channel where others' weights want that.
     """
 
-    def __init__(self, data: DataSet, device: torch.device):
-        self.mean = torch.from_numpy(data.mean_image()).to(device)
+    def __init__(self, data: DataSet, device: torch.device, normalise: MeanStd | None = None):
+        if normalise is None:
+            self.mean, self.std = torch.from_numpy(data.mean_image()), torch.ones(())
+        else:
+            self.mean, self.std = (torch.tensor(values)[:, None, None] for values in (normalise.mean, normalise.std))
+        self.mean, self.std = self.mean.to(device), self.std.to(device)
         self.train = self._on(data.train, device)
         self.test = self._on(data.test, device)
 
@@ -56,8 +62,8 @@ class Loader:
         return torch.from_numpy(images.pixels).to(device), torch.from_numpy(images.labels).to(device)
 
     def images(self, pixels: Tensor) -> Tensor:
-        """Bytes (N, C, H, W) -> float32 images less the mean image."""
-        return pixels.float().div_(255).sub_(self.mean)
+        """Bytes (N, C, H, W) -> normalised float32 images."""
+        return pixels.float().div_(255).sub_(self.mean).div_(self.std)
 
     def batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
         """The training images and labels of a step, counted from 0: (size, C, H, W) and (size,).

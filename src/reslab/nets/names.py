@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from reslab.errors import SpecError, nearest
 from reslab.nets import googlenet, inception, predecessors
 from reslab.nets.network import NetworkSpec
+from reslab.nets.paths import Conv, Pool, seq
 from reslab.nets.resnet import IMAGENET, ResNet, cifar_resnet, resnet
 from reslab.nets.staged import Staged
 
@@ -55,6 +56,11 @@ _POOL1 = "The first pool pads by one pixel, as Torch does; the authors' Caffe ro
 _PREACT = "The stem and the strides are those of fb.resnet.torch, as C does not draw them."
 
 
+_V1 = "The stride stands in the first 1×1 convolution, as paper A has it."
+_TIMM = "The first unit has its pre-activation of its own behind the pool; C puts it in the stem."
+_IN_UNIT: dict[str, Any] = {"entrance": "unit", "stem": seq(Conv(64, 7, 2, after=""), Pool("max", 3, 2))}
+
+
 def _rows() -> Iterator[Named]:
     for family, sources in _CIFAR.items():
         for source, depths in sources.items():
@@ -76,11 +82,11 @@ def _rows() -> Iterator[Named]:
     yield Named("resnet50-c", partial(resnet, 50, shortcut="C"), "A sec. 4.1, option C", _POOL1)
     for depth, (kernels, _) in IMAGENET.items():
         make = partial(resnet, depth, arrangement="full-preactivation")
-        stride_at = 0 if kernels == (3, 3) else 1
+        stride_at = len(kernels) - 2
         yield Named(f"preact{depth}", partial(make, stride_at=stride_at), "C appendix, Table 5", _PREACT)
+        yield Named(f"preact{depth}-timm", partial(make, stride_at=stride_at, **_IN_UNIT), "timm resnetv2", _TIMM)
         if stride_at:
-            told = "The stride stands in the first 1×1 convolution, as paper A has it."
-            yield Named(f"preact{depth}-v1", make, "C appendix, Table 5", told)
+            yield Named(f"preact{depth}-v1", make, "C appendix, Table 5", _V1)
     yield from _INCEPTION
     yield from _PREDECESSORS
 

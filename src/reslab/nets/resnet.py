@@ -40,6 +40,7 @@ class ResNet(NetworkSpec):
     kernels: (3, 3) basic, (1, 3, 1) bottleneck
     shortcut: "A" zero padding, "B" projection where the shape changes, "C" projection always, None a plain network
     stride_at: which of a unit's convolutions has its stride, counted from 0; A strides in the first
+    entrance: where the first unit's pre-activation stands, in the stem as in C or in the unit as in timm
     size: height and width of the images that costs are counted for; the module takes any
     """
 
@@ -51,6 +52,7 @@ class ResNet(NetworkSpec):
     merge: Merge = Add()
     stem: Path = Conv(16, 3)
     stride_at: int = 0
+    entrance: Literal["stem", "unit"] = "stem"
     classes: PositiveInt = 10
     channels: PositiveInt = 3
     size: PositiveInt = 32
@@ -94,7 +96,7 @@ class ResNet(NetworkSpec):
         before, width, output = self.outputs[stage - 1], self.widths[stage - 1], self.outputs[stage]
         stride = 2 if stage > 1 and unit == 1 else 1
         reshapes = unit == 1 and (stride > 1 or before != output)
-        entrance = stage == unit == 1  # its pre-activation is the stem's
+        entrance = stage == unit == 1 and self.entrance == "stem"  # its pre-activation is the stem's
         shares = reshapes and not entrance
         leading = "" if shares or entrance else row.before
         return Unit(
@@ -159,5 +161,5 @@ def resnet(depth: int, **fields: Any) -> ResNet:
         raise SpecError(f"depth {depth}: the papers have {', '.join(map(str, IMAGENET))}; the nearest is {near}")
     kernels, units = IMAGENET[depth]
     stem = seq(Conv(64, 7, 2), Pool("max", 3, 2))
-    defaults = {"shortcut": "B", "classes": 1000, "size": 224} | fields
-    return ResNet(units, (64, 128, 256, 512), kernels, stem=stem, **defaults)  # type: ignore[arg-type]
+    fields = {"stem": stem, "shortcut": "B", "classes": 1000, "size": 224} | fields
+    return ResNet(units, (64, 128, 256, 512), kernels, **fields)  # type: ignore[arg-type]

@@ -1,0 +1,20 @@
+"""How images become what a network reads."""
+
+from reslab.spec import spec
+
+Channels = tuple[float, float, float]
+
+
+@spec
+class MeanStd:
+    """(x - mean) / std for each of three channels, x in 0..1."""
+
+    mean: Channels
+    std: Channels
+
+
+IMAGENET = MeanStd((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""The mean and standard deviation that torchvision's and most others' weights were trained with."""
+
+HALF = MeanStd((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""Pixels to -1..1, as TensorFlow's Inception weights were trained with."""

@@ -1,0 +1,1 @@
+"""What others trained: their files read safely, their keys mapped and checked, in both directions."""

@@ -1,0 +1,50 @@
+"""The CIFAR ResNets of the well-known pytorch_resnet_cifar10, whose option A pads zero channels on both sides."""
+
+import torch
+
+from reslab.data.normalise import IMAGENET
+from reslab.nets import ResNet
+from reslab.nets.network import NetworkSpec
+from reslab.weights.layout import Layout, Pairs, State
+from reslab.weights.torchvision import resnet
+
+
+def pairs(network: NetworkSpec) -> Pairs:
+    return resnet(network, linear="linear")
+
+
+def reorder(network: NetworkSpec, state: State) -> State:
+    """Bring the channels of every stage into the paper's order, x's own first and the zeros behind.
+
+    There x's channels stand in the middle. A stage's units add to one stream of channels, so the last convolution
+    and BN of each unit write, and the first convolution of each unit reads, in the stream's order.
+    """
+    assert isinstance(network, ResNet)
+    order = torch.arange(network.outputs[0])  # order[i] is the place there of our channel i
+    changed = dict(state)
+    last = len(network.kernels)
+    for stage, (units, width) in enumerate(zip(network.units, network.outputs[1:], strict=True), 1):
+        for unit in range(1, units + 1):
+            at = f"stage{stage}.unit{unit}.residual"
+            changed[f"{at}.conv1.weight"] = changed[f"{at}.conv1.weight"][:, order]
+            if width != len(order):
+                before = (width - len(order)) // 2
+                zeros = torch.cat([torch.arange(before), torch.arange(before + len(order), width)])
+                order = torch.cat([order + before, zeros])
+            for key in (f"conv{last}.weight", *(f"bn{last}.{name}" for name in _BN)):
+                changed[f"{at}.{key}"] = changed[f"{at}.{key}"][order]
+    changed["head.linear.weight"] = changed["head.linear.weight"][:, order]
+    return changed
+
+
+_BN = ("weight", "bias", "running_mean", "running_var")
+
+LAYOUTS = (
+    Layout(
+        "pytorch_resnet_cifar10's ResNet",
+        tuple(f"resnet{depth}-cifar" for depth in (20, 32, 44, 56, 110, 1202)),
+        pairs,
+        IMAGENET,
+        reorder,
+    ),
+)

@@ -1,0 +1,166 @@
+"""Files of weights: others' are read without running anything, ours hold the network's spec beside its tensors."""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from reslab.data.normalise import MeanStd
+from reslab.errors import DataError, SpecError
+from reslab.nets import AnyNetwork
+from reslab.nets.modules import Network
+from reslab.nets.network import NetworkSpec
+from reslab.spec import from_json, to_json
+
+State = dict[str, Tensor]
+
+PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put in front of every key
+
+
+class Weights(NamedTuple):
+    """A network with its tensors, and how the images that it was trained on were normalised (None: mean image)."""
+
+    network: NetworkSpec
+    state: State
+    normalise: MeanStd | None = None
+
+
+def read_state(path: Path) -> State:
+    """The tensors of a .pth, .th, .pt or .safetensors file by their keys, prefixes and wrappings taken off.
+
+    Raises DataError where the file is missing, damaged, or holds anything but tensors and plain values; nothing in it
+    is run, as torch reads it with weights_only=True.
+    """
+    _must_be_file(path)
+    if path.suffix == ".safetensors":
+        with _safetensors(path) as file:
+            state: Any = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, it is no dict
+    else:
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror}") from None
+        except Exception as error:  # a damaged or hostile file fails in many ways
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise DataError(
+                f"{path}: not a whole file of tensors alone, nothing of it was used\n{reason[:200]}"
+            ) from None
+    return _bare(path, state)
+
+
+def _bare(path: Path, state: Any) -> State:
+    """The table of tensors inside what a training saved around it."""
+    for wrapping in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapping), dict):
+            state = state[wrapping]
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise DataError(f"{path}: holds no table of tensors by name")
+    for prefix in PREFIXES * 2:
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return dict(state)
+
+
+def save_weights(weights: Weights, path: Path) -> None:
+    """Write a .safetensors file that `load` reads: the tensors, and the spec and normalisation as its metadata."""
+    metadata = {"format": "reslab", "network": to_json(weights.network)}
+    if weights.normalise is not None:
+        metadata["normalise"] = to_json(weights.normalise)
+    save_state(weights.state, path, metadata)
+
+
+def must_be_safetensors(path: Path) -> None:
+    """Raises SpecError for a file of another ending: only such files are written."""
+    if path.suffix != ".safetensors":
+        raise SpecError(f"--out {path}: give it the ending .safetensors")
+
+
+def save_state(state: State, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as a safetensors file, which replaces its forerunner whole."""
+    tensors = {key: value.contiguous() for key, value in state.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    with beside.open("wb") as file:
+        file.write(save(tensors, metadata))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_weights(path: Path) -> Weights:
+    """The weights of a file that reslab wrote.
+
+    Raises DataError where it is missing, damaged or another's, or where its tensors are not those of its network.
+    """
+    _must_be_file(path)
+    with _safetensors(path) as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != "reslab":
+            raise DataError(f"{path}: another's weights; `reslab weights {path} --as NETWORK --out FILE` takes them in")
+        try:
+            network = from_json(AnyNetwork, metadata.get("network", ""), str(path))
+            normalise = from_json(MeanStd, metadata["normalise"], str(path)) if "normalise" in metadata else None
+        except Exception as error:
+            raise DataError(f"{error}") from None
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, it is no dict
+    check(state, {key: value.shape for key, value in empty(network).state_dict().items()}, str(path))
+    return Weights(network, state, normalise)
+
+
+def load(path: Path | str) -> Network:
+    """The network of a file that reslab wrote, with its weights, in evaluation mode.
+
+    Raises DataError naming what is wrong with the file.
+    """
+    return built(read_weights(Path(path)))
+
+
+def built(weights: Weights) -> Network:
+    """The network of weights that were read, in evaluation mode."""
+    network = empty(weights.network)
+    network.load_state_dict(weights.state, assign=True)
+    return network.eval()
+
+
+def empty(network: NetworkSpec) -> Network:
+    """A built network without values, whose tensors wait to be assigned."""
+    with torch.device("meta"):
+        return network.build()
+
+
+def check(state: State, shapes: dict[str, torch.Size], where: str) -> None:
+    """Hold tensors against the shapes that a network has; all of them fit, or DataError lists those that do not."""
+    missing = [key for key in shapes if key not in state]
+    extra = [key for key in state if key not in shapes]
+    other = [
+        f"{key} ({_size(state[key].shape)}, expected {_size(shape)})"
+        for key, shape in shapes.items()
+        if key in state and state[key].shape != shape
+    ]
+    told = [
+        f"{len(keys)} {what}: {', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''}"
+        for what, keys in (("missing", missing), ("unknown", extra), ("of another shape", other))
+        if keys
+    ]
+    if told:
+        raise DataError(f"{where}: the tensors do not fit, nothing was loaded\n{'; '.join(told)}")
+
+
+def _size(shape: torch.Size) -> str:
+    return "×".join(str(length) for length in shape) or "scalar"
+
+
+def _must_be_file(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+
+
+def _safetensors(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: not a whole safetensors file ({error})") from None

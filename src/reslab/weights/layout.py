@@ -1,0 +1,60 @@
+"""Layouts of weights: how others name the modules of a network, and which of our networks computes the same."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from reslab.data.normalise import MeanStd
+from reslab.nets.cost import Layer
+from reslab.nets.network import NetworkSpec
+
+Pairs = list[tuple[str, str]]
+State = dict[str, Tensor]
+
+
+class Layout(NamedTuple):
+    """Someone's names for the modules of some of our networks.
+
+    `networks` are the names of those that compute what the weights were trained for; `pairs` gives (our module's
+    path, their module's path) for each module that has tensors. `adjust` changes tensors, by our keys, that stand in
+    another order in their files; None where none do.
+    """
+
+    name: str
+    networks: tuple[str, ...]
+    pairs: Callable[[NetworkSpec], Pairs]
+    normalise: MeanStd
+    adjust: Callable[[NetworkSpec, State], State] | None = None
+
+
+def weighty(network: NetworkSpec, auxiliary: bool = True) -> list[Layer]:
+    """The layers of a network that have tensors, auxiliary classifiers last."""
+    layers = list(network.layers())
+    if auxiliary:
+        for index, (_, shape, chain) in enumerate(network.auxiliaries(), 1):
+            layers += chain.layers(shape, f"auxiliary{index}")
+    return [layer for layer in layers if layer.parameters]
+
+
+def conv_pairs(network: NetworkSpec, blocks: Iterable[tuple[str, str]]) -> Pairs:
+    """Pairs for blocks whose convolutions have .conv and .bn inside: (our block, their names in our order).
+
+    A name that ends in "!" is a bare convolution. The words of `blocks` are their paths, divided by blanks.
+    """
+    layers = weighty(network)
+    pairs: Pairs = []
+    for block, words in blocks:
+        ours = [layer.name for layer in layers if layer.kind == "conv" and layer.name.startswith(f"{block}.")]
+        for path, word in zip(ours, words.split(), strict=True):
+            if word.endswith("!"):
+                pairs.append((path, word[:-1]))
+                continue
+            parent, _, name = path.rpartition(".")
+            pairs += [(path, f"{word}.conv"), (f"{parent}.{name.replace('conv', 'bn')}", f"{word}.bn")]
+    return pairs
+
+
+def under(parent: str, words: str) -> str:
+    """The words with a path in front of each."""
+    return " ".join(f"{parent}.{word}" for word in words.split())

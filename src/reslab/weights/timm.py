@@ -1,0 +1,74 @@
+"""timm's names for pre-activation ResNets, Inception-v4 and Inception-ResNet-v2."""
+
+import re
+
+from reslab.data.normalise import HALF
+from reslab.nets.network import NetworkSpec
+from reslab.weights.layout import Layout, Pairs, conv_pairs, under, weighty
+
+
+def resnetv2(network: NetworkSpec) -> Pairs:
+    """stem.conv, stages.0.blocks.0.norm1, stages.0.blocks.0.downsample.conv ..., norm, head.fc."""
+    pairs = []
+    for layer in weighty(network):
+        theirs = re.sub(
+            r"^stage(\d+)\.unit(\d+)", lambda m: f"stages.{int(m[1]) - 1}.blocks.{int(m[2]) - 1}", layer.name
+        )
+        theirs = re.sub(r"(residual|shared)\.bn(\d+)", lambda m: f"norm{int(m[2]) + 1}", theirs)
+        theirs = theirs.replace("residual.", "").replace("shortcut.conv1", "downsample.conv")
+        theirs = theirs.replace("stem.conv1", "stem.conv").replace("head.bn0", "norm").replace("head.linear", "head.fc")
+        pairs.append((layer.name, theirs))
+    return pairs
+
+
+_V4_C = "branch0 branch1_0 branch1_1a branch1_1b branch2_0 branch2_1 branch2_2 branch2_3a branch2_3b branch3.1"
+
+
+def _branches(*counts: int) -> str:
+    """branch0, branch1.0, branch1.1 ...: a branch of one convolution has no number behind it."""
+    return " ".join(
+        f"branch{branch}" if count == 1 else f"branch{branch}.{index}"
+        for branch, count in enumerate(counts)
+        for index in range(count)
+    )
+
+
+def inception_v4(network: NetworkSpec) -> Pairs:
+    a, b = f"{_branches(1, 2, 3)} branch3.1", f"{_branches(1, 3, 5)} branch3.1"
+    stem = f"0 1 2 3.conv {under('4', _branches(2, 4))} 5.conv"
+    blocks = [
+        ("stem", stem),
+        ("reduction1", under("10", _branches(1, 3))),
+        ("reduction2", under("18", _branches(2, 4))),
+    ]
+    for stage, first, count, words in (("stage1", 6, 4, a), ("stage2", 11, 7, b), ("stage3", 19, 3, _V4_C)):
+        blocks += [(f"{stage}.unit{index + 1}", under(str(first + index), words)) for index in range(count)]
+    pairs = conv_pairs(network, [(block, under("features", words)) for block, words in blocks])
+    return [*pairs, ("head.linear", "last_linear")]
+
+
+def inception_resnet_v2(network: NetworkSpec) -> Pairs:
+    stem = "conv2d_1a conv2d_2a conv2d_2b conv2d_3b conv2d_4a " + under("mixed_5b", f"{_branches(1, 2, 3)} branch3.1")
+    blocks = [
+        ("stem", stem),
+        ("reduction1", under("mixed_6a", _branches(1, 3))),
+        ("reduction2", under("mixed_7a", _branches(2, 2, 3))),
+        ("last", "conv2d_7b"),
+        ("stage3.unit10", under("block8", f"{_branches(1, 3)} conv2d!")),
+    ]
+    repeats = (
+        ("stage1", "repeat", 10, (1, 2, 3)),
+        ("stage2", "repeat_1", 20, (1, 3)),
+        ("stage3", "repeat_2", 9, (1, 3)),
+    )
+    for stage, repeat, count, branches in repeats:
+        words = f"{_branches(*branches)} conv2d!"
+        blocks += [(f"{stage}.unit{index + 1}", under(f"{repeat}.{index}", words)) for index in range(count)]
+    return [*conv_pairs(network, blocks), ("head.linear", "classif")]
+
+
+LAYOUTS = (
+    Layout("timm's ResNetV2", tuple(f"preact{depth}-timm" for depth in (18, 34, 50, 101, 152, 200)), resnetv2, HALF),
+    Layout("timm's Inception-v4", ("inception-v4-slim",), inception_v4, HALF),
+    Layout("timm's Inception-ResNet-v2", ("inception-resnet-v2-slim",), inception_resnet_v2, HALF),
+)
