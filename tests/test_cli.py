@@ -25,12 +25,15 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 SURFACE = {
-    (): ["demo", "networks", "show", "study", "train"],
+    (): ["demo", "evaluate", "export", "networks", "show", "study", "train", "weights"],
     ("study",): ["list", "report", "run", "show"],
     ("demo",): ["--workers"],
     ("networks",): ["--json"],
     ("show",): ["--json", "--set"],
     ("train",): ["--data", "--device", "--out", "--recipe", "--seed", "--set"],
+    ("evaluate",): ["--data", "--device", "--json"],
+    ("weights",): ["--as", "--out"],
+    ("export",): ["--format", "--out"],
     ("study", "list"): [],
     ("study", "show"): ["--scale", "--seeds"],
     ("study", "run"): ["--scale", "--seeds", "--workers"],
@@ -132,6 +135,74 @@ def test_wrong_words_end_in_two_lines_and_leave_nothing(words, code, told, capsy
     assert err.startswith("reslab: ")
     assert len(err.splitlines()) <= 2
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A file of weights in torchvision's layout, for one network of ten classes."""
+    import torch
+
+    from reslab import network, replace
+    from reslab.weights.convert import export
+    from reslab.weights.file import Weights
+
+    torch.manual_seed(0)
+    value = replace(network("resnet18"), classes=10, channels=1)
+    path = tmp_path / "theirs.pth"
+    torch.save(export(Weights(value, value.build().state_dict())), path)
+    return path
+
+
+def test_weights_go_in_are_evaluated_and_come_out(foreign, capsys, tmp_path, monkeypatch):
+    from reslab.nets import NAMED
+    from reslab.spec import replace
+
+    monkeypatch.setitem(vars(NAMED["resnet18"]), "network", replace(NAMED["resnet18"].network, channels=1))
+    assert reslab("weights", "theirs.pth", "--as", "resnet18", "--out", "ours.safetensors") == 0
+    told = capsys.readouterr()
+    assert told.out == "ours.safetensors\n"
+    assert "the file has 10 classes" in told.err
+    assert reslab("export", "ours.safetensors", "--format", "torchvision", "--out", "back.safetensors") == 0
+    assert reslab("weights", "back.safetensors", "--as", "resnet18", "--out", "again.safetensors") == 0
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "ours.safetensors").read_bytes()
+
+
+def test_evaluate_as_json_is_for_programs(capsys, tmp_path):
+    import torch
+
+    from reslab import cifar_resnet
+    from reslab.data.digits import load_digits
+    from reslab.train.loop import fitted
+    from reslab.weights.file import Weights, save_weights
+
+    torch.manual_seed(0)
+    value = fitted(cifar_resnet(8), load_digits())
+    save_weights(Weights(value, value.build().state_dict()), tmp_path / "w.safetensors")
+    assert reslab("evaluate", "w.safetensors", "--data", "digits", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"images", "top1_error", "top5_error", "loss"}
+    assert found["images"] == 360
+    assert 100 >= found["top1_error"] >= found["top5_error"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["weights", "theirs.pth", "--as", "resnet19", "--out", "o.safetensors"], 2, "did you mean resnet18"),
+        (["weights", "theirs.pth", "--as", "resnet18", "--out", "o.pth"], 2, "give it the ending .safetensors"),
+        (["weights", "theirs.pth", "--as", "resnet34", "--out", "o.safetensors"], 2, "use --as resnet18"),
+        (["weights", "theirs.pth", "--as", "vgg16", "--out", "o.safetensors"], 2, "use --as resnet18"),
+        (["weights", "none.pth", "--as", "resnet18", "--out", "o.safetensors"], 3, "none.pth: no such file"),
+        (["evaluate", "theirs.pth", "--data", "digits"], 3, "theirs.pth"),
+        (["export", "theirs.pth", "--format", "onnx", "--out", "o.safetensors"], 2, "choose from torchvision"),
+    ],
+)
+def test_wrong_weights_end_in_two_lines_and_leave_nothing(foreign, words, code, told, capsys, tmp_path):
+    assert reslab(*words) == code
+    err = capsys.readouterr().err
+    assert told in err
+    assert len(err.splitlines()) <= 2
+    assert list(tmp_path.iterdir()) == [foreign]
 
 
 def test_a_traceback_comes_only_with_debug(capsys):

@@ -40,7 +40,6 @@ def googlenet_torchvision() -> Staged:
     """What torchvision calls GoogLeNet: BN, 3x3 in place of 5x5, a 2x2 last pool."""
     stem = seq(Conv(64, 7, 2), Pool("max", 3, **CEIL), Conv(64, 1), Conv(192, 3))
     stages = _stages(stem, Pool("max", 3, **CEIL), Pool("max", 2, **CEIL), last_kernel=3, conv={})
-    # its auxiliary classifiers average 14x14 maps to 4x4 in windows that overlap as 5x5 windows at stride 3 do
     auxiliary = seq(Pool("average", 5, 3, "valid"), Conv(128, 1))
     return Staged(stages, Head(dropout=0.2), _both(auxiliary), size=224)
 

@@ -101,7 +101,8 @@ _INCEPTION = (
         "googlenet-torchvision",
         googlenet.googlenet_torchvision,
         "torchvision",
-        "BN behind every convolution, 3×3 in place of 5×5, a 2×2 last pool.",
+        "BN behind every convolution, 3×3 in place of 5×5, a 2×2 last pool. Its auxiliary classifiers average 4×4 "
+        "pixels; here, as in the paper, they average 5×5.",
     ),
     Named(
         "bn-inception",

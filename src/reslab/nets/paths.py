@@ -129,8 +129,8 @@ for _cls in (Seq, Cat):
 
 
 def seq(*parts: "Conv | Pool | Seq | Cat") -> Seq:
-    """One part after another."""
-    return Seq(parts)
+    """One part after another; the parts of a Seq among them join the others."""
+    return Seq(tuple(inner for part in parts for inner in (part.parts if isinstance(part, Seq) else (part,))))
 
 
 def cat(*branches: "Conv | Pool | Seq | Cat") -> Cat:

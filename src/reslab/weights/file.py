@@ -1,6 +1,8 @@
 """Files of weights: others' are read without running anything, ours hold the network's spec beside its tensors."""
 
+import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +16,7 @@ from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
-from reslab.spec import from_json, to_json
+from reslab.spec import from_json, plain, replace
 
 State = dict[str, Tensor]
 
@@ -67,9 +69,8 @@ def _bare(path: Path, state: Any) -> State:
 
 def save_weights(weights: Weights, path: Path) -> None:
     """Write a .safetensors file that `load` reads: the tensors, and the spec and normalisation as its metadata."""
-    metadata = {"format": "reslab", "network": to_json(weights.network)}
-    if weights.normalise is not None:
-        metadata["normalise"] = to_json(weights.normalise)
+    told = {"network": plain(weights.network), "normalise": plain(weights.normalise) if weights.normalise else None}
+    metadata = {"reslab": json.dumps(told)}  # one entry, as safetensors writes several in any order
     save_state(weights.state, path, metadata)
 
 
@@ -99,24 +100,41 @@ def read_weights(path: Path) -> Weights:
     _must_be_file(path)
     with _safetensors(path) as file:
         metadata = file.metadata() or {}
-        if metadata.get("format") != "reslab":
+        if "reslab" not in metadata:
             raise DataError(f"{path}: another's weights; `reslab weights {path} --as NETWORK --out FILE` takes them in")
-        try:
-            network = from_json(AnyNetwork, metadata.get("network", ""), str(path))
-            normalise = from_json(MeanStd, metadata["normalise"], str(path)) if "normalise" in metadata else None
-        except Exception as error:
-            raise DataError(f"{error}") from None
+        network, normalise = _told(metadata["reslab"], str(path))
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, it is no dict
     check(state, {key: value.shape for key, value in empty(network).state_dict().items()}, str(path))
     return Weights(network, state, normalise)
 
 
-def load(path: Path | str) -> Network:
+def _told(text: str, where: str) -> tuple[NetworkSpec, MeanStd | None]:
+    try:
+        told = json.loads(text)
+        network = from_json(AnyNetwork, json.dumps(told["network"]), where)
+        normalise = told["normalise"] and from_json(MeanStd, json.dumps(told["normalise"]), where)
+    except (ValueError, KeyError, TypeError, SpecError) as error:
+        raise DataError(f"{where}: its description is damaged: {error}") from None
+    return network, normalise
+
+
+def load(path: Path | str, classes: int | None = None) -> Network:
     """The network of a file that reslab wrote, with its weights, in evaluation mode.
 
-    Raises DataError naming what is wrong with the file.
+    With another number of `classes` than the file has, the body keeps its weights, every classifier is made anew, and
+    a warning says so. Raises DataError naming what is wrong with the file.
     """
-    return built(read_weights(Path(path)))
+    weights = read_weights(Path(path))
+    if classes is None or classes == weights.network.classes:
+        return built(weights)
+    warnings.warn(f"{path}: {weights.network.classes} classes there, {classes} here; the head is new", stacklevel=2)
+    value = replace(weights.network, classes=classes)
+    network = value.build()
+    shapes = network.state_dict()
+    network.load_state_dict(
+        {key: tensor for key, tensor in weights.state.items() if tensor.shape == shapes[key].shape}, strict=False
+    )
+    return network.eval()
 
 
 def built(weights: Weights) -> Network:

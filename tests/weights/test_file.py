@@ -1,0 +1,151 @@
+"""Files of weights: nothing in them is run, damage is named, ours tell what they are."""
+
+import json
+import pickle
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+
+from reslab.data.normalise import MeanStd
+from reslab.errors import DataError
+from reslab.nets import Conv, cifar_resnet
+from reslab.spec import replace
+from reslab.weights.file import Weights, load, read_state, read_weights, save_state, save_weights
+
+
+class Hostile:
+    """What a stranger may put into a pickle."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    value = cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3), classes=3)
+    return Weights(value, value.build().state_dict(), MeanStd((0.1, 0.2, 0.3), (1.0, 2.0, 3.0)))
+
+
+def two_lines(caught, path):
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_hostile_file_runs_nothing(tmp_path, legacy):
+    path, trap = tmp_path / "w.pth", tmp_path / "trap"
+    torch.save({"a": torch.zeros(1), "b": Hostile(trap)}, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(DataError, match="nothing of it was used") as caught:
+        read_state(path)
+    two_lines(caught, path)
+    assert not trap.exists()
+    torch.load(path, weights_only=False)  # the trap is one
+    assert trap.exists()
+
+
+@pytest.mark.parametrize("ending", [".pth", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04", b"\x80\x02}", struct.pack("<Q", 2**60) + b"{}"])
+def test_what_is_no_file_of_weights_is_named(tmp_path, ending, content):
+    path = tmp_path / f"w{ending}"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_state(path)
+    two_lines(caught, path)
+
+
+@pytest.mark.parametrize("ending", [".pth", ".safetensors"])
+def test_a_cut_file_is_named(tmp_path, small, ending):
+    whole, path = tmp_path / f"whole{ending}", tmp_path / f"cut{ending}"
+    if ending == ".pth":
+        torch.save(small.state, whole)
+    else:
+        save_weights(small, whole)
+    raw = whole.read_bytes()
+    for length in (10, len(raw) // 2, len(raw) - 1):
+        path.write_bytes(raw[:length])
+        with pytest.raises(DataError) as caught:
+            read_state(path)
+        two_lines(caught, path)
+
+
+def test_a_path_that_is_no_file_is_named(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read_state(tmp_path / "none.pth")
+    with pytest.raises(DataError, match="not a file"):
+        read_weights(tmp_path)
+
+
+@pytest.mark.parametrize("content", [{}, [1, 2], {"a": 3}, torch.zeros(3), {"state_dict": {"a": "b"}}])
+def test_a_file_without_a_table_of_tensors_is_named(tmp_path, content):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(DataError, match="holds no table of tensors"):
+        read_state(tmp_path / "w.pth")
+
+
+def test_ours_tell_what_they_are(tmp_path, small):
+    save_weights(small, tmp_path / "w.safetensors")
+    again = read_weights(tmp_path / "w.safetensors")
+    assert (again.network, again.normalise) == (small.network, small.normalise)
+    assert all(torch.equal(again.state[key], tensor) for key, tensor in small.state.items())
+    network = load(tmp_path / "w.safetensors")
+    assert not network.training
+    assert network(torch.randn(2, 3, 8, 8)).shape == (2, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_another_number_of_classes_keeps_the_body_and_says_so(tmp_path, small):
+    save_weights(small, tmp_path / "w.safetensors")
+    with pytest.warns(UserWarning, match="3 classes there, 5 here; the head is new"):
+        network = load(tmp_path / "w.safetensors", classes=5)
+    assert network.spec == replace(small.network, classes=5)
+    assert network(torch.randn(2, 3, 8, 8)).shape == (2, 5)
+    body = {key: tensor for key, tensor in network.state_dict().items() if not key.startswith("head.")}
+    assert all(torch.equal(tensor, small.state[key]) for key, tensor in body.items())
+
+
+def test_anothers_file_is_told_how_to_be_taken_in(tmp_path, small):
+    save_state(small.state, tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match=r"reslab weights .* --as NETWORK"):
+        load(tmp_path / "w.safetensors")
+
+
+def with_metadata(path, change):
+    """Change a safetensors file's metadata."""
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(raw[8 : 8 + length])
+    change(header["__metadata__"])
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + length :])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('{"network"', "{", "its description is damaged"),
+        ('"network"', '"netwurk"', "its description is damaged"),
+        ('"A"', '"Z"', "shortcut"),
+        ('"std"', '"sdt"', "std"),
+        ('"classes": 3', '"classes": 4', "expected 4"),
+    ],
+)
+def test_a_tampered_spec_is_named_before_a_tensor_is_used(tmp_path, small, old, new, told):
+    path = tmp_path / "w.safetensors"
+    save_weights(small, path)
+    with_metadata(path, lambda metadata: metadata.update(reslab=metadata["reslab"].replace(old, new)))
+    with pytest.raises(DataError, match=rf"w\.safetensors: .*{told}|w\.safetensors: .*\n.*{told}"):
+        load(path)
+
+
+def test_a_pickle_that_is_not_torchs_runs_nothing(tmp_path):
+    path, trap = tmp_path / "w.pt", tmp_path / "trap"
+    path.write_bytes(pickle.dumps({"state_dict": Hostile(trap)}))
+    with pytest.raises(DataError):
+        read_state(path)
+    assert not trap.exists()
