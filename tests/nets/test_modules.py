@@ -3,11 +3,12 @@
 import pytest
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from reslab.errors import SpecError
-from reslab.nets import NAMED, AnyNetwork, Auxiliary, Head, Seq, Staged, network, networks
+from reslab.nets import NAMED, AnyNetwork, Auxiliary, Head, Seq, network, networks
 from reslab.spec import from_json, replace, to_json
+
+from .traced import assert_layers_are_the_modules
 
 # named twice, or the same modules with other factors
 ALIKE = {name for name in NAMED if name.endswith(("-unscaled", "18-b", "34-b"))}
@@ -22,26 +23,7 @@ def test_json_gives_the_equal_network_back(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in LONG])
 def test_counts_and_shapes_equal_the_built_modules(name):
-    value = network(name)
-    with torch.device("meta"):
-        built = value.build().eval()
-        x = torch.empty(1, *value.input)
-    shapes = {}
-    for path, module in built.named_modules():
-        module.register_forward_hook(lambda _, __, out, path=path: shapes.update({path: out.shape}))
-    with FlopCounterMode(display=False) as counter:
-        built(x)
-    assert value.cost().multiply_adds == counter.get_total_flops() // 2
-    seen = 0
-    for layer in value.layers():
-        module = built.get_submodule(layer.name)
-        shape = tuple(shapes[layer.name][1:])
-        assert shape == layer.output[: len(shape)], layer
-        if not list(module.children()):
-            assert sum(parameter.numel() for parameter in module.parameters()) == layer.parameters, layer
-            seen += layer.parameters
-    auxiliary = value.auxiliary_cost().parameters if isinstance(value, Staged) else 0
-    assert seen + auxiliary == sum(parameter.numel() for parameter in built.parameters())
+    assert_layers_are_the_modules(network(name))
 
 
 def smaller(value):

@@ -5,12 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from reslab.errors import SpecError
 from reslab.nets import Conv, ResNet, cifar_resnet, network
 from reslab.nets.arrangements import ARRANGEMENTS
 from reslab.spec import replace
+
+from .traced import assert_layers_are_the_modules
 
 
 @given(st.integers(-5, 1300), st.sampled_from([(3, 3), (1, 3, 1), (3,)]))
@@ -49,22 +50,7 @@ def test_counts_and_shapes_equal_the_built_modules(kernels, arrangement, shortcu
         size=size,
         classes=7,
     )
-    with torch.device("meta"):
-        built = value.build().eval()
-        x = torch.empty(1, *value.input)
-    shapes = {}
-    for name, module in built.named_modules():
-        module.register_forward_hook(lambda _, __, out, name=name: shapes.update({name: out.shape}))
-    with FlopCounterMode(display=False) as counter:
-        built(x)
-    cost = value.cost()
-    assert cost.parameters == sum(parameter.numel() for parameter in built.parameters())
-    assert cost.multiply_adds == counter.get_total_flops() // 2
-    for layer in value.layers():
-        assert tuple(shapes[layer.name][1:]) == layer.output[: len(shapes[layer.name]) - 1], layer
-        if not list(built.get_submodule(layer.name).children()):
-            parameters = sum(parameter.numel() for parameter in built.get_submodule(layer.name).parameters())
-            assert parameters == layer.parameters, layer
+    assert_layers_are_the_modules(value)
 
 
 def test_weights_start_as_he_draws_them():

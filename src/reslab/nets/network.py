@@ -46,7 +46,7 @@ class NetworkSpec:
 
     def build(self) -> Network:
         """The torch module with fresh He weights drawn from torch's global generator. (N, C, H, W) -> (N, classes)."""
-        from reslab.nets.modules import build_network
+        from reslab.nets.build import build_network
 
         return build_network(self)
 

@@ -2,12 +2,12 @@
 
 Stems, branches and reductions are written with four nodes, Conv, Pool, Seq and Cat. Their channel counts flow through
 when a path is counted or built, so nobody writes an input width. Every node lists its layers for one image of a given
-shape; `modules.build` makes the same path in torch, and both take the names of parts from `Seq.named`.
+shape; `build` makes the same path in torch, and both take the names of parts from `Seq.named`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Protocol, Union
+from typing import Annotated, Literal, Union
 
 import pydantic.dataclasses
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -15,21 +15,12 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from reslab.errors import SpecError
 from reslab.nets.arrangements import Activations
 from reslab.nets.cost import Layer, Shape
+from reslab.nets.leaves import Leaf, Node, activations, by
 from reslab.spec import kind, spec
 
 Kernel = PositiveInt | tuple[PositiveInt, PositiveInt]
 Padding = Literal["same", "valid"] | NonNegativeInt
 """Rows and columns of padding on each side: (kernel - 1) // 2, none, or as many as said."""
-
-
-class Node(Protocol):
-    """Anything that a network's value is made of."""
-
-    def layers(self, shape: Shape, name: str) -> Iterator[Layer]:
-        """The layers that an input of `shape` goes through, the last one's output being the node's own."""
-
-    def out(self, shape: Shape) -> Shape:
-        """The shape that comes out for one image of `shape`."""
 
 
 def _pair(size: Kernel) -> tuple[int, int]:
@@ -138,19 +129,6 @@ def cat(*branches: "Conv | Pool | Seq | Cat") -> Cat:
     return Cat(tuple(branch if isinstance(branch, Seq) else Seq((branch,)) for branch in branches))
 
 
-class Leaf:
-    """A node that is one layer: shape in, shape out, what it costs."""
-
-    def out(self, shape: Shape) -> Shape:
-        return shape
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        raise NotImplementedError
-
-    def layers(self, shape: Shape, name: str) -> Iterator[Layer]:
-        yield self.layer(shape, name)
-
-
 @dataclass(frozen=True)
 class Pooling(Leaf):
     """A Pool without what follows it."""
@@ -163,7 +141,7 @@ class Pooling(Leaf):
 
     def layer(self, shape: Shape, name: str) -> Layer:
         pool = self.pool
-        return Layer(name, "pool", f"{pool.kernel}×{pool.kernel} {pool.what}{_by(pool.stride)}", self.out(shape))
+        return Layer(name, "pool", f"{pool.kernel}×{pool.kernel} {pool.what}{by(pool.stride)}", self.out(shape))
 
 
 @dataclass(frozen=True)
@@ -182,104 +160,8 @@ class Convolution(Leaf):
         conv, out = self.conv, self.out(shape)
         height, width = _pair(conv.kernel)
         weights = shape[0] // conv.groups * conv.width * height * width
-        text = f"{height}×{width}, {conv.width}{_by(conv.stride)}"
+        text = f"{height}×{width}, {conv.width}{by(conv.stride)}"
         return Layer(name, "conv", text, out, weights + conv.bias * conv.width, weights, weights * out[1] * out[2])
-
-
-@dataclass(frozen=True)
-class BN(Leaf):
-    """Batch normalisation with a learned scale and shift for each channel."""
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        return Layer(name, "bn", "BN", shape, parameters=2 * shape[0])
-
-
-@dataclass(frozen=True)
-class ReLU(Leaf):
-    """max(x, 0)."""
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        return Layer(name, "relu", "ReLU", shape)
-
-
-@dataclass(frozen=True)
-class LRN(Leaf):
-    """Local response normalisation over 5 channels. AlexNet sec. 3.3."""
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        return Layer(name, "lrn", "LRN", shape)
-
-
-@dataclass(frozen=True)
-class Squash(Leaf):
-    """1.7159 tanh(2 x / 3). LeNet-5, LeCun et al. 1998 appendix A."""
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        return Layer(name, "squash", "squash", shape)
-
-
-@dataclass(frozen=True)
-class Dropout(Leaf):
-    """Zero with probability p while training, the rest scaled by 1 / (1 - p)."""
-
-    p: float
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        return Layer(name, "dropout", f"dropout {self.p:g}", shape)
-
-
-@dataclass(frozen=True)
-class Flatten(Leaf):
-    """(N, C, H, W) -> (N, C * H * W)."""
-
-    def out(self, shape: Shape) -> Shape:
-        return (shape[0] * shape[1] * shape[2], 1, 1)
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        return Layer(name, "flatten", "flatten", self.out(shape))
-
-
-@dataclass(frozen=True)
-class GlobalPool(Leaf):
-    """The average over the whole map: (N, C, H, W) -> (N, C)."""
-
-    def out(self, shape: Shape) -> Shape:
-        return (shape[0], 1, 1)
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        return Layer(name, "pool", "global average pool", self.out(shape))
-
-
-@dataclass(frozen=True)
-class Linear(Leaf):
-    """A linear layer with a bias, a network's last one its classifier: (N, C) -> (N, width)."""
-
-    width: int
-
-    def out(self, shape: Shape) -> Shape:
-        return (self.width, 1, 1)
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        weights = shape[0] * self.width
-        text = f"{self.width}-way linear"
-        return Layer(name, "linear", text, self.out(shape), weights + self.width, weights, weights)
-
-
-@dataclass(frozen=True)
-class ZeroPad(Leaf):
-    """Zero-padding shortcut, option A. (N, C, H, W) -> (N, width, H / stride, W / stride), no parameters. A sec. 3.3.
-
-    Every stride-th row and column of x, with channels of zeros behind x's own.
-    """
-
-    width: int
-    stride: int
-
-    def out(self, shape: Shape) -> Shape:
-        return (self.width, -(-shape[1] // self.stride), -(-shape[2] // self.stride))
-
-    def layer(self, shape: Shape, name: str) -> Layer:
-        return Layer(name, "pad", f"zero padding, {self.width}{_by(self.stride)}", self.out(shape))
 
 
 @dataclass(frozen=True)
@@ -296,15 +178,6 @@ class Chain:
 
     def layers(self, shape: Shape, name: str = "") -> Iterator[Layer]:
         yield from chained(self.parts, shape, name)
-
-
-_ACTIVATIONS: dict[str, Leaf] = {"bn": BN(), "relu": ReLU(), "lrn": LRN(), "squash": Squash()}
-
-
-def activations(words: Activations, index: int) -> Iterator[tuple[str, Node]]:
-    """What follows a weight layer, with names, in the order that the words say."""
-    for word in words.split():
-        yield f"{word}{index}", _ACTIVATIONS[word]
 
 
 def flow(parts: "Iterator[tuple[str, Node]] | tuple[tuple[str, Node], ...]", shape: Shape) -> Shape:
@@ -344,7 +217,3 @@ def _window(
             count += 1
         sizes.append(count)
     return sizes[0], sizes[1]
-
-
-def _by(stride: int) -> str:
-    return f", /{stride}" if stride > 1 else ""

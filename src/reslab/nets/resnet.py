@@ -7,9 +7,10 @@ from pydantic import PositiveInt
 
 from reslab.errors import SpecError
 from reslab.nets.arrangements import ARRANGEMENTS, Arrangement, ArrangementName
+from reslab.nets.leaves import GlobalPool, Linear, Node, ZeroPad, activations
 from reslab.nets.merges import Add, Merge
 from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import Chain, Conv, GlobalPool, Linear, Node, Path, Pool, Seq, ZeroPad, activations, seq
+from reslab.nets.paths import Chain, Conv, Path, Pool, Seq, seq
 from reslab.nets.unit import Unit
 from reslab.spec import kind, spec
 

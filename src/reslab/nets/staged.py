@@ -8,23 +8,10 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from reslab.errors import SpecError, nearest
 from reslab.nets.arrangements import Activations
 from reslab.nets.cost import Cost, Shape, total
+from reslab.nets.leaves import Dropout, Flatten, GlobalPool, Linear, Node, activations
 from reslab.nets.merges import Add, Merge, Probability
 from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import (
-    Cat,
-    Chain,
-    Conv,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    Linear,
-    Node,
-    Path,
-    Pool,
-    Seq,
-    activations,
-    seq,
-)
+from reslab.nets.paths import Cat, Chain, Conv, Path, Pool, Seq, seq
 from reslab.nets.unit import Unit
 from reslab.spec import kind, spec
 

@@ -5,8 +5,9 @@ from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 from reslab.nets.cost import Cost, Shape, total
+from reslab.nets.leaves import Leaf, Node
 from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import Cat, Chain, Leaf, Node, Seq
+from reslab.nets.paths import Cat, Chain, Seq
 from reslab.nets.unit import Unit, formula
 
 

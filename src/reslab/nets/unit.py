@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reslab.nets.cost import Layer, Shape
+from reslab.nets.leaves import Node
 from reslab.nets.merges import Gated, Merge, Scaled
-from reslab.nets.paths import Chain, Conv, Convolution, Node
+from reslab.nets.paths import Chain, Conv, Convolution
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,163 @@
+"""From the value of a network to its torch module."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import singledispatch
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from reslab.nets import merges
+from reslab.nets.cost import Shape
+from reslab.nets.leaves import BN, LRN, Dropout, Flatten, GlobalPool, Linear, Node, ReLU, Squash, ZeroPad
+from reslab.nets.modules import (
+    Addition,
+    Concatenation,
+    ExclusiveGating,
+    Gating,
+    GlobalAverage,
+    Network,
+    PlainUnit,
+    ResidualUnit,
+    Scaling,
+    ShortcutDropout,
+    ShortcutGating,
+    Squashing,
+    ZeroPadding,
+)
+from reslab.nets.paths import Cat, Chain, Convolution, Pooling, Seq, padded
+from reslab.nets.unit import Unit
+
+if TYPE_CHECKING:
+    from reslab.nets.network import NetworkSpec
+
+
+@singledispatch
+def build(node: Node, shape: Shape) -> nn.Module:
+    """The module of a node that reads maps of a shape."""
+    raise TypeError(f"no module for {type(node).__name__}")
+
+
+@build.register(Seq)
+@build.register(Chain)
+def _(node: Seq | Chain, shape: Shape) -> nn.Module:
+    parts = _parts(node, shape)
+    return nn.Sequential(parts) if parts else nn.Identity()
+
+
+@build.register
+def _(node: Cat, shape: Shape) -> nn.Module:
+    return Concatenation([build(branch, shape) for branch in node.branches])
+
+
+@build.register
+def _(node: Unit, shape: Shape) -> nn.Module:
+    shared, residual = build(node.shared, shape), build(node.residual, shape)
+    after = build(node.after, node.out(shape))
+    if node.shortcut is None:
+        return PlainUnit(shared, residual, after)
+    return ResidualUnit(shared, (build(node.shortcut, shape), residual), _merge(node, shape), after)
+
+
+@build.register
+def _(node: Convolution, shape: Shape) -> nn.Module:
+    conv = node.conv
+    kernel = (conv.kernel, conv.kernel) if isinstance(conv.kernel, int) else conv.kernel
+    padding = padded(kernel[0], conv.padding), padded(kernel[1], conv.padding)
+    return nn.Conv2d(shape[0], conv.width, kernel, conv.stride, padding, groups=conv.groups, bias=conv.bias)
+
+
+@build.register
+def _(node: Pooling, shape: Shape) -> nn.Module:
+    pool = node.pool
+    padding = padded(pool.kernel, pool.padding)
+    if pool.what == "max":
+        return nn.MaxPool2d(pool.kernel, pool.stride, padding, ceil_mode=pool.ceil)
+    return nn.AvgPool2d(pool.kernel, pool.stride, padding, pool.ceil, pool.counts_padding)
+
+
+@build.register
+def _(node: BN, shape: Shape) -> nn.Module:
+    return nn.BatchNorm2d(shape[0])
+
+
+@build.register
+def _(node: ReLU, shape: Shape) -> nn.Module:
+    return nn.ReLU()
+
+
+@build.register
+def _(node: LRN, shape: Shape) -> nn.Module:
+    # torch divides alpha by the number of channels summed over, AlexNet does not
+    return nn.LocalResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2)
+
+
+@build.register
+def _(node: Squash, shape: Shape) -> nn.Module:
+    return Squashing()
+
+
+@build.register
+def _(node: Dropout, shape: Shape) -> nn.Module:
+    return nn.Dropout(node.p)
+
+
+@build.register
+def _(node: Flatten, shape: Shape) -> nn.Module:
+    return nn.Flatten()
+
+
+@build.register
+def _(node: GlobalPool, shape: Shape) -> nn.Module:
+    return GlobalAverage()
+
+
+@build.register
+def _(node: Linear, shape: Shape) -> nn.Module:
+    return nn.Linear(shape[0], node.width)
+
+
+@build.register
+def _(node: ZeroPad, shape: Shape) -> nn.Module:
+    return ZeroPadding(node.width, node.stride)
+
+
+def _merge(unit: Unit, shape: Shape) -> nn.Module:
+    match unit.merge:
+        case merges.Scaled(shortcut=shortcut, residual=residual):
+            return Scaling(shortcut, residual)
+        case merges.Gated(bias=bias, exclusive=exclusive):
+            gate = build(unit.gate(shape), shape)  # type: ignore[arg-type]
+            return ExclusiveGating(gate, bias) if exclusive else ShortcutGating(gate, bias)
+        case merges.Dropped(p=p, inverted=inverted):
+            return ShortcutDropout(p, inverted)
+    return Addition()
+
+
+def _parts(node: Seq | Chain, shape: Shape) -> OrderedDict[str, nn.Module]:
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, part in node.named():
+        parts[name] = build(part, shape)
+        shape = part.out(shape)
+    return parts
+
+
+def build_network(spec: NetworkSpec) -> Network:
+    """A network with fresh weights: He's normal initialisation (fan-in), zero biases, BN at 1 and 0. A sec. 3.4.
+
+    The bias of a gate starts at what its merge says, C sec. 3.1.
+    """
+    auxiliaries = [(path, build(chain, shape)) for path, shape, chain in spec.auxiliaries()]
+    network = Network(spec, _parts(spec.plan(), spec.input), auxiliaries)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = spec.bn_eps
+        if isinstance(module, Gating):
+            nn.init.constant_(module.gate.bias, module.bias)  # type: ignore[arg-type]
+    return network
