@@ -1,9 +1,11 @@
 """The runner: trains what is missing, once, in processes; a failure is told and the others go on."""
 
 import io
+import multiprocessing
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from rich.console import Console
 
 from reslab.study.plan import make_plan
 from reslab.study.run import run_plan
-from reslab.train.record import read_json
+from reslab.train.record import is_locked, read_json
 
 from .conftest import STUDY
 
@@ -41,6 +43,23 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(digits, tmp_path):
     assert plan.missing == (plan.runs[0],)
     assert "1/2  plain-8  seed 0  SpecError" in heard.getvalue()
     assert "2/2  ResNet-8  seed 0  training error" in heard.getvalue()
+
+
+def test_a_lost_worker_is_replaced_and_its_run_begun_again(digits, tmp_path):
+    plan = make_plan(STUDY, "demo", 2, digits, tmp_path)
+    heard = io.StringIO()
+
+    def kill_the_first_that_trains():
+        while not any(is_locked(run.out) for run in plan.runs):
+            time.sleep(0.01)
+        multiprocessing.active_children()[0].kill()
+
+    killer = threading.Thread(target=kill_the_first_that_trains)
+    killer.start()
+    assert run_plan(plan, 1, Console(file=heard, width=200)) == {}
+    killer.join()
+    assert "a worker process was lost" in heard.getvalue()
+    assert plan.missing == ()
 
 
 def _children(pid):

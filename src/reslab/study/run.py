@@ -5,8 +5,10 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -20,7 +22,7 @@ from reslab.data.images import DataSet
 from reslab.data.loader import load
 from reslab.study.plan import Plan, Run
 from reslab.train.loop import train
-from reslab.train.record import read_metrics
+from reslab.train.record import is_locked, read_metrics
 
 _POLL = 0.5  # seconds between two looks at the running ones
 
@@ -28,18 +30,24 @@ _POLL = 0.5  # seconds between two looks at the running ones
 def run_plan(plan: Plan, workers: int, console: Console) -> dict[Run, str]:
     """Train what the plan is missing, `workers` runs at a time, each with its share of the cores.
 
-    Shows a live table on a terminal, a line for each finished run elsewhere. Returns the runs that failed with their
-    reasons; a run that diverged has not failed. A stop (KeyboardInterrupt) ends the workers; finished runs stay.
+    Shows a live table on a terminal, a line for each finished run elsewhere. A run whose worker process is lost is
+    begun again, once. Returns the runs that failed with their reasons; a run that diverged has not failed. A stop
+    (KeyboardInterrupt) ends the workers; finished runs stay.
     """
-    missing = plan.missing
-    if not missing:
-        return {}
-    workers = min(workers, len(missing))
-    threads = max(1, cores() // workers)
-    context = multiprocessing.get_context("spawn")
-    with _ended_with_us(ProcessPoolExecutor(workers, context, _begin, (threads, os.getpid()))) as pool:
-        futures = {pool.submit(_train, run): run for run in missing}
-        return _watch(futures, plan, console)
+    failed: dict[Run, str] = {}
+    lost: Counter[Run] = Counter()
+    teller = Teller(len(plan.missing), console)
+    while remaining := [run for run in plan.missing if run not in failed]:
+        processes = min(workers, len(remaining))
+        settings = (max(1, cores() // processes), os.getpid())
+        context = multiprocessing.get_context("spawn")
+        with _ended_with_us(ProcessPoolExecutor(processes, context, _begin, settings)) as pool:
+            broken = _watch({pool.submit(_train, run): run for run in remaining}, teller, failed)
+        if broken:
+            lost.update([run for run in remaining if not run.done][:processes])  # they are begun in their order
+            failed |= {run: "its worker process was lost twice" for run, times in lost.items() if times > 1}
+            console.print("a worker process was lost; what it trained begins again", highlight=False)
+    return failed
 
 
 def cores() -> int:
@@ -81,27 +89,42 @@ def _train(run: Run) -> dict[str, Any]:
     return train(run.network, run.recipe, _data(run.data), run.out, run.seed)
 
 
-def _watch(futures: "dict[Future[dict[str, Any]], Run]", plan: Plan, console: Console) -> dict[Run, str]:
-    failed: dict[Run, str] = {}
-    pending = dict(futures)
-    started = time.monotonic()
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+class Teller:
+    """What a person sees of the runs: a line when one ends and, on a terminal, a table of those under way."""
+
+    def __init__(self, total: int, console: Console):
+        self.total = total
+        self.console = console
+        self.ended = 0
+        self.started = time.monotonic()
+
+    def end(self, run: Run, text: str) -> None:
+        self.ended += 1
+        left = (time.monotonic() - self.started) / self.ended * (self.total - self.ended)
+        more = f"  about {left:.0f} s more" if self.ended < self.total else ""
+        line = f"{self.ended}/{self.total}  {run.row}  seed {run.seed}  {text}{more}"
+        self.console.print(line, highlight=False, soft_wrap=True)
+
+
+def _watch(futures: "dict[Future[dict[str, Any]], Run]", teller: Teller, failed: dict[Run, str]) -> bool:
+    """Tell of the runs until all have ended; add those that fail to `failed`. True where a worker was lost."""
+    pending, broken = dict(futures), False
+    with Live(console=teller.console, auto_refresh=False, transient=True) as live:
         while pending:
             time.sleep(_POLL)
             for future in [future for future in pending if future.done()]:
                 run = pending.pop(future)
                 error = future.exception()
-                if error is not None:
+                if isinstance(error, BrokenProcessPool):
+                    broken = True
+                elif error is not None:
                     failed[run] = f"{type(error).__name__}: {error}".splitlines()[0]
-                done = len(futures) - len(pending)
-                text = failed.get(run) or _told(future.result())
-                left = (time.monotonic() - started) / done * len(pending)
-                more = f"  about {left:.0f} s more" if pending else ""
-                text = f"{done}/{len(futures)}  {run.row}  seed {run.seed}  {text}{more}"
-                console.print(text, highlight=False, soft_wrap=True)
-            if console.is_terminal:
-                live.update(_table([run for future, run in pending.items() if future.running()]), refresh=True)
-    return failed
+                    teller.end(run, failed[run])
+                else:
+                    teller.end(run, _told(future.result()))
+            if teller.console.is_terminal:
+                live.update(_table([run for run in pending.values() if is_locked(run.out)]), refresh=True)
+    return broken
 
 
 def _told(result: dict[str, Any]) -> str:

@@ -117,6 +117,18 @@ def is_done(run: Path) -> bool:
     return (run / "result.json").is_file()
 
 
+def is_locked(run: Path) -> bool:
+    """Whether a process is writing to a run directory."""
+    try:
+        with (run / ".lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 class Record:
     """The one writer of a run directory, from its first line to its result.
 
