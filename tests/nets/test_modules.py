@@ -114,6 +114,28 @@ def test_an_image_too_small_for_an_auxiliary_classifier_says_how_to_leave_it_out
         replace(network("inception-v3"), auxiliary=(Auxiliary("stage2.unit9", Seq(()), Head()),))
 
 
+# the longest branches of the stem and of the blocks on 17x17 and 8x8 maps, B Figs. 3, 5 and 6
+ORDERS = {
+    "inception-v4": (
+        "1×1, 64; 7×1, 64; 1×7, 64; 3×3, 96",
+        "1×1, 192; 1×7, 192; 7×1, 224; 1×7, 224; 7×1, 256",
+        "1×1, 384; 1×3, 448; 3×1, 512; (1×3, 256 | 3×1, 256)",
+    ),
+    "inception-v4-slim": (
+        "1×1, 64; 1×7, 64; 7×1, 64; 3×3, 96",
+        "1×1, 192; 7×1, 192; 1×7, 224; 7×1, 224; 1×7, 256",
+        "1×1, 384; 3×1, 448; 1×3, 512; (1×3, 256 | 3×1, 256)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_long_kernels_stand_in_their_order(name):
+    table = str(network(name))
+    for branch in ORDERS[name]:
+        assert branch in table
+
+
 def test_bn_divides_by_the_familys_constant():
     for name, eps in (("inception-v4", 1e-3), ("resnet18", 1e-5), ("vgg16-bn", 1e-5)):
         with torch.device("meta"):

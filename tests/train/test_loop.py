@@ -64,6 +64,19 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path, dig
     assert one != other
 
 
+def test_random_numbers_drawn_elsewhere_change_nothing(tmp_path, digits, network, monkeypatch):
+    dropped = replace(network, merge=Dropped(0.5))
+    train(dropped, QUICK, digits, tmp_path / "one")
+
+    def evaluate_that_draws(*words):
+        torch.rand(7)
+        return evaluate(*words)
+
+    monkeypatch.setattr("reslab.train.loop.evaluate", evaluate_that_draws)
+    train(dropped, QUICK, digits, tmp_path / "other")
+    assert timeless(read_metrics(tmp_path / "one")) == timeless(read_metrics(tmp_path / "other"))
+
+
 def test_training_teaches(tmp_path, digits, network):
     result = train(network, replace(QUICK, steps=60, schedule=Drops(at=(50,))), digits, tmp_path / "run")
     assert result["test"]["top1_error"] < 30  # chance is 90
