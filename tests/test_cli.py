@@ -30,7 +30,7 @@ SURFACE = {
     ("demo",): ["--workers"],
     ("networks",): ["--json"],
     ("show",): ["--json", "--set"],
-    ("train",): ["--data", "--device", "--out", "--recipe", "--seed", "--set"],
+    ("train",): ["--data", "--device", "--out", "--recipe", "--resume", "--seed", "--set"],
     ("evaluate",): ["--data", "--device", "--json"],
     ("weights",): ["--as", "--out"],
     ("export",): ["--format", "--out"],
@@ -210,7 +210,7 @@ def test_a_traceback_comes_only_with_debug(capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_stopped_training_says_how_it_goes_on(tmp_path):
+def test_a_stopped_training_is_saved_and_says_how_it_goes_on(tmp_path, capsys):
     words = [sys.executable, "-m", "reslab", *TRAIN, "--set", "steps=5000"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=os.environ.copy()) as process:
         assert process.stderr is not None
@@ -219,6 +219,12 @@ def test_a_stopped_training_says_how_it_goes_on(tmp_path):
         time.sleep(0.2)
         process.terminate()
         rest = process.stderr.read()
-    assert process.returncode == 130
-    assert "has no result, the same command begins it again" in rest
-    assert not list((tmp_path / "runs").glob("*/result.json"))
+    assert process.returncode == 75
+    assert "saved; --resume goes on with it" in rest
+    run = next((tmp_path / "runs").iterdir())
+    stopped = json.loads((run / "result.json").read_text())
+    assert stopped["status"] == "stopped"
+    assert reslab(*TRAIN, "--set", "steps=5000") == 2
+    assert "--resume goes on with it" in capsys.readouterr().err
+    assert reslab("evaluate", str(run), "--data", "digits", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 360

@@ -136,9 +136,10 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", help="the run directory  [default: in runs/, by name]")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="what everything random follows from")] = 0,
     assignments: Assignments = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was stopped")] = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")] = "auto",
 ) -> None:
-    """Train a network; the run directory keeps its record."""
+    """Train a network; the run directory keeps its record, checkpoints and weights."""
     from reslab.nets import network
     from reslab.spec import override_each
     from reslab.train.recipe import recipe as find_recipe
@@ -160,11 +161,10 @@ def train(
     out = out or RUNS / run_name(chosen, how, data, seed)
     console = _console()
     console.print(f"{name} on {data}, {how.steps:,} steps of {how.batch} images, on {place}; run {out}", soft_wrap=True)
-    try:
-        result = train_network(chosen, how, images, out, seed, place, console)
-    except KeyboardInterrupt:
-        console.print(f"stopped before its end; {out} has no result, the same command begins it again", soft_wrap=True)
-        raise typer.Exit(130) from None
+    result = train_network(chosen, how, images, out, seed, place, console, resume)
+    if result["status"] == "stopped":
+        console.print(f"stopped behind step {result['step']}, saved; --resume goes on with it", soft_wrap=True)
+        raise typer.Exit(STOPPED)
     if result["status"] == "diverged":
         raise DivergedError(f"{out}: the loss was no longer finite at step {result['step']}; try a lower rate")
     typer.echo(f"test error {result['test']['top1_error']:.2f} %  training error {result['train']['top1_error']:.2f} %")
@@ -173,7 +173,7 @@ def train(
 
 @app.command()
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="weights that reslab wrote")],
+    file: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="a run directory, or weights that reslab wrote")],
     data: Annotated[str, typer.Option("--data", help="digits, cifar10 or cifar100")],
     as_json: AsJson = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")] = "auto",
@@ -224,7 +224,7 @@ def weights(
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="weights that reslab wrote")],
+    file: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="a run directory, or weights that reslab wrote")],
     layout: Annotated[str, typer.Option("--format", help="torchvision: the keys that others give the tensors")],
     out: Annotated[Path, typer.Option("--out", help="the .safetensors file to write")],
 ) -> None:

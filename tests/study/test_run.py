@@ -13,7 +13,7 @@ from rich.console import Console
 
 from reslab.study.plan import make_plan
 from reslab.study.run import run_plan
-from reslab.train.record import is_locked, read_json
+from reslab.train.record import is_done, is_locked, read_json
 
 from .conftest import STUDY
 
@@ -79,7 +79,7 @@ def test_a_stop_ends_the_workers_and_keeps_what_is_finished(tmp_path):
     assert process.returncode == 75
     assert lines[0] == "degradation, demo scale: 30 runs, 0 of them done\n"
     assert "the same command goes on from there" in lines[-1]
-    done = [path for path in (tmp_path / "runs").iterdir() if (path / "result.json").exists()]
+    done = [path for path in (tmp_path / "runs").iterdir() if is_done(path)]
     assert f"stopped: {len(done)} of 30 runs are done" in lines[-1]
     deadline = time.monotonic() + 10
     while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:

@@ -52,7 +52,7 @@ def test_an_unfinished_run_is_begun_again(tmp_path):
 def test_another_run_is_not_written_over(tmp_path, key):
     with Record(tmp_path / "run", TOLD):
         pass
-    with pytest.raises(SpecError, match=f"another {key}; choose another --out"):
+    with pytest.raises(SpecError, match=rf"holds another run \({key} .*\); choose another --out"):
         Record(tmp_path / "run", TOLD | {key: "else"}).__enter__()
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == TOLD
 

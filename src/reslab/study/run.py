@@ -25,6 +25,8 @@ from reslab.train.loop import train
 from reslab.train.record import is_locked, read_metrics
 
 _POLL = 0.5  # seconds between two looks at the running ones
+_PATIENCE = 60  # seconds that a worker has to end its step and save
+STOPPED = 75  # a worker's exit code when its run was stopped and saved
 
 
 def run_plan(plan: Plan, workers: int, console: Console) -> dict[Run, str]:
@@ -32,7 +34,7 @@ def run_plan(plan: Plan, workers: int, console: Console) -> dict[Run, str]:
 
     Shows a live table on a terminal, a line for each finished run elsewhere. A run whose worker process is lost is
     begun again, once. Returns the runs that failed with their reasons; a run that diverged has not failed. A stop
-    (KeyboardInterrupt) ends the workers; finished runs stay.
+    (KeyboardInterrupt) ends the workers behind the step that they are at, their runs saved.
     """
     failed: dict[Run, str] = {}
     lost: Counter[Run] = Counter()
@@ -61,8 +63,12 @@ def _ended_with_us(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
         yield pool
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
+        children = multiprocessing.active_children()
+        for child in children:
+            child.terminate()  # it ends behind its step, saved
+        for child in children:
+            child.join(_PATIENCE)
+            child.kill()
         raise
     pool.shutdown()
 
@@ -86,7 +92,10 @@ def _data(name: str) -> DataSet:
 
 
 def _train(run: Run) -> dict[str, Any]:
-    return train(run.network, run.recipe, _data(run.data), run.out, run.seed)
+    result = train(run.network, run.recipe, _data(run.data), run.out, run.seed, resume=True)
+    if result["status"] == "stopped":
+        os._exit(STOPPED)  # or this worker would begin another run
+    return result
 
 
 class Teller:

@@ -24,8 +24,9 @@ class Recipe:
     """Stochastic gradient descent with momentum; weight decay on the weights of convolutions and linear layers alone.
 
     steps: batches trained on
-    evaluate_every, log_every: steps between two evaluations on the test images, and between two lines of training
-    loss and error. The test images choose nothing: the last weights are the result.
+    evaluate_every, log_every, checkpoint_every: steps between two evaluations on the test images, between two lines of
+    training loss and error, and between two checkpoints. The test images choose nothing: the last weights are the
+    result.
     """
 
     steps: PositiveInt
@@ -36,6 +37,7 @@ class Recipe:
     augment: PadCropFlip | None = None
     evaluate_every: PositiveInt = 1000
     log_every: PositiveInt = 100
+    checkpoint_every: PositiveInt = 1000
 
 
 def demo() -> Recipe:

@@ -113,8 +113,9 @@ def read_metrics(run: Path) -> Iterator[dict[str, Any]]:
 
 
 def is_done(run: Path) -> bool:
-    """Whether a run has its result, good or diverged."""
-    return (run / "result.json").is_file()
+    """Whether a run has come to its end, good or diverged; one that was stopped has not."""
+    path = run / "result.json"
+    return path.is_file() and read_json(path)["status"] != "stopped"
 
 
 def is_locked(run: Path) -> bool:
@@ -132,13 +133,14 @@ def is_locked(run: Path) -> bool:
 class Record:
     """The one writer of a run directory, from its first line to its result.
 
-    Raises SpecError where another process writes to it, where it has its result already, and where it holds another
-    run or anything else. A run that was begun and has no result is begun again.
+    Raises SpecError where another process writes to it, where it has come to its end already, where it holds another
+    run or anything else, and where it has checkpoints and is not to `resume` from them.
     """
 
-    def __init__(self, out: Path, told: dict[str, Any]):
+    def __init__(self, out: Path, told: dict[str, Any], resume: bool = False):
         self.out = out
         self.told = told
+        self.resume = resume
         self._metrics: TextIO | None = None
 
     def __enter__(self) -> "Record":
@@ -154,8 +156,10 @@ class Record:
             raise SpecError(f"{self.out}: another process is training this run") from None
         try:
             self._check()
-            write_json(self.out / "run.json", self.told)
-            self._metrics = (self.out / "metrics.jsonl").open("w", encoding="utf-8")
+            if not (self.resume and (self.out / "run.json").is_file()):
+                write_json(self.out / "run.json", self.told)
+            (self.out / "result.json").unlink(missing_ok=True)
+            self._metrics = (self.out / "metrics.jsonl").open("a" if self.resume else "w", encoding="utf-8")
         except BaseException:
             self._lock.close()
             raise
@@ -166,11 +170,36 @@ class Record:
             return
         held = read_json(self.out / "run.json")
         for key in ("network", "recipe", "data", "seed"):
-            if held.get(key) != json.loads(json.dumps(self.told[key])):
-                raise SpecError(f"{self.out}: holds a run with another {key}; choose another --out")
+            if held.get(key) != (ours := json.loads(json.dumps(self.told[key]))):
+                told = _difference(held.get(key), ours, key)
+                raise SpecError(f"{self.out}: holds another run ({told}); choose another --out")
         if is_done(self.out):
             status = read_json(self.out / "result.json")["status"]
             raise SpecError(f"{self.out}: this run is {status}; choose another --out or --seed, or remove it")
+        if not self.resume and any((self.out / "checkpoints").glob("step-*")):
+            raise SpecError(f"{self.out}: a run that was stopped; --resume goes on with it, or choose another --out")
+
+    def resumed(self, step: int) -> str:
+        """Note in run.json that the run goes on behind a step; return what makes it other than bit for bit."""
+        held = read_json(self.out / "run.json")
+        pairs = [("torch", held["versions"]["torch"], self.told["versions"]["torch"])]
+        pairs += [(key, held["machine"][key], self.told["machine"][key]) for key in ("device", "threads")]
+        differs = ", ".join(f"{key} {before}, now {now}" for key, before, now in pairs if before != now)
+        again = {key: self.told[key] for key in ("started", "versions", "machine", "commit")}
+        held.setdefault("resumed", []).append({"step": step, "exact": not differs, **again})
+        write_json(self.out / "run.json", held)
+        return differs
+
+    def rewind(self, length: int) -> None:
+        """Cut metrics.jsonl to the bytes that it had at a checkpoint."""
+        assert self._metrics is not None
+        os.truncate(self.out / "metrics.jsonl", length)
+
+    def synced(self) -> int:
+        """The bytes of metrics.jsonl, all of them on the disk."""
+        assert self._metrics is not None
+        os.fsync(self._metrics.fileno())
+        return self._metrics.tell()
 
     def log(self, **metrics: Any) -> None:
         """Add a line to metrics.jsonl."""
@@ -178,11 +207,12 @@ class Record:
         self._metrics.write(json.dumps(metrics) + "\n")
         self._metrics.flush()
 
-    def finish(self, result: dict[str, Any]) -> None:
-        """Write result.json, which makes the run one that is done."""
+    def finish(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Write result.json and return the result."""
         assert self._metrics is not None
         os.fsync(self._metrics.fileno())
         write_json(self.out / "result.json", result)
+        return result
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -190,3 +220,12 @@ class Record:
         if self._metrics is not None:
             self._metrics.close()
         self._lock.close()
+
+
+def _difference(held: Any, ours: Any, key: str) -> str:
+    """The first place where two trees of plain values differ: "recipe.schedule.rate 0.1, not 0.2"."""
+    if isinstance(held, dict) and isinstance(ours, dict):
+        for name in {**held, **ours}:
+            if held.get(name) != ours.get(name):
+                return _difference(held.get(name), ours.get(name), f"{key}.{name}")
+    return f"{key} {held}, not {ours}"

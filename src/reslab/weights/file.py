@@ -17,6 +17,7 @@ from reslab.nets import AnyNetwork
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
 from reslab.spec import from_json, plain, replace
+from reslab.weights.manifest import newest
 
 State = dict[str, Tensor]
 
@@ -93,10 +94,15 @@ def save_state(state: State, path: Path, metadata: dict[str, str] | None = None)
 
 
 def read_weights(path: Path) -> Weights:
-    """The weights of a file that reslab wrote.
+    """The weights of a file that reslab wrote, or of a run's last checkpoint.
 
     Raises DataError where it is missing, damaged or another's, or where its tensors are not those of its network.
     """
+    if (path / "run.json").is_file():
+        folder = newest(path)
+        if folder is None:
+            raise DataError(f"{path}: a run without a whole checkpoint")
+        path = folder / "model.safetensors"
     _must_be_file(path)
     with _safetensors(path) as file:
         metadata = file.metadata() or {}
