@@ -14,6 +14,7 @@ from rich.console import Console
 from reslab.study.plan import make_plan
 from reslab.study.run import run_plan
 from reslab.train.record import is_done, is_locked, read_json
+from reslab.weights.manifest import newest
 
 from .conftest import STUDY
 
@@ -81,6 +82,8 @@ def test_a_stop_ends_the_workers_and_keeps_what_is_finished(tmp_path):
     assert "the same command goes on from there" in lines[-1]
     done = [path for path in (tmp_path / "runs").iterdir() if is_done(path)]
     assert f"stopped: {len(done)} of 30 runs are done" in lines[-1]
+    stopped = [path for path in (tmp_path / "runs").iterdir() if path not in done]
+    assert any(read_json(path / "result.json")["status"] == "stopped" and newest(path) for path in stopped)
     deadline = time.monotonic() + 10
     while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
