@@ -12,6 +12,7 @@ import reslab
 ROOT = Path(reslab.__file__).parent
 RANK = {
     "errors": 0,
+    "disk": 0,
     "spec": 1,
     "nets": 2,
     "data": 2,

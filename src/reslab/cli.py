@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reslab.errors import DivergedError, ReslabError, SpecError, nearest
+from reslab.train.stop import STOPPED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 REPORTS = Path("reports")
-STOPPED = 75  # stopped by a signal, what was finished is saved
 
 app = typer.Typer(
     name="reslab",

@@ -3,13 +3,13 @@
 import csv
 import io
 import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from reslab.disk import write_whole
 from reslab.nets import name_of
 from reslab.papers.claims import METRICS, Metric
 from reslab.study import figures
@@ -36,7 +36,7 @@ def render(plan: Plan, out: Path) -> Path:
     svgs = {name: figures.inline(files[f"figures/{name}.svg"], name) for name in drawings}
     files["report.html"] = _page(plan, found, svgs).encode()
     for file_name, content in files.items():
-        _write(out / file_name, content)
+        write_whole(out / file_name, content)
     return out / "report.html"
 
 
@@ -146,13 +146,3 @@ def _page(plan: Plan, found: dict[str, Any], svgs: dict[str, str]) -> str:
     return environment.get_template("report.html").render(
         plan=plan, study=plan.study, scale=plan.scale, found=found, metrics=METRICS, svgs=svgs
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

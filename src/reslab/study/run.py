@@ -23,10 +23,10 @@ from reslab.data.loader import load
 from reslab.study.plan import Plan, Run
 from reslab.train.loop import train
 from reslab.train.record import is_locked, read_metrics
+from reslab.train.stop import STOPPED
 
 _POLL = 0.5  # seconds between two looks at the running ones
 _PATIENCE = 60  # seconds that a worker has to end its step and save
-STOPPED = 75  # a worker's exit code when its run was stopped and saved
 
 
 def run_plan(plan: Plan, workers: int, console: Console) -> dict[Run, str]:

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from reslab.disk import write_whole
 from reslab.nets.modules import Network
 from reslab.weights.file import Weights, save_state, save_weights
 from reslab.weights.manifest import newest, write_manifest
@@ -31,10 +32,7 @@ def save_checkpoint(out: Path, step: int, model: Network, optimizer: torch.optim
     save_weights(Weights(model.spec, {key: value.cpu() for key, value in model.state_dict().items()}), beside / _MODEL)
     if optimizer is not None:
         save_state(_velocities(model, optimizer), beside / _OPTIMIZER)
-    with (beside / _STATE).open("w", encoding="utf-8") as file:
-        json.dump({"step": step, **told}, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
+    write_whole(beside / _STATE, json.dumps({"step": step, **told}, indent=2).encode())
     write_manifest(beside)
     beside.rename(folder)
     _sync(folder.parent)

@@ -9,7 +9,6 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
-from torch.nn import functional as F
 
 from reslab.data.augment import draw, pad_crop_flip
 from reslab.data.draws import torch_seed
@@ -24,6 +23,7 @@ from reslab.train.checkpoint import restore, save_checkpoint
 from reslab.train.optim import sgd
 from reslab.train.recipe import Recipe
 from reslab.train.record import Record, facts
+from reslab.train.step import learn
 from reslab.train.stop import Stop
 
 N = TypeVar("N", bound=NetworkSpec)
@@ -75,6 +75,7 @@ def train(
         meter = Meter(place)
         first = _go_on(record, model, optimizer, meter, console) if resume else 0
         visible = console is not None and console.is_terminal
+        test = None
         steps = track(range(first, recipe.steps), "training", console=console, disable=not visible, transient=True)
         for step in steps:
             torch.manual_seed(torch_seed(seed, "dropout", step))
@@ -83,16 +84,9 @@ def train(
                 draws = draw(seed, step, recipe.batch, recipe.augment.pad)
                 images = pad_crop_flip(images, draws, recipe.augment.pad, recipe.augment.flip)
             rate = recipe.schedule(step)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-
-            logits = model(images)
-            loss = F.cross_entropy(logits, labels)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-
+            loss, logits = learn(model, optimizer, images, labels, rate)
             meter.add(loss, logits, labels)
+
             done = step + 1
             last = done == recipe.steps
             evaluates = last or done % recipe.evaluate_every == 0
@@ -104,20 +98,17 @@ def train(
                     test = evaluate(model, loader, loader.test)
                     line |= {"test_loss": test.loss, "test_error": test.top1_error}
                 record.log(**line)
-                if console is not None:
-                    console.print(_told(line, recipe.steps), highlight=False)
+                _tell(line, recipe.steps, console)
                 meter.resume()
-            if not last and (stop.asked or done % recipe.checkpoint_every == 0):
+            if last or stop.asked or done % recipe.checkpoint_every == 0:
                 told = {"meter": meter.told(), "metrics_bytes": record.synced()}
-                save_checkpoint(out, done, model, optimizer, told)
+                save_checkpoint(out, done, model, None if last else optimizer, told)
                 meter.resume()
-            if not last and stop.asked:
+            if stop.asked and not last:
                 return record.finish({"status": "stopped", "step": done, **meter.totals()})
 
-        if first < recipe.steps:
-            told = {"meter": meter.told(), "metrics_bytes": record.synced()}
-            save_checkpoint(out, recipe.steps, model, None, told)
-        test, ended = (evaluate(model, loader, part) for part in (loader.test, loader.train))
+        test = test or evaluate(model, loader, loader.test)  # none where only the result was missing
+        ended = evaluate(model, loader, loader.train)
         result = {"status": "finished", "step": recipe.steps, **meter.totals()}
         return record.finish(result | {"test": test._asdict(), "train": ended._asdict()})
 
@@ -150,8 +141,8 @@ class Meter:
         self._since = time.perf_counter()
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        wrong = (logits.detach().argmax(1) != labels).sum()
-        self.sums += torch.stack([loss.detach().double() * len(labels), wrong.double()])
+        wrong = (logits.argmax(1) != labels).sum()
+        self.sums += torch.stack([loss.double() * len(labels), wrong.double()])
         self.images += len(labels)
 
     def read(self) -> dict[str, float]:
@@ -196,8 +187,10 @@ class Meter:
         return {"seconds": seconds, "images_per_second": images / seconds}
 
 
-def _told(line: dict[str, Any], steps: int) -> str:
+def _tell(line: dict[str, Any], steps: int, console: Console | None) -> None:
+    if console is None:
+        return
     text = f"step {line['step']}/{steps}  rate {line['rate']:g}  training error {line['train_error']:.2f} %"
     if "test_error" in line:
         text += f"  test error {line['test_error']:.2f} %"
-    return f"{text}  {line['images_per_second']:,.0f} images/s"
+    console.print(f"{text}  {line['images_per_second']:,.0f} images/s", highlight=False)

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import torch
 
+from reslab.disk import write_whole
 from reslab.errors import DataError, SpecError
 from reslab.nets import name_of
 from reslab.nets.network import NetworkSpec
@@ -81,14 +82,8 @@ def _commit() -> str | None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write beside, sync, rename: a reader sees the whole old file or the whole new one."""
-    beside = path.with_name(f".{path.name}.part")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    """Write plain values as a file that a reader sees whole."""
+    write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:

@@ -1,7 +1,6 @@
 """Files of weights: others' are read without running anything, ours hold the network's spec beside its tensors."""
 
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from reslab.data.normalise import MeanStd
+from reslab.disk import write_whole
 from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
 from reslab.nets.modules import Network
@@ -83,14 +83,7 @@ def must_be_safetensors(path: Path) -> None:
 
 def save_state(state: State, path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write tensors as a safetensors file, which replaces its forerunner whole."""
-    tensors = {key: value.contiguous() for key, value in state.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
-        file.write(save(tensors, metadata))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_whole(path, save({key: value.contiguous() for key, value in state.items()}, metadata))
 
 
 def read_weights(path: Path) -> Weights:

@@ -2,19 +2,17 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
+
+from reslab.disk import write_whole
 
 NAME = "MANIFEST.json"
 
 
 def write_manifest(folder: Path) -> None:
-    """Name every file of a folder in its manifest, written and synced last."""
+    """Name every file of a folder in its manifest, written last."""
     told = {path.name: _described(path) for path in sorted(folder.iterdir()) if path.name != NAME}
-    with (folder / NAME).open("w", encoding="utf-8") as file:
-        json.dump({"files": told}, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
+    write_whole(folder / NAME, json.dumps({"files": told}, indent=2).encode())
 
 
 def holds(folder: Path) -> bool:
