@@ -78,10 +78,10 @@ def test_a_stop_ends_the_workers_and_keeps_what_is_finished(tmp_path):
         process.send_signal(signal.SIGTERM)
         lines += process.stderr.readlines()
     assert process.returncode == 75
-    assert lines[0] == "degradation, demo scale: 30 runs, 0 of them done\n"
+    assert lines[0] == "degradation, demo scale: 24 runs, 0 of them done\n"
     assert "the same command goes on from there" in lines[-1]
     done = [path for path in (tmp_path / "runs").iterdir() if is_done(path)]
-    assert f"stopped: {len(done)} of 30 runs are done" in lines[-1]
+    assert f"stopped: {len(done)} of 24 runs are done" in lines[-1]
     stopped = [path for path in (tmp_path / "runs").iterdir() if path not in done]
     assert any(read_json(path / "result.json")["status"] == "stopped" and newest(path) for path in stopped)
     deadline = time.monotonic() + 10

@@ -64,7 +64,7 @@ DEGRADATION = Study(
         "demo": Scale(
             data="digits",
             recipe=demo(),
-            seeds=5,
+            seeds=4,
             rows=_rows(20, 32, 56),
             note="8×8 digits in place of 32×32 photographs (the last maps are 2×2), 168 steps in place of 64,000, "
             "20 of them a warm-up at 0.01, no augmentation.",
