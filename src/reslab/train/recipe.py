@@ -57,7 +57,7 @@ def paper_a_cifar() -> Recipe:
 
     Published test errors: ResNet-20 8.75 %, -32 7.51 %, -44 7.17 %, -56 6.97 %, -110 6.43 % (A Table 6).
     A warms up ResNet-110 and -1202 at 0.01 for about 400 steps: add `--set schedule.warmup=400`.
-    ResNet-20 takes some 4 hours on two cores.
+    ResNet-20 takes 5 to 6 hours on two cores (433 images/s).
 
     The paper's Caffe keeps the learning rate inside the velocity (v = m v + lr g), torch outside: the two differ for
     a few steps behind each change of the rate. BN sees the whole batch of 128, the papers' two GPUs saw 64 each.
