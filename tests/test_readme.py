@@ -16,9 +16,9 @@ COMMANDS = [
 ]
 LONG = {
     "reslab train resnet20-cifar --data cifar10 --recipe paper-a-cifar": "takes hours",
-    "reslab weights theirs.pth --as resnet50-v1.5 --out ours.safetensors": "needs others' weights",
+    "reslab weights theirs.th --as resnet20-cifar --out ours.safetensors": "needs others' weights",
     "reslab evaluate ours.safetensors --data cifar10": "needs weights and CIFAR-10",
-    "reslab export ours.safetensors --format torchvision --out back.safetensors": "needs weights",
+    "reslab export resnet50.safetensors --format torchvision --out theirs.safetensors": "needs weights",
     "reslab study show degradation --scale paper": "needs CIFAR-10",
     "reslab study run degradation --scale demo": "takes minutes",
 }
