@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from reslab.errors import SpecError
-from reslab.nets import NAMED, AnyNetwork, Auxiliary, Head, Seq, network, networks
+from reslab.nets import NAMED, AnyNetwork, Auxiliary, Conv, Head, Seq, Stage, Staged, network, networks
 from reslab.spec import from_json, replace, to_json
 
 from .traced import assert_layers_are_the_modules
@@ -104,6 +104,12 @@ def test_an_image_too_small_is_refused_with_the_smallest(name):
     assert replace(network(name), size=smallest).layers()
     with pytest.raises(SpecError):
         replace(network(name), size=smallest - 1)
+
+
+def test_a_fault_that_no_size_mends_is_told_as_it_is():
+    stage = Stage("stage1", (Conv(4, 3, groups=2),))
+    with pytest.raises(SpecError, match=r"2 groups do not divide 3 and 4 channels$"):
+        Staged((stage,), Head(), size=8)
 
 
 def test_an_image_too_small_for_an_auxiliary_classifier_says_how_to_leave_it_out():

@@ -54,10 +54,8 @@ _CIFAR: dict[str, dict[str, tuple[int, ...]]] = {
 _V15 = "The stride stands in the 3×3 convolution; the paper has it in the first 1×1."
 _POOL1 = "The first pool pads by one pixel, as Torch does; the authors' Caffe rounds up instead."
 _PREACT = "The stem and the strides are those of fb.resnet.torch, as C does not draw them."
-
-
 _V1 = "The stride stands in the first 1×1 convolution, as paper A has it."
-_TIMM = "The first unit has its pre-activation of its own behind the pool; C puts it in the stem."
+_TIMM = "The first unit has a pre-activation of its own behind the pool; C puts it in the stem."
 _IN_UNIT: dict[str, Any] = {"entrance": "unit", "stem": seq(Conv(64, 7, 2, after=""), Pool("max", 3, 2))}
 
 

@@ -15,6 +15,8 @@ from reslab.nets.paths import Cat, Chain, Conv, Path, Pool, Seq, seq
 from reslab.nets.unit import Unit
 from reslab.spec import kind, spec
 
+_LARGEST = 1024  # no network here needs a larger image
+
 
 @spec
 class Residual:
@@ -113,18 +115,24 @@ class Staged(NetworkSpec):
         try:
             self._shapes(self.size)
         except SpecError as error:
-            raise SpecError(f"size {self.size}: {error}; the smallest is {self._smallest()}") from None
+            raise SpecError(f"size {self.size}: {error}{self._smallest()}") from None
 
     def plan(self) -> Chain:
-        shape, stages = self.input, []
+        stages: dict[str, list[tuple[str, Node]]] = {}
+        for path, node, _ in self._nodes(self.size):
+            stage, _, unit = path.partition(".")
+            stages.setdefault(stage, []).append((unit, node))
+        parts = [(stage, Chain(tuple(units)) if units[0][0] else units[0][1]) for stage, units in stages.items()]
+        return Chain((*parts, ("head", self.head.plan(self.classes))))
+
+    def _nodes(self, size: int) -> Iterator[tuple[str, Node, Shape]]:
+        """Every block for images of a size: its module's path, what it is, the shape that it gives."""
+        shape = (self.channels, size, size)
         for stage in self.stages:
-            units: list[tuple[str, Node]] = []
             for path, block in zip(stage.paths, stage.blocks, strict=True):
                 node = _node(block, shape[0])
                 shape = node.out(shape)
-                units.append((path.rpartition(".")[2], node))
-            stages.append((stage.name, units[0][1] if len(units) == 1 else Chain(tuple(units))))
-        return Chain((*stages, ("head", self.head.plan(self.classes))))
+                yield path, node, shape
 
     def auxiliaries(self) -> tuple[tuple[str, Shape, Chain], ...]:
         shapes = self._shapes(self.size)
@@ -142,10 +150,7 @@ class Staged(NetworkSpec):
 
         Raises SpecError where a block or an auxiliary classifier cannot read what reaches it.
         """
-        shapes, shape = {}, (self.channels, size, size)
-        for stage in self.stages:
-            for path, block in zip(stage.paths, stage.blocks, strict=True):
-                shape = shapes[path] = _node(block, shape[0]).out(shape)
+        shapes = {path: shape for path, _, shape in self._nodes(size)}
         for auxiliary in self.auxiliary:
             try:
                 auxiliary.path.out(shapes[auxiliary.after])
@@ -154,15 +159,15 @@ class Staged(NetworkSpec):
                 raise SpecError(told) from None
         return shapes
 
-    def _smallest(self) -> int:
-        size = self.size
-        while True:
-            size += 1
+    def _smallest(self) -> str:
+        """The end of an error message: the next larger size that all parts can read, where there is one."""
+        for size in range(self.size + 1, _LARGEST):
             try:
                 self._shapes(size)
             except SpecError:
                 continue
-            return size
+            return f"; the smallest is {size}"
+        return ""
 
 
 def _node(block: Block, width: int) -> Node:

@@ -2,8 +2,6 @@
 
 import io
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -30,12 +28,6 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-@contextmanager
-def _style() -> Iterator[None]:
-    with mpl.rc_context(_STYLE):
-        yield
-
-
 def panels(plan: Plan) -> dict[str, list[Row]]:
     """The plan's rows by panel, in the study's order."""
     grouped: dict[str, list[Row]] = {}
@@ -50,7 +42,7 @@ def curves(plan: Plan) -> Figure:
     Lines are means over the seeds, bands reach from the least to the greatest of them.
     """
     grouped = panels(plan)
-    with _style():
+    with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.6 * len(grouped), 3.8), layout="constrained")
         axes = figure.subplots(1, len(grouped), sharey=True, squeeze=False)[0]
         for ax, (panel, rows) in zip(axes, grouped.items(), strict=True):
@@ -80,7 +72,7 @@ def _curve(ax: Axes, runs: list[Run], key: str, *, colour: str, width: float, la
 
 def depths(plan: Plan) -> Figure:
     """The final training error over the depth, a line for each panel's rows and a point for each run."""
-    with _style():
+    with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.6, 3.4), layout="constrained")
         ax = figure.subplots()
         for (panel, rows), colour, mark in zip(panels(plan).items(), COLOURS, "so^Dv*", strict=False):
@@ -100,7 +92,7 @@ def drawn(figure: Figure, file_format: str) -> bytes:
     """A figure as the bytes of a file, the same bytes for the same figure."""
     dateless = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     buffer = io.BytesIO()
-    with _style():
+    with mpl.rc_context(_STYLE):
         figure.savefig(buffer, format=file_format, dpi=150, metadata=dateless[file_format])
     return buffer.getvalue()
 

@@ -11,13 +11,11 @@ import jinja2
 
 from reslab.disk import write_whole
 from reslab.nets import name_of
-from reslab.papers.claims import METRICS, Metric
+from reslab.papers.claims import METRICS, Row
 from reslab.study import figures
-from reslab.study.plan import Plan
+from reslab.study.plan import Plan, Run
 from reslab.study.verdict import CONFIDENCE, Verdict, measure, sample, verdicts
 from reslab.train.record import read_json
-
-_METRICS: tuple[Metric, ...] = ("train_error", "test_error", "steps_to_10")
 
 
 def render(plan: Plan, out: Path) -> Path:
@@ -51,9 +49,9 @@ def results(plan: Plan) -> dict[str, Any]:
         "command": plan.command,
         "confidence": CONFIDENCE,
         "claims": [_claim(verdict) for verdict in verdicts(plan)],
-        "rows": [_row(plan, row.name) for row in plan.rows],
+        "rows": [_row(plan, row) for row in plan.rows],
         "cost": _cost(plan),
-        "runs": [_run(plan, index) for index in range(len(plan.runs))],
+        "runs": [_run(run) for run in plan.runs],
     }
 
 
@@ -72,35 +70,34 @@ def _claim(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _row(plan: Plan, name: str) -> dict[str, Any]:
-    row = next(row for row in plan.rows if row.name == name)
-    run = next(run for run in plan.runs if run.row == name)
-    cost = run.network.cost()
+def _row(plan: Plan, row: Row) -> dict[str, Any]:
+    network = next(run for run in plan.runs if run.row == row.name).network
+    cost = network.cost()
+    done = plan.runs_of(row.name)
     told: dict[str, Any] = {
-        "row": name,
-        "network": name_of(run.network),
-        "depth": run.network.depth,
+        "row": row.name,
+        "network": name_of(network),
+        "depth": network.depth,
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
-        "n": len(plan.runs_of(name)),
-        "diverged": sum(read_json(run.out / "result.json")["status"] == "diverged" for run in plan.runs_of(name)),
+        "n": len(done),
+        "diverged": sum(read_json(run.out / "result.json")["status"] == "diverged" for run in done),
     }
-    for metric in _METRICS:
-        found = sample(plan, name, metric)
+    for metric in METRICS:
+        found = sample(plan, row.name, metric)
         told[metric] = {"mean": found.mean, "std": found.std, "values": list(found.values), "text": str(found)}
     if plan.scale_name == "paper" and row.published is not None:
         told["published"] = row.published._asdict()
     return told
 
 
-def _run(plan: Plan, index: int) -> dict[str, Any]:
-    run = plan.runs[index]
+def _run(run: Run) -> dict[str, Any]:
     told = {"row": run.row, "seed": run.seed, "directory": run.out.name, "status": "not run"}
     if not run.done:
         return told
     result = read_json(run.out / "result.json")
     told |= {key: result[key] for key in ("status", "step", "seconds", "images_per_second")}
-    return told | {metric: measure(run, metric) for metric in _METRICS}
+    return told | {metric: measure(run, metric) for metric in METRICS}
 
 
 def _cost(plan: Plan) -> dict[str, Any]:
@@ -127,9 +124,9 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     plain = ["row", "network", "depth", "parameters", "multiply_adds", "n", "diverged"]
-    writer.writerow(plain + [f"{metric}_{part}" for metric in _METRICS for part in ("mean", "std")])
+    writer.writerow(plain + [f"{metric}_{part}" for metric in METRICS for part in ("mean", "std")])
     for row in rows:
-        measured = [row[metric][part] for metric in _METRICS for part in ("mean", "std")]
+        measured = [row[metric][part] for metric in METRICS for part in ("mean", "std")]
         writer.writerow([row[key] for key in plain] + ["" if value is None else f"{value:.4f}" for value in measured])
     return buffer.getvalue()
 

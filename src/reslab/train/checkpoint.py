@@ -12,10 +12,11 @@ from torch import nn
 
 from reslab.disk import write_whole
 from reslab.nets.modules import Network
-from reslab.weights.file import Weights, save_state, save_weights
+from reslab.weights.file import MODEL, Weights, save_state, save_weights
 from reslab.weights.manifest import newest, write_manifest
 
 KEPT = 2  # checkpoints of a run, the last and the one before
+_OPTIMIZER, _STATE = "optimizer.safetensors", "state.json"
 
 
 def save_checkpoint(out: Path, step: int, model: Network, optimizer: torch.optim.SGD | None, told: Any) -> Path:
@@ -29,7 +30,7 @@ def save_checkpoint(out: Path, step: int, model: Network, optimizer: torch.optim
     for old in (beside, folder):
         shutil.rmtree(old, ignore_errors=True)  # what a crash left, or a checkpoint that did not hold
     beside.mkdir(parents=True)
-    save_weights(Weights(model.spec, {key: value.cpu() for key, value in model.state_dict().items()}), beside / _MODEL)
+    save_weights(Weights(model.spec, {key: value.cpu() for key, value in model.state_dict().items()}), beside / MODEL)
     if optimizer is not None:
         save_state(_velocities(model, optimizer), beside / _OPTIMIZER)
     write_whole(beside / _STATE, json.dumps({"step": step, **told}, indent=2).encode())
@@ -49,15 +50,12 @@ def restore(out: Path, model: nn.Module, optimizer: torch.optim.SGD) -> dict[str
     folder = newest(out)
     if folder is None:
         return None
-    model.load_state_dict(load_file(folder / _MODEL))
+    model.load_state_dict(load_file(folder / MODEL))
     velocities = load_file(folder / _OPTIMIZER) if (folder / _OPTIMIZER).is_file() else {}
     for name, parameter in model.named_parameters():
         if name in velocities:
             optimizer.state[parameter]["momentum_buffer"] = velocities[name].to(parameter.device)
     return json.loads((folder / _STATE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
-
-
-_MODEL, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 
 
 def _velocities(model: nn.Module, optimizer: torch.optim.SGD) -> dict[str, torch.Tensor]:

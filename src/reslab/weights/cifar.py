@@ -5,8 +5,11 @@ import torch
 from reslab.data.normalise import IMAGENET
 from reslab.nets import ResNet
 from reslab.nets.network import NetworkSpec
-from reslab.weights.layout import Layout, Pairs, State
+from reslab.weights.file import State
+from reslab.weights.layout import Layout, Pairs
 from reslab.weights.torchvision import resnet
+
+_BN = ("weight", "bias", "running_mean", "running_var")
 
 
 def pairs(network: NetworkSpec) -> Pairs:
@@ -36,8 +39,6 @@ def reorder(network: NetworkSpec, state: State) -> State:
     changed["head.linear.weight"] = changed["head.linear.weight"][:, order]
     return changed
 
-
-_BN = ("weight", "bias", "running_mean", "running_var")
 
 LAYOUTS = (
     Layout(

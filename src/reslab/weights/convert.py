@@ -90,14 +90,15 @@ def _find(path: Path, state: State, name: str, value: NetworkSpec) -> tuple[Layo
     if not mine:
         known = ", ".join(other for layout in LAYOUTS for other in layout.networks)
         raise SpecError(f"no layout of weights is known for {name}; there are layouts for {known}")
-    shapes = {theirs: tensor for theirs, tensor in _shapes(value, mine[0]).items() if not theirs.endswith(_COUNTER)}
-    check(state, shapes, f"{path} as {name}")
+    check(state, _shapes(value, mine[0]), f"{path} as {name}")
     raise AssertionError("keys that do not fit were not told")
 
 
 def _shapes(value: NetworkSpec, layout: Layout) -> dict[str, torch.Size]:
+    """The shape of every tensor of a network by their keys, BN's counters left out."""
     tensors = empty(value).state_dict()
-    return {theirs: tensors[ours].shape for ours, theirs in _keys(value, layout).items()}
+    keys = _keys(value, layout).items()
+    return {theirs: tensors[ours].shape for ours, theirs in keys if not theirs.endswith(_COUNTER)}
 
 
 def _with_classes(value: NetworkSpec, layout: Layout, state: State, notes: list[str]) -> tuple[NetworkSpec, State]:
@@ -114,7 +115,7 @@ def _with_classes(value: NetworkSpec, layout: Layout, state: State, notes: list[
 
 
 def _renamed(path: Path, value: NetworkSpec, layout: Layout, state: State) -> State:
-    shapes = {theirs: shape for theirs, shape in _shapes(value, layout).items() if not theirs.endswith(_COUNTER)}
+    shapes = _shapes(value, layout)
     flat = {  # timm writes its classifier as a 1x1 convolution
         key: tensor.flatten(1) if tensor.shape == (*shapes[key], 1, 1) else tensor for key, tensor in state.items()
     }

@@ -21,6 +21,8 @@ from reslab.weights.manifest import newest
 
 State = dict[str, Tensor]
 
+MODEL = "model.safetensors"  # the weights in a checkpoint
+
 PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put in front of every key
 
 
@@ -95,7 +97,7 @@ def read_weights(path: Path) -> Weights:
         folder = newest(path)
         if folder is None:
             raise DataError(f"{path}: a run without a whole checkpoint")
-        path = folder / "model.safetensors"
+        path = folder / MODEL
     _must_be_file(path)
     with _safetensors(path) as file:
         metadata = file.metadata() or {}

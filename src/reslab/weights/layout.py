@@ -3,14 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from torch import Tensor
-
 from reslab.data.normalise import MeanStd
 from reslab.nets.cost import Layer
 from reslab.nets.network import NetworkSpec
+from reslab.weights.file import State
 
 Pairs = list[tuple[str, str]]
-State = dict[str, Tensor]
 
 
 class Layout(NamedTuple):
@@ -28,12 +26,11 @@ class Layout(NamedTuple):
     adjust: Callable[[NetworkSpec, State], State] | None = None
 
 
-def weighty(network: NetworkSpec, auxiliary: bool = True) -> list[Layer]:
+def weighty(network: NetworkSpec) -> list[Layer]:
     """The layers of a network that have tensors, auxiliary classifiers last."""
     layers = list(network.layers())
-    if auxiliary:
-        for index, (_, shape, chain) in enumerate(network.auxiliaries(), 1):
-            layers += chain.layers(shape, f"auxiliary{index}")
+    for index, (_, shape, chain) in enumerate(network.auxiliaries(), 1):
+        layers += chain.layers(shape, f"auxiliary{index}")
     return [layer for layer in layers if layer.parameters]
 
 
