@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from reslab import network, replace
 from reslab.data.images import DataSet, Images
 from reslab.train.loop import train
-from reslab.train.recipe import recipe
+from reslab.train.recipes import recipe
 
 BATCH, STEPS = 128, 8
 
@@ -50,7 +50,7 @@ class PerImage(Dataset[tuple[torch.Tensor, int]]):
 def plain_loop(name: str, data: DataSet) -> float:
     model = network(name).build()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    loader = DataLoader(PerImage(data.train, torch.from_numpy(data.mean_image())), BATCH, shuffle=True, drop_last=True)
+    loader = DataLoader(PerImage(data.train, torch.from_numpy(data.train.mean())), BATCH, shuffle=True, drop_last=True)
     start = time.perf_counter()
     for images, labels in loader:
         loss = F.cross_entropy(model(images), labels)

@@ -13,6 +13,8 @@ ROOT = Path(reslab.__file__).parent
 RANK = {
     "errors": 0,
     "disk": 0,
+    "machine": 0,
+    "ranks": 1,
     "spec": 1,
     "nets": 2,
     "data": 2,

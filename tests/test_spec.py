@@ -8,7 +8,8 @@ from reslab.errors import SpecError
 from reslab.nets import Add, Dropped, Gated, ResNet, Scaled
 from reslab.nets.arrangements import ARRANGEMENTS
 from reslab.spec import digest, from_json, keys, override, override_each, replace, to_json
-from reslab.train.recipe import RECIPES, Recipe, recipe
+from reslab.train.recipe import Recipe
+from reslab.train.recipes import RECIPES, recipe
 
 merges = st.one_of(
     st.just(Add()),

@@ -1,12 +1,13 @@
 """Errors and loss of a network over a set of images."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.data.loader import Loader
+from reslab.ranks import summed
 
 
 class Evaluation(NamedTuple):
@@ -19,23 +20,31 @@ class Evaluation(NamedTuple):
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, loader: Loader, part: tuple[Tensor, Tensor], batch: int = 500) -> Evaluation:
-    """One view of every image, in evaluation mode; the network is in the mode it had before when this returns.
+def evaluate(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
+    """Evaluate a network on a loader's `views`, in evaluation mode; its mode is as before when this returns.
 
-    `part` is the loader's `train` or `test`. Every image counts once, whatever the batch.
+    The probabilities of an image's crops are averaged. Every image counts once, over all ranks together.
     """
     was_training = network.training
     network.eval()
-    pixels, labels = part
-    wrong1 = wrong5 = 0
-    loss = 0.0
-    for start in range(0, len(labels), batch):
-        truth = labels[start : start + batch]
-        logits = network(loader.images(pixels[start : start + batch])).float()
-        best = logits.topk(min(5, logits.shape[1])).indices
-        wrong1 += int((best[:, 0] != truth).sum())
-        wrong5 += int((best != truth[:, None]).all(1).sum())
-        loss += float(F.cross_entropy(logits, truth, reduction="sum"))
+    sums = torch.zeros(4, dtype=torch.float64)
+    for images, labels in views:
+        sums = sums.to(labels.device)
+        scores = _scores(network(images).float(), len(labels))
+        best = scores.topk(min(5, scores.shape[1])).indices
+        wrong1 = (best[:, 0] != labels).sum()
+        wrong5 = (best != labels[:, None]).all(1).sum()
+        loss = F.nll_loss(scores, labels, reduction="sum")
+        sums += torch.stack([wrong1.double(), wrong5.double(), loss.double(), sums.new_tensor(len(labels))])
     network.train(was_training)
-    count = len(labels)
-    return Evaluation(count, 100 * wrong1 / count, 100 * wrong5 / count, loss / count)
+    wrong1, wrong5, loss, count = summed(sums).tolist()
+    return Evaluation(int(count), 100 * wrong1 / count, 100 * wrong5 / count, loss / count)
+
+
+def _scores(logits: Tensor, images: int) -> Tensor:
+    """The log of the probabilities, averaged over an image's crops: (N * crops, classes) -> (N, classes)."""
+    crops = len(logits) // images
+    scores = logits.log_softmax(1)
+    if crops == 1:
+        return scores
+    return scores.view(images, crops, -1).logsumexp(1) - torch.tensor(float(crops)).log()

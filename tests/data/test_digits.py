@@ -22,6 +22,6 @@ def test_the_split_is_fixed_and_stratified():
 
 def test_the_mean_image_is_that_of_the_training_images():
     data = load_digits()
-    mean = data.mean_image()
+    mean = data.train.mean()
     assert mean.shape == (1, 8, 8)
     np.testing.assert_allclose(mean, data.train.pixels.astype(float).mean(0) / 255, atol=1e-6)

@@ -6,8 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reslab.data.batches import order, positions
 from reslab.data.digits import load_digits
-from reslab.data.loader import Loader, load, order, positions
+from reslab.data.held import Held
+from reslab.data.loader import load
 from reslab.errors import SpecError
 
 
@@ -30,10 +32,10 @@ def test_a_step_has_its_batch_whatever_was_asked_before():
 
 def test_a_batch_is_the_images_less_their_mean():
     data = load_digits()
-    loader = Loader(data, torch.device("cpu"))
-    images, labels = loader.batch(0, 5, 32)
+    loader = Held(data, torch.device("cpu"))
+    (images, labels), *_ = loader.batches(0, range(5, 7), 32, None)
     where = positions(0, 5, 32, 1437)
-    expected = data.train.pixels[where].astype(np.float32) / 255 - data.mean_image()
+    expected = data.train.pixels[where].astype(np.float32) / 255 - data.train.mean()
     np.testing.assert_allclose(images.numpy(), expected, atol=1e-6)
     assert labels.tolist() == data.train.labels[where].tolist()
 

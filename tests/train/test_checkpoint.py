@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from reslab.data.crops import PadCropFlip
 from reslab.data.digits import load_digits
 from reslab.errors import SpecError
 from reslab.evaluate import evaluate
 from reslab.nets import Conv, Dropped, cifar_resnet
 from reslab.spec import replace
 from reslab.train import loop
+from reslab.train.execution import Execution
 from reslab.train.loop import fitted, train
-from reslab.train.recipe import PadCropFlip, Recipe
+from reslab.train.recipe import SGD, Recipe, RMSProp
 from reslab.train.record import read_metrics
 from reslab.train.schedule import Drops
 from reslab.weights.file import load
@@ -35,6 +37,9 @@ HOW = Recipe(
     log_every=4,
     checkpoint_every=3,
 )
+
+
+RESUME = Execution(resume="any")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,12 @@ def whole(tmp_path_factory, digits, network):
 
 
 def weights(run):
-    return (newest(run) / "model.safetensors").read_bytes()
+    """The tensors of the last two checkpoints, to the byte."""
+    return {
+        (folder.name, file.name): file.read_bytes()
+        for folder in sorted((run / "checkpoints").iterdir())[-2:]
+        for file in folder.glob("*.safetensors")
+    }
 
 
 def told(run):
@@ -71,28 +81,59 @@ def assert_ends_as(run, whole):
     assert told(run) == told(whole)
 
 
-@pytest.mark.parametrize(
-    "step", [1, 2, 3, 4, 7, 8, 9], ids=lambda step: {1: "warm-up", 3: "epoch-end", 4: "mid-epoch", 7: "drop"}.get(step)
-)
-def test_a_run_stopped_behind_a_step_goes_on_bit_for_bit(step, digits, network, whole, tmp_path, monkeypatch):
-    schedule = HOW.schedule
+class StopsBehind:
+    """A stop that is asked for while a step is under way. The loop asks once a step."""
 
-    class StopsAtStep(loop.Stop):
-        def __enter__(self):
-            monkeypatch.setattr(Drops, "__call__", lambda _, now: self.at(now))
-            return self
+    step = 0
 
-        def at(self, now):
-            self.asked = now + 1 >= step
-            return rate(schedule, now)
+    def __init__(self):
+        self.steps = 0
 
-    rate = Drops.__call__
-    monkeypatch.setattr(loop, "Stop", StopsAtStep)
-    stopped = train(network, HOW, digits, tmp_path / "run", seed=5)
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error): ...
+
+    @property
+    def asked(self):
+        self.steps += 1
+        return self.steps == self.step
+
+
+WHERE = {1: "first", 2: "warm-up", 3: "epoch-end", 4: "mid-epoch", 7: "drop", 9: "last-epoch"}
+RULES = {
+    "sgd": HOW,
+    "rmsprop": replace(HOW, optimizer=RMSProp(), clip=1.0),
+    "sgd-averaged": replace(HOW, average=0.9, optimizer=SGD(nesterov=True)),
+    "rmsprop-averaged": replace(HOW, optimizer=RMSProp(), average=0.9, smoothing=0.1),
+}
+
+
+@pytest.fixture(scope="module")
+def unstopped(tmp_path_factory, digits, network):
+    """The run of each rule that never stopped."""
+    made = {}
+
+    def get(rule):
+        if rule not in made:
+            made[rule] = tmp_path_factory.mktemp(rule) / "run"
+            train(network, RULES[rule], digits, made[rule], seed=5)
+        return made[rule]
+
+    return get
+
+
+@pytest.mark.parametrize("step", WHERE, ids=WHERE.get)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_run_stopped_behind_a_step_goes_on_bit_for_bit(step, rule, digits, network, unstopped, tmp_path, monkeypatch):
+    whole = unstopped(rule)
+    monkeypatch.setattr(StopsBehind, "step", step)
+    monkeypatch.setattr(loop, "Stop", StopsBehind)
+    stopped = train(network, RULES[rule], digits, tmp_path / "run", seed=5)
     monkeypatch.undo()
     assert (stopped["status"], stopped["step"]) == ("stopped", step)
     assert weights(tmp_path / "run") != weights(whole)
-    train(network, HOW, digits, tmp_path / "run", seed=5, resume=True)
+    train(network, RULES[rule], digits, tmp_path / "run", seed=5, execution=RESUME)
     assert_ends_as(tmp_path / "run", whole)
     resumed = json.loads((tmp_path / "run" / "run.json").read_text())["resumed"]
     assert [(item["step"], item["exact"]) for item in resumed] == [(step, True)]
@@ -139,7 +180,7 @@ def test_a_crash_at_any_write_loses_no_more_than_the_steps_since_the_last_checkp
         begun = (run / "run.json").is_file()
         assert all(holds(folder) for folder in (run / "checkpoints").glob("step-*"))
         if not (run / "result.json").is_file():
-            train(network, how, digits, run, seed=5, resume=begun)
+            train(network, how, digits, run, seed=5, execution=Execution(resume="any" if begun else "never"))
         assert_ends_as(run, tmp_path / "whole")
         shutil.rmtree(run)
     assert crashes > 30
@@ -166,7 +207,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     assert [folder.name for folder in folders] == ["step-00000006", "step-00000009"]
     damage(folders[1] / file)
     assert newest(tmp_path / "run") == folders[0]
-    train(network, HOW, digits, tmp_path / "run", seed=5, resume=True)
+    train(network, HOW, digits, tmp_path / "run", seed=5, execution=RESUME)
     assert_ends_as(tmp_path / "run", whole)
 
 
@@ -217,7 +258,7 @@ def test_a_changed_spec_is_refused_with_the_difference(digits, network, tmp_path
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     how = replace(HOW, schedule=replace(HOW.schedule, rate=0.2))
     with pytest.raises(SpecError, match=r"recipe\.schedule\.rate 0\.1, not 0\.2"):
-        train(network, how, digits, tmp_path / "run", seed=5, resume=True)
+        train(network, how, digits, tmp_path / "run", seed=5, execution=RESUME)
     with pytest.raises(SpecError, match="--resume goes on with it"):
         train(network, HOW, digits, tmp_path / "run", seed=5)
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
@@ -231,7 +272,9 @@ def test_another_machine_makes_it_a_statistical_resume(digits, network, tmp_path
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     facts["machine"]["threads"] = 96
     (tmp_path / "run" / "run.json").write_text(json.dumps(facts))
-    train(network, HOW, digits, tmp_path / "run", seed=5, resume=True)
+    with pytest.raises(SpecError, match="no exact resume: threads 96, now"):
+        train(network, HOW, digits, tmp_path / "run", seed=5, execution=Execution(resume="exact"))
+    train(network, HOW, digits, tmp_path / "run", seed=5, execution=RESUME)
     resumed = json.loads((tmp_path / "run" / "run.json").read_text())["resumed"]
     assert [item["exact"] for item in resumed] == [False]
 
@@ -251,4 +294,4 @@ with Stop() as stop:
 
 def test_every_parameter_has_its_velocity_in_a_checkpoint(network, whole):
     state = load_file(whole / "checkpoints" / "step-00000009" / "optimizer.safetensors")
-    assert set(state) == {name for name, _ in network.build().named_parameters()}
+    assert set(state) == {f"{name}:momentum_buffer" for name, _ in network.build().named_parameters()}

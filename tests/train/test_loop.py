@@ -5,15 +5,16 @@ import json
 import pytest
 import torch
 
+from reslab.data.crops import PadCropFlip
 from reslab.data.digits import load_digits
-from reslab.data.loader import Loader
+from reslab.data.held import Held
 from reslab.errors import SpecError
 from reslab.evaluate import evaluate
 from reslab.nets import Conv, Dropped, cifar_resnet
 from reslab.spec import replace
 from reslab.train.loop import fitted, train
-from reslab.train.optim import sgd
-from reslab.train.recipe import PadCropFlip, Recipe
+from reslab.train.optim import make_optimizer
+from reslab.train.recipe import Recipe
 from reslab.train.record import read_metrics
 from reslab.train.schedule import Drops
 
@@ -96,7 +97,7 @@ def test_a_network_for_other_images_is_refused_before_anything_is_written(tmp_pa
 
 
 def test_only_weights_decay(network):
-    optimizer = sgd(network.build(), QUICK)
+    optimizer = make_optimizer(network.build(), QUICK)
     decaying, free = optimizer.param_groups
     assert decaying["weight_decay"] == QUICK.weight_decay
     assert free["weight_decay"] == 0
@@ -107,11 +108,12 @@ def test_only_weights_decay(network):
 def test_evaluation_counts_every_image_once_whatever_the_batch(digits, network):
     torch.manual_seed(0)
     built = network.build()
-    loader = Loader(digits, torch.device("cpu"))
-    found = [evaluate(built, loader, loader.test, batch) for batch in (360, 7)]
+    loader = Held(digits, torch.device("cpu"))
+    images, labels = next(loader.views("test"))
+    found = [evaluate(built, zip(images.split(batch), labels.split(batch), strict=True)) for batch in (360, 7)]
     assert found[0].top1_error == found[1].top1_error
     assert found[0].top5_error == found[1].top5_error < found[0].top1_error
     assert found[0].loss == pytest.approx(found[1].loss, rel=1e-5)
     assert built.training
-    logits = built.eval()(loader.images(loader.test[0]))
-    assert found[0].top1_error == pytest.approx(100 * (logits.argmax(1) != loader.test[1]).float().mean().item())
+    logits = built.eval()(images)
+    assert found[0].top1_error == pytest.approx(100 * (logits.argmax(1) != labels).float().mean().item())

@@ -6,10 +6,10 @@ import pytest
 
 from reslab.errors import DataError, SpecError
 from reslab.nets import Scaled, cifar_resnet, network
-from reslab.train.recipe import recipe
+from reslab.train.recipes import recipe
 from reslab.train.record import Record, is_done, read_json, read_metrics, run_name, write_json
 
-TOLD = {"network": {"name": "n"}, "recipe": {"steps": 1}, "data": "digits", "seed": 0}
+TOLD = {"network": {"name": "n"}, "recipe": {"steps": 1}, "data": "digits", "data_set": {"train": 1}, "seed": 0}
 
 
 def test_names_are_equal_for_equal_runs_and_legal_for_files():
@@ -48,7 +48,7 @@ def test_an_unfinished_run_is_begun_again(tmp_path):
     assert list(read_metrics(tmp_path / "run")) == [{"step": 2}]
 
 
-@pytest.mark.parametrize("key", ["network", "recipe", "data", "seed"])
+@pytest.mark.parametrize("key", ["network", "recipe", "data", "data_set", "seed"])
 def test_another_run_is_not_written_over(tmp_path, key):
     with Record(tmp_path / "run", TOLD):
         pass

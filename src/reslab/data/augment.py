@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reslab.data.draws import generator
+from reslab.ranks import Ranks
 
 
 class Draws(NamedTuple):
@@ -17,6 +18,10 @@ class Draws(NamedTuple):
     top: NDArray[np.int64]
     left: NDArray[np.int64]
     mirror: NDArray[np.bool_]
+
+    def share(self, ranks: Ranks) -> "Draws":
+        """What is drawn for a rank's share of the batch."""
+        return Draws(*(np.ascontiguousarray(ranks.share(drawn)) for drawn in self))
 
 
 def draw(seed: int, step: int, images: int, pad: int) -> Draws:

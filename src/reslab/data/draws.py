@@ -13,6 +13,7 @@ def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
     return np.random.default_rng((seed, _STREAMS[stream], index))
 
 
-def torch_seed(seed: int, stream: Stream, index: int) -> int:
-    """A seed for torch's own generator, for the same purpose."""
-    return int(np.random.SeedSequence((seed, _STREAMS[stream], index)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def torch_seed(seed: int, stream: Stream, index: int, rank: int = 0) -> int:
+    """A seed for torch's own generator, for the same purpose; each rank has its own."""
+    entropy = (seed, _STREAMS[stream], index, rank) if rank else (seed, _STREAMS[stream], index)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -46,7 +46,9 @@ class Network(nn.Module):
 
     def with_auxiliary(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The logits, and those of the auxiliary classifiers in the order of their depth. (N, classes) each."""
-        told = []
+        told: list[Tensor] = []
+        if not self.auxiliary_after:
+            return self(x), told
         for name in self.part_names:
             part = getattr(self, name)
             blocks = part.named_children() if isinstance(part, nn.Sequential) else [("", part)]

@@ -1,9 +1,11 @@
 """Paper A: He, Zhang, Ren, Sun. Deep Residual Learning for Image Recognition. arXiv 1512.03385, CVPR 2016."""
 
+from reslab.data.crops import PadCropFlip
 from reslab.nets import cifar_resnet
 from reslab.papers.claims import Claim, Published, Row, Scale, Study
 from reslab.spec import replace
-from reslab.train.recipe import PadCropFlip, Recipe, demo, paper_a_cifar
+from reslab.train.recipe import Recipe
+from reslab.train.recipes import demo, paper_a_cifar
 from reslab.train.schedule import Drops
 
 _DEPTHS = (20, 32, 44, 56)

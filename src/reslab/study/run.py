@@ -20,7 +20,9 @@ from rich.table import Table
 
 from reslab.data.images import DataSet
 from reslab.data.loader import load
+from reslab.machine import cores
 from reslab.study.plan import Plan, Run
+from reslab.train.execution import Execution
 from reslab.train.loop import train
 from reslab.train.record import is_locked, read_metrics
 from reslab.train.stop import STOPPED
@@ -50,11 +52,6 @@ def run_plan(plan: Plan, workers: int, console: Console) -> dict[Run, str]:
             failed |= {run: "its worker process was lost twice" for run, times in lost.items() if times > 1}
             console.print("a worker process was lost; what it trained begins again", highlight=False)
     return failed
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -92,7 +89,7 @@ def _data(name: str) -> DataSet:
 
 
 def _train(run: Run) -> dict[str, Any]:
-    result = train(run.network, run.recipe, _data(run.data), run.out, run.seed, resume=True)
+    result = train(run.network, run.recipe, _data(run.data), run.out, run.seed, Execution(resume="any"))
     if result["status"] == "stopped":
         os._exit(STOPPED)  # or this worker would begin another run
     return result

@@ -3,36 +3,40 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor
 
 from reslab.disk import write_whole
-from reslab.nets.modules import Network
-from reslab.weights.file import MODEL, Weights, save_state, save_weights
-from reslab.weights.manifest import newest, write_manifest
+from reslab.train.learner import Learner
+from reslab.train.optim import restore_state, state_of
+from reslab.weights.file import MODEL, State, Weights, save_state, save_weights
+from reslab.weights.manifest import write_manifest
 
 KEPT = 2  # checkpoints of a run, the last and the one before
-_OPTIMIZER, _STATE = "optimizer.safetensors", "state.json"
+_TRAINING, _OPTIMIZER, _STATE = "training.safetensors", "optimizer.safetensors", "state.json"
 
 
-def save_checkpoint(out: Path, step: int, model: Network, optimizer: torch.optim.SGD | None, told: Any) -> Path:
+def save_checkpoint(out: Path, step: int, kept: Weights, learner: Learner | None, told: Any) -> Path:
     """Write checkpoints/step-<step> of a run; only when it stands whole are older ones dropped.
 
-    It holds the network with its spec, the optimizer's velocities (not behind the last step, where optimizer is None)
-    and `told`, plain values. It is written beside, synced, named in a manifest and renamed into place.
+    It holds `kept`, the network to keep, `told`, plain values, and, but behind the last step, where learner is
+    None, what going on needs: the optimizer's state and, where the network to keep is an average, the one that learns.
+    It is written beside, synced, named in a manifest and renamed into place.
     """
     folder = out / "checkpoints" / f"step-{step:08d}"
     beside = folder.with_name(f".{folder.name}.part")
     for old in (beside, folder):
         shutil.rmtree(old, ignore_errors=True)  # what a crash left, or a checkpoint that did not hold
     beside.mkdir(parents=True)
-    save_weights(Weights(model.spec, {key: value.cpu() for key, value in model.state_dict().items()}), beside / MODEL)
-    if optimizer is not None:
-        save_state(_velocities(model, optimizer), beside / _OPTIMIZER)
+    save_weights(kept._replace(state=_on_cpu(kept.state)), beside / MODEL)
+    if learner is not None:
+        save_state(_on_cpu(state_of(learner.optimizer, learner.network)), beside / _OPTIMIZER)
+        if learner.average:
+            save_state(_on_cpu(learner.network.state_dict()), beside / _TRAINING)
     write_whole(beside / _STATE, json.dumps({"step": step, **told}, indent=2).encode())
     write_manifest(beside)
     beside.rename(folder)
@@ -42,29 +46,20 @@ def save_checkpoint(out: Path, step: int, model: Network, optimizer: torch.optim
     return folder
 
 
-def restore(out: Path, model: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Any] | None:
-    """Bring a model and its optimizer to a run's newest whole checkpoint; return what was told with it.
-
-    None where there is no checkpoint; a damaged one is passed over for the one before.
-    """
-    folder = newest(out)
-    if folder is None:
-        return None
-    model.load_state_dict(load_file(folder / MODEL))
-    velocities = load_file(folder / _OPTIMIZER) if (folder / _OPTIMIZER).is_file() else {}
-    for name, parameter in model.named_parameters():
-        if name in velocities:
-            optimizer.state[parameter]["momentum_buffer"] = velocities[name].to(parameter.device)
+def restore(folder: Path, learner: Learner) -> dict[str, Any]:
+    """Bring what learns to a checkpoint; return what was told with it."""
+    kept = load_file(folder / MODEL)
+    if learner.average:
+        learner.average.network.load_state_dict(kept)
+    behind = folder / _TRAINING  # not there behind the last step
+    learner.network.load_state_dict(load_file(behind) if behind.is_file() else kept)
+    if (folder / _OPTIMIZER).is_file():
+        restore_state(learner.optimizer, learner.network, load_file(folder / _OPTIMIZER))
     return json.loads((folder / _STATE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
-def _velocities(model: nn.Module, optimizer: torch.optim.SGD) -> dict[str, torch.Tensor]:
-    found = {}
-    for name, parameter in model.named_parameters():
-        velocity = optimizer.state[parameter].get("momentum_buffer") if parameter in optimizer.state else None
-        if velocity is not None:
-            found[name] = velocity.cpu()
-    return found
+def _on_cpu(state: Mapping[str, Tensor]) -> State:
+    return {key: value.cpu() for key, value in state.items()}
 
 
 def _sync(folder: Path) -> None:

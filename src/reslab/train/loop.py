@@ -1,48 +1,39 @@
 """How a network learns: one loop over steps."""
 
-import math
-import time
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
 
-from reslab.data.augment import draw, pad_crop_flip
+from reslab.data.batches import Loader, PartName, positions
 from reslab.data.draws import torch_seed
 from reslab.data.images import DataSet
-from reslab.data.loader import Loader
+from reslab.data.loader import make_loader
 from reslab.errors import SpecError
 from reslab.evaluate import evaluate
-from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
+from reslab.ranks import any_of, joined, merged, of_first
 from reslab.spec import replace
 from reslab.train.checkpoint import restore, save_checkpoint
-from reslab.train.optim import sgd
+from reslab.train.execution import DEFAULT, Execution, find_device
+from reslab.train.forecast import forecast
+from reslab.train.learner import Learner
+from reslab.train.meter import Meter
 from reslab.train.recipe import Recipe
-from reslab.train.record import Record, facts
-from reslab.train.step import learn
+from reslab.train.record import Record, Unrecorded, facts
 from reslab.train.stop import Stop
+from reslab.weights.file import Weights
+from reslab.weights.manifest import newest
 
 N = TypeVar("N", bound=NetworkSpec)
 
 
 def fitted(network: N, data: DataSet) -> N:
-    """The network for a data set's images and classes."""
-    return replace(network, channels=data.channels, size=data.size, classes=len(data.classes))
-
-
-def find_device(word: str) -> str:
-    """The device that a word says: "auto" is cuda where there is one. Raises SpecError where it is not to be had."""
-    if word == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if word not in ("cpu", "cuda"):
-        raise SpecError(f"no device {word!r}: choose from auto, cpu, cuda")
-    if word == "cuda" and not torch.cuda.is_available():
-        raise SpecError("no cuda device here: use --device cpu")
-    return word
+    """The network for a data set's images and classes; pictures are cropped to the size that it has."""
+    size = data.size or network.size
+    return replace(network, channels=data.channels, size=size, classes=len(data.classes))
 
 
 def train(
@@ -51,146 +42,160 @@ def train(
     data: DataSet,
     out: Path,
     seed: int = 0,
-    device: str = "cpu",
+    execution: Execution = DEFAULT,
     console: Console | None = None,
-    resume: bool = False,
 ) -> dict[str, Any]:
     """Train a network and keep its record in the run directory `out`. Returns what result.json holds.
 
     The network is that of the data's images and classes (`fitted`). Everything random is a pure function of the seed
-    and the step; torch's own generator is seeded anew at each step. With `resume` a run goes on from its last whole
+    and the step; torch's own generator is seeded anew at each step. A run that is resumed goes on from its last whole
     checkpoint and ends with the weights of one that never stopped. SIGTERM, SIGINT and SIGUSR1 end the run behind the
-    step, saved, with status "stopped"; a loss that is no longer finite ends it with status "diverged", a result like
-    any other. Progress is shown on `console`.
-    Raises SpecError where the network does not fit the data or `out` holds something else.
+    step, saved, with status "stopped"; a loss or weights that are no longer finite end it with status "diverged", a
+    result like any other, which names the batch. Started by torchrun, the ranks share each batch. Progress is shown on
+    `console`.
+    Raises SpecError where the network does not fit the data, `out` holds something else, or an exact resume is not to
+    be had; DataError where a picture cannot be read.
     """
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
-    place = torch.device(device)
-    with Stop() as stop, Record(out, facts(network, recipe, data.name, seed, place), resume) as record:
-        torch.manual_seed(torch_seed(seed, "weights", 0))
-        model = network.build().to(place)
-        loader = Loader(data, place)
-        optimizer = sgd(model, recipe)
-        meter = Meter(place)
-        first = _go_on(record, model, optimizer, meter, console) if resume else 0
-        visible = console is not None and console.is_terminal
-        test = None
-        steps = track(range(first, recipe.steps), "training", console=console, disable=not visible, transient=True)
-        for step in steps:
-            torch.manual_seed(torch_seed(seed, "dropout", step))
-            images, labels = loader.batch(seed, step, recipe.batch)
-            if recipe.augment:
-                draws = draw(seed, step, recipe.batch, recipe.augment.pad)
-                images = pad_crop_flip(images, draws, recipe.augment.pad, recipe.augment.flip)
-            rate = recipe.schedule(step)
-            loss, logits = learn(model, optimizer, images, labels, rate)
-            meter.add(loss, logits, labels)
+    place = torch.device(find_device(execution.device))
+    if recipe.validation:
+        data = data.hold_out(recipe.validation)
+    with joined() as ranks, Stop() as stop:
+        console = console if ranks.first else None
+        told = facts(network, recipe, data, seed, execution, place)
+        recorded = Record(out, told, execution.resume != "never") if ranks.first else Unrecorded()
+        with recorded as record, make_loader(data, place, network.size, on_bad=execution.on_bad) as loader:
+            if console is not None:
+                for line in forecast(network, recipe, data, execution.recompute):
+                    console.print(line, highlight=False, soft_wrap=True)
+            torch.manual_seed(torch_seed(seed, "weights", 0))
+            learner = Learner(network.build().to(place), recipe, execution.recompute)
+            run = _Run(out, seed, record, loader, learner, console)
+            first = run.go_on(execution.resume)
+            return run.steps(first, stop)
+
+
+class _Run:
+    """A training under way."""
+
+    def __init__(
+        self,
+        out: Path,
+        seed: int,
+        record: Record | Unrecorded,
+        loader: Loader,
+        learner: Learner,
+        console: Console | None,
+    ):
+        self.out = out
+        self.seed = seed
+        self.record = record
+        self.loader = loader
+        self.learner = learner
+        self.recipe = learner.recipe
+        self.ranks = learner.ranks
+        self.console = console
+        self.meter = Meter(loader.device)
+        self.watched: PartName = "validation" if self.recipe.validation else "test"
+
+    def go_on(self, resume: str) -> int:
+        """Bring the run to its last whole checkpoint; return the step that comes next, 0 where there is none."""
+        folder = of_first(newest(self.out) if resume != "never" and self.ranks.first else None)
+        if folder is None:
+            self.record.rewind(0)
+            return 0
+        differences = of_first(self.record.differences())
+        if differences and resume == "exact":
+            raise SpecError(f"{self.out}: no exact resume: {differences}; --resume alone goes on statistically")
+        told = restore(folder, self.learner)
+        self.record.rewind(told["metrics_bytes"])
+        self.record.resumed(told["step"])
+        self.meter.restore(told["meter"], self.ranks.first)
+        if self.console is not None:
+            self.console.print(f"goes on behind step {told['step']}", highlight=False)
+            if differences:
+                self.console.print(f"statistical resume, not bit for bit: {differences}", highlight=False)
+        return int(told["step"])
+
+    def steps(self, first: int, stop: Stop) -> dict[str, Any]:
+        """Learn from step `first` on, and tell how it ended."""
+        recipe, learner, meter = self.recipe, self.learner, self.meter
+        batches = self.loader.batches(self.seed, range(first, recipe.steps), recipe.batch, recipe.augment)
+        visible = self.console is not None and self.console.is_terminal
+        numbers = track(
+            range(first, recipe.steps), "training", console=self.console, disable=not visible, transient=True
+        )
+        watched = None
+        meter.resume()
+        for step, (images, labels) in zip(numbers, batches, strict=True):
+            torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
+            loss, logits = learner.learn(images, labels, step)
+            meter.add(step, loss, logits, labels)
 
             done = step + 1
-            last = done == recipe.steps
+            last, stops = done == recipe.steps, any_of(stop.asked)
             evaluates = last or done % recipe.evaluate_every == 0
-            if evaluates or done % recipe.log_every == 0:
-                line: dict[str, Any] = {"step": done, "rate": rate, **meter.read()}
-                if not math.isfinite(line["train_loss"]):
-                    return record.finish({"status": "diverged", "step": done, **meter.totals()})
+            logs = evaluates or done % recipe.log_every == 0
+            saves = last or stops or done % recipe.checkpoint_every == 0
+            if logs or saves:
+                bad = meter.first_bad()
+                if bad is None and saves and any_of(not learner.is_finite()):
+                    bad = step
+                if bad is not None:
+                    return self._diverged(bad)
+            if logs:
+                line: dict[str, Any] = {"step": done, "rate": recipe.rate(step), **meter.read()}
                 if evaluates:
-                    test = evaluate(model, loader, loader.test)
-                    line |= {"test_loss": test.loss, "test_error": test.top1_error}
-                record.log(**line)
-                _tell(line, recipe.steps, console)
+                    watched = evaluate(learner.result(), self.loader.views(self.watched))
+                    line |= {f"{self.watched}_loss": watched.loss, f"{self.watched}_error": watched.top1_error}
+                self.record.log(**line)
+                self._tell(line)
+            if saves:
+                self._save(done, last)
+            if stops and not last:
+                return self.record.finish({"status": "stopped", "step": done, **meter.totals()})
+            if logs or saves:
                 meter.resume()
-            if last or stop.asked or done % recipe.checkpoint_every == 0:
-                told = {"meter": meter.told(), "metrics_bytes": record.synced()}
-                save_checkpoint(out, done, model, None if last else optimizer, told)
-                meter.resume()
-            if stop.asked and not last:
-                return record.finish({"status": "stopped", "step": done, **meter.totals()})
 
-        test = test or evaluate(model, loader, loader.test)  # none where only the result was missing
-        ended = evaluate(model, loader, loader.train)
-        result = {"status": "finished", "step": recipe.steps, **meter.totals()}
-        return record.finish(result | {"test": test._asdict(), "train": ended._asdict()})
+        network = learner.result()
+        result: dict[str, Any] = {"status": "finished", "step": recipe.steps, **meter.totals()}
+        parts: tuple[PartName, ...] = ("test", "train", "validation") if recipe.validation else ("test", "train")
+        for part in parts:
+            known = watched if part == self.watched else None
+            result[part] = (known or evaluate(network, self.loader.views(part)))._asdict()
+        if skipped := merged(self.loader.skipped):
+            result["skipped"] = skipped
+        return self.record.finish(result)
 
+    def _save(self, done: int, last: bool) -> None:
+        network = self.learner.result()
+        told = {"meter": self.meter.told(), "metrics_bytes": self.record.synced()}
+        if self.ranks.first:
+            kept = Weights(network.spec, dict(network.state_dict()), self.loader.normalise)
+            save_checkpoint(self.out, done, kept, None if last else self.learner, told)
 
-def _go_on(record: Record, model: Network, optimizer: torch.optim.SGD, meter: "Meter", console: Console | None) -> int:
-    """Bring a run to its last checkpoint; return the step that comes next, 0 where there is none."""
-    told = restore(record.out, model, optimizer)
-    record.rewind(told["metrics_bytes"] if told else 0)
-    if told is None:
-        return 0
-    meter.restore(told["meter"])
-    differs = record.resumed(told["step"])
-    if console is not None:
-        console.print(f"goes on behind step {told['step']}", highlight=False)
-        if differs:
-            console.print(f"statistical resume, not bit for bit: {differs}", highlight=False)
-    return int(told["step"])
+    def _diverged(self, step: int) -> dict[str, Any]:
+        part = self.loader.part("train")
+        batch = part.names(positions(self.seed, step, self.recipe.batch, len(part.labels)))
+        result = {"status": "diverged", "step": step + 1, **self.meter.totals(), "batch": batch}
+        return self.record.finish(result)
 
-
-class Meter:
-    """Loss and error of the training batches between two readings, and the time that training them took.
-
-    Sums stay on the device until they are read, so that no step waits for them.
-    """
-
-    def __init__(self, device: torch.device):
-        self.sums = torch.zeros(2, dtype=torch.float64, device=device)
-        self.images = self.all_images = 0
-        self.open_seconds = self.seconds = 0.0
-        self._since = time.perf_counter()
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        wrong = (logits.argmax(1) != labels).sum()
-        self.sums += torch.stack([loss.double() * len(labels), wrong.double()])
-        self.images += len(labels)
-
-    def read(self) -> dict[str, float]:
-        """Mean loss, error in percent and images per second since the last reading; the clock stops until `resume`."""
-        loss, wrong = self.sums.tolist()
-        self._pause()
-        line = {
-            "train_loss": loss / self.images,
-            "train_error": 100 * wrong / self.images,
-            "images_per_second": self.images / self.open_seconds,
-        }
-        self.seconds += self.open_seconds
-        self.all_images += self.images
-        self.sums.zero_()
-        self.images, self.open_seconds = 0, 0.0
-        return line
-
-    def _pause(self) -> None:
-        self.open_seconds += time.perf_counter() - self._since
-        self._since = time.perf_counter()
-
-    def resume(self) -> None:
-        """Start the clock again."""
-        self._since = time.perf_counter()
-
-    def told(self) -> dict[str, Any]:
-        """All that it counted, for `restore`; the clock stops until `resume`."""
-        self._pause()
-        plain = {"images": self.images, "all_images": self.all_images}
-        return plain | {"sums": self.sums.tolist(), "open_seconds": self.open_seconds, "seconds": self.seconds}
-
-    def restore(self, told: dict[str, Any]) -> None:
-        """Count on from what was told."""
-        self.sums.copy_(torch.tensor(told["sums"], dtype=torch.float64))
-        self.images, self.all_images = told["images"], told["all_images"]
-        self.open_seconds, self.seconds = told["open_seconds"], told["seconds"]
-        self.resume()
-
-    def totals(self) -> dict[str, float]:
-        """Seconds of training, data included and evaluation left out, and images per second over the whole run."""
-        images, seconds = self.all_images + self.images, self.seconds + self.open_seconds
-        return {"seconds": seconds, "images_per_second": images / seconds}
+    def _tell(self, line: dict[str, Any]) -> None:
+        if self.console is None:
+            return
+        steps, step = self.recipe.steps, line["step"]
+        text = f"step {step}/{steps}  rate {line['rate']:.3g}  training error {line['train_error']:.2f} %"
+        if f"{self.watched}_error" in line:
+            text += f"  {self.watched} error {line[f'{self.watched}_error']:.2f} %"
+        left = _duration((steps - step) * self.recipe.batch / line["images_per_second"])
+        self.console.print(f"{text}  {line['images_per_second']:,.0f} images/s  {left} left", highlight=False)
 
 
-def _tell(line: dict[str, Any], steps: int, console: Console | None) -> None:
-    if console is None:
-        return
-    text = f"step {line['step']}/{steps}  rate {line['rate']:g}  training error {line['train_error']:.2f} %"
-    if "test_error" in line:
-        text += f"  test error {line['test_error']:.2f} %"
-    console.print(f"{text}  {line['images_per_second']:,.0f} images/s", highlight=False)
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them: "3 h 20 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

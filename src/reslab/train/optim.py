@@ -1,19 +1,81 @@
 """The optimizer of a recipe."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from reslab.train.recipe import Recipe
+from reslab.train.recipe import SGD, Recipe
 
 
-def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with momentum. Weights of convolutions and linear layers decay; biases and BN's scale and shift do not.
+class TFRMSProp(torch.optim.Optimizer):
+    """RMSProp as TensorFlow has it: m = decay m + (1 - decay) g²; v = momentum v + rate g / sqrt(m + eps); w -= v.
+
+    m begins at 1. Weight decay is added to the gradient.
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float, decay: float, momentum: float, eps: float):
+        super().__init__(params, {"lr": lr, "decay": decay, "momentum": momentum, "eps": eps, "weight_decay": 0.0})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if not parameters:
+                continue
+            for parameter in parameters:
+                if not self.state[parameter]:
+                    self.state[parameter]["mean_square"] = torch.ones_like(parameter)
+                    self.state[parameter]["velocity"] = torch.zeros_like(parameter)
+            squares = [self.state[p]["mean_square"] for p in parameters]
+            velocities = [self.state[p]["velocity"] for p in parameters]
+            gradients: Any = [p.grad for p in parameters]
+            if group["weight_decay"]:
+                gradients = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
+            torch._foreach_mul_(squares, group["decay"])
+            torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["decay"])
+            roots = torch._foreach_sqrt(torch._foreach_add(squares, group["eps"]))
+            torch._foreach_mul_(velocities, group["momentum"])
+            torch._foreach_addcdiv_(velocities, gradients, roots, group["lr"])
+            torch._foreach_sub_(parameters, velocities)
+
+
+def groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """What decays and what does not: weights of convolutions and linear layers do, biases and BN's scale and shift not.
 
     The paper is read as fb.resnet.torch's authors read it, who say that the paper decays convolutions alone.
     """
     parameters = list(network.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.SGD(groups, lr=recipe.schedule(0), momentum=recipe.momentum)
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The optimizer of a recipe over a network's parameters."""
+    rule, rate = recipe.optimizer, recipe.rate(0)
+    parts = groups(network, recipe.weight_decay)
+    if isinstance(rule, SGD):
+        return torch.optim.SGD(parts, lr=rate, momentum=rule.momentum, nesterov=rule.nesterov)
+    return TFRMSProp(parts, lr=rate, decay=rule.decay, momentum=rule.momentum, eps=rule.epsilon)
+
+
+def state_of(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
+    """The optimizer's tensors, each as `<parameter>:<what it is>`."""
+    return {
+        f"{name}:{what}": value
+        for name, parameter in network.named_parameters()
+        if parameter in optimizer.state
+        for what, value in optimizer.state[parameter].items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_state(optimizer: torch.optim.Optimizer, network: nn.Module, state: dict[str, Tensor]) -> None:
+    """Give an optimizer the tensors that `state_of` told."""
+    parameters = dict(network.named_parameters())
+    for key, value in state.items():
+        name, _, what = key.partition(":")
+        optimizer.state[parameters[name]][what] = value.to(parameters[name].device)

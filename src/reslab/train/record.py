@@ -14,11 +14,15 @@ from typing import Any, TextIO
 
 import torch
 
+from reslab.data.images import DataSet
 from reslab.disk import write_whole
 from reslab.errors import DataError, SpecError
+from reslab.machine import processor
 from reslab.nets import name_of
 from reslab.nets.network import NetworkSpec
+from reslab.ranks import here
 from reslab.spec import digest, plain
+from reslab.train.execution import Execution
 from reslab.train.recipe import Recipe
 
 
@@ -28,43 +32,48 @@ def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int) -> str:
     return f"{name_of(network)}-{place}-s{seed}-{digest(network, recipe, data)}"
 
 
-def facts(network: NetworkSpec, recipe: Recipe, data: str, seed: int, device: torch.device) -> dict[str, Any]:
+def facts(
+    network: NetworkSpec, recipe: Recipe, data: DataSet, seed: int, execution: Execution, device: torch.device
+) -> dict[str, Any]:
     """What run.json says: the specs and the seed, and on what machine and with which versions they ran."""
     return {
         "network": {"name": name_of(network), **plain(network)},
         "recipe": plain(recipe),
-        "data": data,
+        "data": data.name,
+        "data_set": described(data),
         "seed": seed,
+        "execution": plain(execution),
         "precision": "float32",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in ("reslab", "torch", "numpy", "scikit-learn")},
+        | {package: version(package) for package in ("reslab", "torch", "numpy", "pillow", "scikit-learn")},
         "machine": machine(device),
         "commit": _commit(),
     }
 
 
+def described(data: DataSet) -> dict[str, Any]:
+    """What of a data set a run must find again: its classes, and the images of its parts by number and digest."""
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    told: dict[str, Any] = {
+        name: {"images": len(part.labels), "digest": part.digest()} for name, part in parts.items() if part is not None
+    }
+    return told | {"classes": list(data.classes)}
+
+
 def machine(device: torch.device) -> dict[str, Any]:
-    """The hardware that a run uses: processor, cores and threads, and the GPU where one is used."""
+    """The hardware that a run uses: processor, cores and threads, ranks, and the GPU where one is used."""
     found = {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "ranks": here().total,
         "system": platform.platform(),
         "device": device.type,
     }
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
     return found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
 
 
 def _commit() -> str | None:
@@ -164,7 +173,7 @@ class Record:
         if not (self.out / "run.json").is_file():
             return
         held = read_json(self.out / "run.json")
-        for key in ("network", "recipe", "data", "seed"):
+        for key in ("network", "recipe", "data", "data_set", "seed"):
             if held.get(key) != (ours := json.loads(json.dumps(self.told[key]))):
                 told = _difference(held.get(key), ours, key)
                 raise SpecError(f"{self.out}: holds another run ({told}); choose another --out")
@@ -174,16 +183,20 @@ class Record:
         if not self.resume and any((self.out / "checkpoints").glob("step-*")):
             raise SpecError(f"{self.out}: a run that was stopped; --resume goes on with it, or choose another --out")
 
-    def resumed(self, step: int) -> str:
-        """Note in run.json that the run goes on behind a step; return what makes it other than bit for bit."""
+    def differences(self) -> str:
+        """What makes going on here other than bit for bit; "" for nothing."""
         held = read_json(self.out / "run.json")
         pairs = [("torch", held["versions"]["torch"], self.told["versions"]["torch"])]
-        pairs += [(key, held["machine"][key], self.told["machine"][key]) for key in ("device", "threads")]
-        differs = ", ".join(f"{key} {before}, now {now}" for key, before, now in pairs if before != now)
-        again = {key: self.told[key] for key in ("started", "versions", "machine", "commit")}
-        held.setdefault("resumed", []).append({"step": step, "exact": not differs, **again})
+        pairs += [(key, held["machine"][key], self.told["machine"][key]) for key in ("device", "threads", "ranks")]
+        pairs += [(key, held["execution"][key], self.told["execution"][key]) for key in ("on_bad",)]
+        return ", ".join(f"{key} {before}, now {now}" for key, before, now in pairs if before != now)
+
+    def resumed(self, step: int) -> None:
+        """Note in run.json that the run goes on behind a step."""
+        held = read_json(self.out / "run.json")
+        again = {key: self.told[key] for key in ("started", "execution", "versions", "machine", "commit")}
+        held.setdefault("resumed", []).append({"step": step, "exact": not self.differences(), **again})
         write_json(self.out / "run.json", held)
-        return differs
 
     def rewind(self, length: int) -> None:
         """Cut metrics.jsonl to the bytes that it had at a checkpoint."""
@@ -215,6 +228,30 @@ class Record:
         if self._metrics is not None:
             self._metrics.close()
         self._lock.close()
+
+
+class Unrecorded:
+    """What the ranks behind the first have in a Record's place: nothing is written."""
+
+    def __enter__(self) -> "Unrecorded":
+        return self
+
+    def rewind(self, length: int) -> None: ...
+
+    def resumed(self, step: int) -> None: ...
+
+    def differences(self) -> str:
+        return ""
+
+    def synced(self) -> int:
+        return 0
+
+    def log(self, **metrics: Any) -> None: ...
+
+    def finish(self, result: dict[str, Any]) -> dict[str, Any]:
+        return result
+
+    def __exit__(self, *error: object) -> None: ...
 
 
 def _difference(held: Any, ours: Any, key: str) -> str:

@@ -1,11 +1,14 @@
-"""Learning rates as pure functions of the step."""
+"""Learning rates as pure functions of the step, counted from 0, and of how many steps there are."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from reslab.errors import SpecError
 from reslab.spec import kind, spec
+
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 @spec
@@ -17,7 +20,7 @@ class Drops:
 
     rate: PositiveFloat = 0.1
     at: tuple[PositiveInt, ...] = ()
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    factor: Share = 0.1
     warmup: NonNegativeInt = 0
     warmup_rate: PositiveFloat = 0.01
     kind: Literal["drops"] = kind("drops")
@@ -26,8 +29,52 @@ class Drops:
         if list(self.at) != sorted(set(self.at)):
             raise SpecError(f"schedule.at {list(self.at)}: the steps of the drops must rise")
 
-    def __call__(self, step: int) -> float:
-        """The rate of a step, counted from 0."""
+    def __call__(self, step: int, steps: int) -> float:
         if step < self.warmup:
             return self.warmup_rate
         return self.rate * self.factor ** sum(step >= drop for drop in self.at)
+
+    def told(self) -> str:
+        warmup = f"{self.warmup_rate:g} for {self.warmup:,} steps, " if self.warmup else ""
+        drops = f", times {self.factor:g} at {' and '.join(f'{step:,}' for step in self.at)}" if self.at else ""
+        return f"rate {warmup}{self.rate:g}{drops}"
+
+
+@spec
+class Exponential:
+    """`rate`, multiplied by `factor` every `every` steps. B: 0.045, by 0.94 every two epochs."""
+
+    every: PositiveInt
+    rate: PositiveFloat = 0.045
+    factor: Share = 0.94
+    kind: Literal["exponential"] = kind("exponential")
+
+    def __call__(self, step: int, steps: int) -> float:
+        return self.rate * self.factor ** (step // self.every)
+
+    def told(self) -> str:
+        return f"rate {self.rate:g}, times {self.factor:g} every {self.every:,} steps"
+
+
+@spec
+class Cosine:
+    """From 0 straight up to `rate` in `warmup` steps, then down along half a cosine to 0 behind the last step.
+
+    Loshchilov and Hutter 2017, without restarts; the warm-up is Goyal et al. 2017, sec. 2.2.
+    """
+
+    rate: PositiveFloat
+    warmup: NonNegativeInt = 0
+    kind: Literal["cosine"] = kind("cosine")
+
+    def __call__(self, step: int, steps: int) -> float:
+        if step < self.warmup:
+            return self.rate * (step + 1) / self.warmup
+        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / (steps - self.warmup)))
+
+    def told(self) -> str:
+        warmup = f"from 0 in {self.warmup:,} steps to " if self.warmup else ""
+        return f"rate {warmup}{self.rate:g}, along a cosine to 0"
+
+
+Schedule = Annotated[Drops | Exponential | Cosine, Field(discriminator="kind")]

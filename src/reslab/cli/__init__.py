@@ -1,0 +1,69 @@
+"""The command line. Every command imports what it needs when it runs, so that help is quick."""
+
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from reslab.cli import data, look, runs, study, weights
+from reslab.errors import ReslabError
+
+app = typer.Typer(
+    name="reslab",
+    help="A laboratory for residual networks: every network of the papers, their recipes, tables and figures.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (study.demo, look.networks, look.show, runs.train, runs.evaluate, weights.weights, weights.export):
+    app.command()(command)
+app.add_typer(data.app, name="data")
+app.add_typer(study.app, name="study")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"reslab {version('reslab')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show it")] = False,
+) -> None:
+    """Options of every command, which `main` reads."""
+
+
+def _stop(signal_number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _told(error: Exception) -> str:
+    """One or two lines for an error; those that no one has foreseen say how to see more."""
+    if isinstance(error, typer.TyperException):
+        text = error.format_message()
+        return text if text.startswith("Usage:") else f"reslab: {text}"
+    if isinstance(error, ReslabError):
+        return f"reslab: {error}"
+    return f"reslab: {type(error).__name__}: {error}\nthis should not happen; --debug shows where it comes from"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run a command line and exit: 0 done, 2 wrong words, 3 bad data, 4 diverged, 75 stopped with its state saved."""
+    words = sys.argv[1:] if words is None else list(words)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        code = app(words, prog_name="reslab", standalone_mode=False) or 0
+    except Exception as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        code = getattr(error, "exit_code", 1)
+        print(_told(error), file=sys.stderr)
+    sys.exit(code)

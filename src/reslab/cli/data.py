@@ -1,0 +1,89 @@
+"""Commands that see to data sets."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any
+
+import typer
+
+from reslab.cli.words import AsJson, console
+from reslab.errors import DataError
+
+SetName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab data list`")]
+
+app = typer.Typer(help="Data sets: list, get, check.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def data_list() -> None:
+    """List the data sets and whether they are here."""
+    from reslab.data.download import REMOTE
+    from reslab.data.loader import FOLDERS, SETS, data_root, load
+    from reslab.nets.table import aligned
+
+    cells = [("name", "training", "test", "classes", "images", "state")]
+    for name in SETS:
+        try:
+            data = load(name)
+        except DataError as error:
+            told = f"not here; reslab data get {name}" if " no " in str(error) else str(error).splitlines()[0]
+            cells.append((name, "", "", "", "", told))
+            continue
+        size = f"{data.channels}×{data.size}×{data.size}"
+        counts = (f"{len(data.train.labels):,}", f"{len(data.test.labels):,}", str(len(data.classes)))
+        cells.append((name, *counts, size, "here" if name in REMOTE else "embedded"))
+    cells += [(f"{kind}:PATH", "", "", "", "pictures", "folders train and val of class folders") for kind in FOLDERS]
+    typer.echo(aligned(cells, right=(1, 2, 3)))
+    typer.echo(f"downloaded sets lie in {data_root()} (RESLAB_DATA)")
+
+
+@app.command("get")
+def data_get(name: SetName) -> None:
+    """Download a data set from its official place and check it."""
+    from reslab.data.download import get
+    from reslab.data.loader import data_root, load
+
+    for path in get(name, data_root(), console()):
+        typer.echo(str(path))
+    load(name)
+
+
+@app.command("check")
+def data_check(
+    name: Annotated[str, typer.Argument(metavar="D", help="a set's name, folder:PATH or imagenet:PATH")],
+    as_json: AsJson = False,
+) -> None:
+    """Read every image; list those that cannot be read, and odd ones, with the reason."""
+    from rich.progress import track
+
+    from reslab.data.images import Pictures
+    from reslab.data.loader import load
+    from reslab.data.picture import findings
+    from reslab.machine import cores
+
+    data = load(name)
+    parts = {"train": data.train, "test": data.test}
+    told: list[dict[str, Any]] = []
+    with ThreadPoolExecutor(cores()) as pool:
+        for part in parts.values():
+            if not isinstance(part, Pictures):
+                continue
+            paths = [part.folder / file for file in part.files]
+            screen = console()
+            found = track(
+                pool.map(findings, paths), "checking", len(paths), console=screen, disable=not screen.is_terminal
+            )
+            told += [finding._asdict() for finding in found if finding.bad or finding.odd]
+    counts = {part: len(images.labels) for part, images in parts.items()}
+    bad = sum(finding["bad"] for finding in told)
+    if as_json:
+        typer.echo(json.dumps({"images": counts, "classes": len(data.classes), "findings": told}, indent=2))
+    else:
+        for finding in told:
+            typer.echo(f"{'bad' if finding['bad'] else 'odd'}  {finding['file']}: {finding['reason']}")
+        typer.echo(
+            f"{counts['train']:,} training and {counts['test']:,} test images of {len(data.classes):,} classes: "
+            f"{bad:,} cannot be read, {len(told) - bad:,} odd"
+        )
+    if bad:
+        raise DataError(f"{name}: {bad:,} images cannot be read; mend or remove them, or train with --on-bad skip")

@@ -1,0 +1,135 @@
+"""Commands that train and evaluate."""
+
+import json
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from reslab.cli.words import (
+    RUNS,
+    AsJson,
+    Assignments,
+    DataName,
+    Device,
+    NetworkName,
+    OnBad,
+    RunOrFile,
+    console,
+    pairs,
+)
+from reslab.errors import DivergedError, SpecError
+from reslab.train.stop import STOPPED
+
+T = TypeVar("T")
+
+
+def train(
+    name: NetworkName,
+    data: DataName,
+    recipe: Annotated[str, typer.Option("--recipe", help="such as demo, paper-a-cifar, modern-cifar")],
+    out: Annotated[Path | None, typer.Option("--out", help="the run directory  [default: in runs/, by name]")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="what everything random follows from")] = 0,
+    assignments: Assignments = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was stopped, or begin it")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict-resume", help="go on only where the end is bit for bit the same")
+    ] = False,
+    device: Device = "auto",
+    recompute: Annotated[
+        int, typer.Option("--recompute", min=0, help="units that keep one activation: less memory, more time")
+    ] = 0,
+    on_bad: OnBad = "error",
+) -> None:
+    """Train a network; the run directory keeps its record, checkpoints and weights."""
+    from reslab.nets import network
+    from reslab.spec import override_each
+    from reslab.train.execution import Execution, find_device
+    from reslab.train.recipes import recipe as find_recipe
+
+    assigned = pairs(assignments)
+    for key in ("classes", "channels"):
+        if key in assigned:
+            raise SpecError(f"--set {key}: follows from the data, choose another --data")
+    chosen, how = override_each((network(name), find_recipe(recipe)), assigned)
+    execution = Execution(
+        device=find_device(device),
+        recompute=recompute,
+        on_bad=_one_of("--on-bad", on_bad, ("error", "skip")),  # type: ignore[arg-type]
+        resume="exact" if strict else "any" if resume else "never",
+    )
+
+    from reslab.data.loader import load
+    from reslab.train.loop import fitted
+    from reslab.train.loop import train as train_network
+    from reslab.train.record import run_name
+
+    images = load(data)
+    if images.size and "size" in assigned:
+        raise SpecError("--set size: follows from the data, choose another --data")
+    chosen = fitted(chosen, images)
+    out = out or RUNS / run_name(chosen, how, data, seed)
+    told = console()
+    told.print(f"{name} on {data}, {execution.device}; run {out}", highlight=False, soft_wrap=True)
+    result = train_network(chosen, how, images, out, seed, execution, told)
+    for file, reason in result.get("skipped", {}).items():
+        told.print(f"skipped: {file}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    if result["status"] == "stopped":
+        told.print(f"stopped behind step {result['step']}, saved; --resume goes on with it", soft_wrap=True)
+        raise typer.Exit(STOPPED)
+    if result["status"] == "diverged":
+        batch = ", ".join(result["batch"][:3])
+        raise DivergedError(
+            f"{out}: not finite at step {result['step']}; try a lower rate\n"
+            f"its batch: images {batch} and {len(result['batch']) - 3} more, all in result.json"
+        )
+    typer.echo(f"test error {result['test']['top1_error']:.2f} %  training error {result['train']['top1_error']:.2f} %")
+    typer.echo(str(out))
+
+
+def evaluate(
+    file: RunOrFile,
+    data: DataName,
+    crops: Annotated[int, typer.Option("--crops", help="views of each picture: 1, 10 or 144")] = 1,
+    as_json: AsJson = False,
+    device: Device = "auto",
+    on_bad: OnBad = "error",
+) -> None:
+    """Measure top-1 and top-5 error, in percent, and loss on the test images."""
+    from reslab.weights.file import built, read_weights
+
+    _one_of("--crops", crops, (1, 10, 144))
+    _one_of("--on-bad", on_bad, ("error", "skip"))
+    weights = read_weights(file)
+
+    import torch
+
+    from reslab.data.loader import load, make_loader
+    from reslab.evaluate import evaluate as evaluate_network
+    from reslab.ranks import joined, merged
+    from reslab.train.execution import find_device
+
+    images = load(data)
+    ours = (weights.network.classes, weights.network.channels)
+    if ours != (theirs := (len(images.classes), images.channels)):
+        what = "{} classes and {} channels"
+        raise SpecError(f"{file}: a network of {what.format(*ours)}, but {data} has {what.format(*theirs)}")
+    place = torch.device(find_device(device))
+    with joined() as ranks, make_loader(images, place, weights.network.size, weights.normalise, on_bad) as loader:  # type: ignore[arg-type]
+        found = evaluate_network(built(weights).to(place), loader.views("test", crops))  # type: ignore[arg-type]
+        skipped = merged(loader.skipped)
+    if not ranks.first:
+        return
+    for name, reason in skipped.items():
+        console().print(f"skipped: {name}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    if as_json:
+        typer.echo(json.dumps(found._asdict()))
+        return
+    errors = f"top-1 error {found.top1_error:.2f} %  top-5 error {found.top5_error:.2f} %"
+    typer.echo(f"{found.images:,} images  {errors}  loss {found.loss:.4f}")
+
+
+def _one_of(option: str, value: T, choices: tuple[T, ...]) -> T:
+    if value not in choices:
+        raise SpecError(f"{option} {value}: choose from {', '.join(map(str, choices))}")
+    return value

@@ -1,0 +1,42 @@
+"""The options and habits that commands share."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reslab.errors import SpecError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RUNS = Path("runs")
+REPORTS = Path("reports")
+
+NetworkName = Annotated[str, typer.Argument(metavar="NETWORK", help="a name from `reslab networks`")]
+RunOrFile = Annotated[Path, typer.Argument(metavar="RUN|FILE", help="a run directory, or weights that reslab wrote")]
+DataName = Annotated[str, typer.Option("--data", metavar="D", help="a name from `reslab data list`, or folder:PATH")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")]
+OnBad = Annotated[str, typer.Option("--on-bad", help="error, or skip pictures that cannot be read")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="K=V", help="change a field, e.g. merge=dropped or merge.p=0.3")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="for a program to read")]
+
+
+def pairs(assignments: list[str] | None) -> dict[str, str]:
+    """What --set says, by key. Raises SpecError for a word without "="."""
+    found = {}
+    for text in assignments or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise SpecError(f"--set {text}: write key=value, for example --set steps=400")
+        found[key] = value
+    return found
+
+
+def console() -> "Console":
+    """Where messages go."""
+    from rich.console import Console
+
+    return Console(stderr=True)

@@ -1,0 +1,80 @@
+"""What every loader does: the batch of each step, and the views of each image of a part."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reslab.data.crops import Augment, Crops
+from reslab.data.draws import generator
+from reslab.data.images import DataSet, Part
+from reslab.data.normalise import MeanStd
+from reslab.ranks import Ranks, here
+
+PartName = Literal["train", "validation", "test"]
+Batch = tuple[Tensor, Tensor]
+
+
+class Loader(ABC):
+    """A data set as batches of normalised float images on a device, each rank's share of them.
+
+    `normalise` is what others need to see images as the network does; None where the mean training image is taken off.
+    `skipped` tells of the files that could not be read, and why. What works in the background ends with the context.
+    """
+
+    def __init__(self, data: DataSet, device: torch.device, normalise: MeanStd | None):
+        self.data = data
+        self.device = device
+        self.normalise = normalise
+        self.ranks: Ranks = here()
+        self.skipped: dict[str, str] = {}
+        self.background = ExitStack()
+
+    def part(self, name: PartName) -> Part:
+        """A part of the data set."""
+        part: Part | None = getattr(self.data, name)
+        assert part is not None, f"{self.data.name} has no {name} part"
+        return part
+
+    @abstractmethod
+    def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
+        """The training images and labels of each of the steps, counted from 0: (size, C, H, W) and (size,).
+
+        Batches follow each other through an endless series of epochs, each in an order of its own, so that every
+        batch is full and an epoch may end within one. Everything drawn is a function of the seed and the step. A
+        rank gets its share of each batch.
+        """
+
+    @abstractmethod
+    def views(self, name: PartName, crops: Crops = 1) -> Iterator[Batch]:
+        """Every image of a part once, over all ranks: (N * crops, C, H, W), an image's crops together, and (N,)."""
+
+    def __enter__(self) -> "Loader":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.background.close()
+
+
+def positions(seed: int, step: int, size: int, images: int) -> NDArray[np.int64]:
+    """Which training images make the batch of a step: a pure function of its arguments. (size,)"""
+    place = np.arange(step * size, (step + 1) * size)
+    epoch, within = place // images, place % images
+    chosen = np.empty(size, dtype=np.int64)
+    for number in range(int(epoch[0]), int(epoch[-1]) + 1):
+        chosen[epoch == number] = order(seed, number, images)[within[epoch == number]]
+    return chosen
+
+
+@lru_cache(maxsize=2)
+def order(seed: int, epoch: int, images: int) -> NDArray[np.int64]:
+    """The order of an epoch, a permutation of all training images. Cached, so not to be written to."""
+    permutation = generator(seed, "order", epoch).permutation(images)
+    permutation.setflags(write=False)
+    return permutation

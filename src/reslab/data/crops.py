@@ -1,0 +1,159 @@
+"""Crops, as values and as pure geometry: what is drawn comes in.
+
+A box is (left, top, right, bottom) in the picture's own pixels, of any real size: it is cut out and brought to the
+network's size in one resampling.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from reslab.data.colour import Colour, Lighting, Photometric
+from reslab.errors import SpecError
+from reslab.spec import kind, spec
+
+Draws = NDArray[np.float64]
+DRAWN = 48  # numbers in 0..1 that are drawn for each image; crops take them from the front, colours from the back
+_TRIES = 10  # of an Inception crop
+
+
+class View(NamedTuple):
+    """A box of a picture, and whether it is mirrored."""
+
+    box: tuple[float, float, float, float]
+    mirror: bool
+
+
+@spec
+class PadCropFlip:
+    """Zeros of `pad` pixels on each side, a random crop of the old size and, with `flip`, a mirror image half the
+    time. A sec. 4.2. For small images that are held whole.
+    """
+
+    pad: PositiveInt = 4
+    flip: bool = True
+    kind: Literal["pad-crop-flip"] = kind("pad-crop-flip")
+
+
+@spec
+class ScaleJitter:
+    """The shorter side resized to a length drawn from `shorter`, a random crop, mirrored half the time. A sec. 3.4.
+
+    shorter: least and greatest length in pixels, for crops of 224; A takes 256 to 480
+    colour: what happens to its colours, in A what AlexNet does; None for nothing
+    """
+
+    shorter: tuple[PositiveInt, PositiveInt] = (256, 480)
+    colour: Colour | None = Lighting()
+    kind: Literal["scale-jitter"] = kind("scale-jitter")
+
+    def __post_init__(self) -> None:
+        if self.shorter[0] > self.shorter[1]:
+            raise SpecError(f"augment.shorter {list(self.shorter)}: the first is the least")
+
+    def check(self, size: int) -> None:
+        """Raises SpecError where a resized picture may be smaller than the crop."""
+        if self.shorter[0] < size:
+            low, high = (round(bound * size / 224) for bound in (256, 480))
+            told = f"smaller than the network's {size}×{size} images; --set augment.shorter=[{low},{high}]"
+            raise SpecError(f"augment.shorter {list(self.shorter)}: {told}")
+
+    def view(self, width: int, height: int, size: int, draws: Draws) -> View:
+        low, high = self.shorter
+        shorter = low + math.floor(draws[0] * (high - low + 1))
+        side = size * min(width, height) / shorter
+        left, top = draws[1] * (width - side), draws[2] * (height - side)
+        return View((left, top, left + side, top + side), draws[3] < 0.5)
+
+
+@spec
+class InceptionCrop:
+    """A crop of a share of the picture's area and an aspect drawn evenly, mirrored half the time.
+
+    GoogLeNet sec. 6: area 8 to 100 %, aspect 3/4 to 4/3 (width by height), with photometric distortions. Where ten
+    draws do not fit into the picture, the largest square in its middle is taken.
+    """
+
+    area: tuple[PositiveFloat, Annotated[float, Field(gt=0, le=1)]] = (0.08, 1.0)
+    aspect: tuple[PositiveFloat, PositiveFloat] = (3 / 4, 4 / 3)
+    colour: Colour | None = Photometric()
+    kind: Literal["inception-crop"] = kind("inception-crop")
+
+    def __post_init__(self) -> None:
+        for name, bounds in (("area", self.area), ("aspect", self.aspect)):
+            if bounds[0] > bounds[1]:
+                raise SpecError(f"augment.{name} {list(bounds)}: the first is the least")
+
+    def check(self, size: int) -> None:
+        """Any picture has such a crop, whatever the network's size."""
+
+    def view(self, width: int, height: int, size: int, draws: Draws) -> View:
+        mirror = draws[0] < 0.5
+        for share, shape, x, y in draws[1 : 1 + 4 * _TRIES].reshape(-1, 4):
+            area = width * height * _between(self.area, share)
+            aspect = _between(self.aspect, shape)
+            w, h = math.sqrt(area * aspect), math.sqrt(area / aspect)
+            if w <= width and h <= height:
+                left, top = x * (width - w), y * (height - h)
+                return View((left, top, left + w, top + h), mirror)
+        return View(_square(width, height, 0.5, 1.0), mirror)
+
+
+PictureCrop = ScaleJitter | InceptionCrop
+Augment = Annotated[PadCropFlip | PictureCrop, Field(discriminator="kind")]
+
+
+def _between(bounds: tuple[float, float], share: float) -> float:
+    return bounds[0] + share * (bounds[1] - bounds[0])
+
+
+Crops = Literal[1, 10, 144]
+SCALES = (256, 288, 320, 352)
+"""The shorter sides, for crops of 224, that the 144 crops are taken at. GoogLeNet sec. 7."""
+
+
+def views(crops: Crops, width: int, height: int, size: int) -> Sequence[View]:
+    """What a network is shown of a test picture; its probabilities are averaged.
+
+    1: the middle, at shorter side 256 for crops of 224, and in proportion for others.
+    10: the corners and the middle at that scale, and their mirror images. A sec. 3.4.
+    144: at 4 scales, the left, middle and right square (top, middle, bottom of an upright picture), of each the corners
+    and middle as crops of `size` and the whole square, all mirrored too. GoogLeNet sec. 7.
+    """
+    whole = (0.0, 0.0, float(width), float(height))
+    if crops == 1:
+        return [View(_within(whole, size / round(size * SCALES[0] / 224), 0.5, 0.5), False)]
+    if crops == 10:
+        boxes = _corners_and_middle(whole, size / round(size * SCALES[0] / 224))
+    else:
+        boxes = []
+        for scale in SCALES:
+            for place in (0.0, 0.5, 1.0):
+                square = _square(width, height, place, 1.0)
+                boxes += [*_corners_and_middle(square, size / round(size * scale / 224)), square]
+    return [View(box, mirror) for box in boxes for mirror in (False, True)]
+
+
+Box = tuple[float, float, float, float]
+
+
+def _square(width: float, height: float, place: float, share: float) -> Box:
+    """A square of a share of the shorter side, at a place from 0 to 1 along the longer one."""
+    return _within((0.0, 0.0, float(width), float(height)), share, place, place)
+
+
+def _within(outer: Box, share: float, x: float, y: float) -> Box:
+    """A square inside a box, of a share of its shorter side, at places from 0 to 1 along both."""
+    width, height = outer[2] - outer[0], outer[3] - outer[1]
+    side = share * min(width, height)
+    left, top = outer[0] + x * (width - side), outer[1] + y * (height - side)
+    return left, top, left + side, top + side
+
+
+def _corners_and_middle(outer: Box, share: float) -> list[Box]:
+    places = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.5, 0.5)]
+    return [_within(outer, share, x, y) for x, y in places]

@@ -1,0 +1,142 @@
+"""Batches of pictures that are decoded from their files when they are needed."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from reslab.data.batches import Batch, Loader, PartName, positions
+from reslab.data.crops import DRAWN, Augment, Crops, PadCropFlip, PictureCrop, views
+from reslab.data.draws import generator
+from reslab.data.images import DataSet, Part, Pictures
+from reslab.data.normalise import IMAGENET, MeanStd
+from reslab.data.picture import Look, pixels, seen
+from reslab.errors import DataError, SpecError
+from reslab.machine import cores
+
+OnBad = Literal["error", "skip"]
+
+_VIEWS_AT_ONCE = 96  # in an evaluation batch
+_AHEAD = 2  # batches that are decoded while one is learnt from
+
+
+class Decoded(Loader):
+    """Pictures that are decoded from their files on all cores, two batches ahead, at the size that a network reads.
+
+    on_bad: what a file that cannot be read does. "error" raises its DataError; "skip" leaves it out, so that its
+    batch is smaller by it, and tells of it in `skipped`. Nothing ever takes its place.
+    """
+
+    def __init__(
+        self, data: DataSet, device: torch.device, size: int, normalise: MeanStd = IMAGENET, on_bad: OnBad = "error"
+    ):
+        super().__init__(data, device, normalise)
+        self.size = size
+        self.on_bad = on_bad
+        self.mean, self.std = (
+            torch.tensor(values, device=device)[:, None, None] for values in (normalise.mean, normalise.std)
+        )
+        self._pool = ThreadPoolExecutor(cores())
+        self.background.callback(self._pool.shutdown, cancel_futures=True)
+
+    def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
+        if isinstance(augment, PadCropFlip):
+            raise SpecError("augment pad-crop-flip: for sets held whole; pictures take scale-jitter or inception-crop")
+        if augment is not None:
+            augment.check(self.size)
+        part = self.part("train")
+        return self._ahead(self._begin_step(part, seed, step, size, augment) for step in steps)
+
+    def _begin_step(self, part: Part, seed: int, step: int, size: int, augment: PictureCrop | None) -> "_Decoding":
+        where = self.ranks.share(positions(seed, step, size, len(part.labels)))
+        draws = self.ranks.share(generator(seed, "augment", step).random((size, DRAWN)))
+        return self._begin(part, where, [_glance(augment, self.size, drawn) for drawn in draws])
+
+    def views(self, name: PartName, crops: Crops = 1) -> Iterator[Batch]:
+        part = self.part(name)
+        mine = self.ranks.share(np.arange(len(part.labels)))
+        at_once = max(1, _VIEWS_AT_ONCE // crops)
+        glance = _Glance(lambda width, height: views(crops, width, height, self.size))
+        starts = range(0, len(mine), at_once)
+        chosen = (mine[start : start + at_once] for start in starts)
+        return self._ahead(self._begin(part, where, [glance] * len(where)) for where in chosen)
+
+    def _begin(self, part: Part, where: NDArray[np.int64], glances: "list[_Glance]") -> "_Decoding":
+        assert isinstance(part, Pictures)
+        files = [part.folder / part.files[index] for index in where]
+        futures = [
+            self._pool.submit(_decode, file, glance, self.size) for file, glance in zip(files, glances, strict=True)
+        ]
+        return _Decoding(futures, part.labels[where])
+
+    def _ahead(self, decodings: "Iterable[_Decoding]") -> Iterator[Batch]:
+        waiting: deque[_Decoding] = deque()
+        try:
+            for decoding in decodings:
+                waiting.append(decoding)
+                if len(waiting) > _AHEAD:
+                    yield self._ready(waiting.popleft())
+            while waiting:
+                yield self._ready(waiting.popleft())
+        finally:
+            for decoding in waiting:
+                decoding.cancel()
+
+    def _ready(self, decoding: "_Decoding") -> Batch:
+        good, labels = [], []
+        for future, label in zip(decoding.futures, decoding.labels, strict=True):
+            try:
+                good.append(future.result())
+                labels.append(label)
+            except DataError as error:
+                if self.on_bad == "error":
+                    decoding.cancel()
+                    raise
+                file, _, reason = str(error).partition(": ")
+                self.skipped[file] = reason
+        if not good:
+            raise DataError("none of a batch's pictures can be read; `reslab data check` lists them")
+        raw = torch.from_numpy(np.concatenate(good)).to(self.device)
+        images = raw.float().div_(255).sub_(self.mean).div_(self.std)
+        return images, torch.from_numpy(np.array(labels)).to(self.device)
+
+
+class _Glance(NamedTuple):
+    """What is looked at in a picture, and what happens to the colours of it."""
+
+    look: Look
+    colour: Callable[[Image.Image], Image.Image] | None = None
+
+
+def _glance(augment: PictureCrop | None, size: int, draws: NDArray[np.float64]) -> _Glance:
+    """A training picture's."""
+    if augment is None:
+        return _Glance(lambda width, height: views(1, width, height, size))
+    colour = partial(augment.colour, draws=draws) if augment.colour else None
+    return _Glance(lambda width, height: [augment.view(width, height, size, draws)], colour)
+
+
+def _decode(file: Path, glance: _Glance, size: int) -> NDArray[np.uint8]:
+    """What is seen of a file, (V, 3, size, size)."""
+    cuts = seen(file, glance.look, size)
+    if glance.colour:
+        cuts = [glance.colour(cut) for cut in cuts]
+    return np.stack([pixels(cut) for cut in cuts])
+
+
+class _Decoding(NamedTuple):
+    """Pictures of a batch that are being decoded."""
+
+    futures: list[Future[NDArray[np.uint8]]]
+    labels: NDArray[np.int64]
+
+    def cancel(self) -> None:
+        for future in self.futures:
+            future.cancel()

@@ -1,0 +1,67 @@
+"""Batches of images that are held whole on the device."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reslab.data.augment import draw, pad_crop_flip
+from reslab.data.batches import Batch, Loader, PartName, positions
+from reslab.data.crops import Augment, Crops, PadCropFlip
+from reslab.data.images import DataSet, Images
+from reslab.data.normalise import MeanStd
+from reslab.errors import SpecError
+
+_AT_ONCE = 500  # images of an evaluation batch
+
+
+class Held(Loader):
+    """Images that are held whole on the device, as bytes, and become float images when they are asked for.
+
+    Values are in 0..1, less the mean training image as in the papers, or normalised by channel where others' weights
+    want that.
+    """
+
+    def __init__(self, data: DataSet, device: torch.device, normalise: MeanStd | None = None):
+        super().__init__(data, device, normalise)
+        assert isinstance(data.train, Images)
+        if normalise is None:
+            self.mean, self.std = torch.from_numpy(data.train.mean()), torch.ones(())
+        else:
+            self.mean, self.std = (torch.tensor(values)[:, None, None] for values in (normalise.mean, normalise.std))
+        self.mean, self.std = self.mean.to(device), self.std.to(device)
+        self._parts: dict[str, Batch] = {}
+
+    def tensors(self, name: PartName) -> Batch:
+        """A part on the device: bytes (N, C, H, W) and labels (N,)."""
+        if name not in self._parts:
+            part = self.part(name)
+            assert isinstance(part, Images)
+            tensors = torch.from_numpy(part.pixels), torch.from_numpy(part.labels)
+            self._parts[name] = tensors[0].to(self.device), tensors[1].to(self.device)
+        return self._parts[name]
+
+    def images(self, pixels: Tensor) -> Tensor:
+        """Bytes (N, C, H, W) -> normalised float32 images."""
+        return pixels.float().div_(255).sub_(self.mean).div_(self.std)
+
+    def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
+        if augment is not None and not isinstance(augment, PadCropFlip):
+            raise SpecError(f"augment {augment.kind}: for pictures in folders; {self.data.name} takes pad-crop-flip")
+        pixels, labels = self.tensors("train")
+        for step in steps:
+            where = self.ranks.share(positions(seed, step, size, len(labels)))
+            chosen = torch.from_numpy(np.ascontiguousarray(where)).to(self.device)
+            images = self.images(pixels[chosen])
+            if augment:
+                draws = draw(seed, step, size, augment.pad)
+                images = pad_crop_flip(images, draws.share(self.ranks), augment.pad, augment.flip)
+            yield images, labels[chosen]
+
+    def views(self, name: PartName, crops: Crops = 1) -> Iterator[Batch]:
+        if crops != 1:
+            raise SpecError(f"crops {crops}: for pictures in folders; the images of {self.data.name} are seen whole")
+        pixels, labels = (self.ranks.share(tensor) for tensor in self.tensors(name))
+        for start in range(0, len(labels), _AT_ONCE):
+            yield self.images(pixels[start : start + _AT_ONCE]), labels[start : start + _AT_ONCE]

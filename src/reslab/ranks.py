@@ -1,0 +1,103 @@
+"""Several processes that train one network: who is who, and what they tell each other. Started by torchrun."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from reslab.errors import ReslabError
+
+PATIENCE = timedelta(minutes=5)
+"""How long a rank waits for one that hangs. One that has died is noticed at once."""
+
+
+class Ranks(NamedTuple):
+    """The number of this process among all; the first one writes and speaks for all."""
+
+    rank: int = 0
+    total: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, items: Any) -> Any:
+        """This rank's part of an array or list: every total-th item. Nothing is padded, nothing counted twice."""
+        return items[self.rank :: self.total]
+
+
+def here() -> Ranks:
+    """This process among those that have joined; the only one where none have."""
+    return Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Ranks()
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """Join the ranks that torchrun started, with gloo for CPU and NCCL for GPU tensors; alone elsewhere.
+
+    Raises ReslabError where another rank is lost meanwhile.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
+        yield here()
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield here()
+    except RuntimeError as error:
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise ReslabError(
+                f"rank {dist.get_rank()}: another rank was lost; the last checkpoint stands\n"
+                "torchrun --max-restarts N ... train ... --resume goes on by itself"
+            ) from error
+        raise
+    finally:
+        dist.destroy_process_group()
+
+
+def summed(values: Tensor) -> Tensor:
+    """The sum of a tensor over all ranks, in place."""
+    if dist.is_initialized():
+        dist.all_reduce(values)
+    return values
+
+
+def least(value: Tensor) -> Tensor:
+    """The least of a tensor's values over all ranks, in place."""
+    if dist.is_initialized():
+        dist.all_reduce(value, dist.ReduceOp.MIN)
+    return value
+
+
+def any_of(flag: bool) -> bool:
+    """Whether the flag is set on any rank. The ranks wait for each other on the CPU alone."""
+    if not dist.is_initialized():
+        return flag
+    told = torch.tensor(float(flag))
+    dist.all_reduce(told, dist.ReduceOp.MAX)
+    return bool(told)
+
+
+def of_first(value: Any) -> Any:
+    """What the first rank has, a plain value, on every rank."""
+    if not dist.is_initialized():
+        return value
+    told = [value]
+    dist.broadcast_object_list(told, src=0, device=torch.device("cpu"))
+    return told[0]
+
+
+def merged(values: dict[str, str]) -> dict[str, str]:
+    """The tables of all ranks as one."""
+    if not dist.is_initialized():
+        return values
+    told: list[dict[str, str]] = [{}] * dist.get_world_size()
+    dist.all_gather_object(told, values)
+    return {key: value for table in told for key, value in table.items()}

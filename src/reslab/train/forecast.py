@@ -1,0 +1,101 @@
+"""What a run will do and take, told before it begins."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from reslab.data.images import DataSet
+from reslab.nets.network import NetworkSpec
+from reslab.train.learner import Loss
+from reslab.train.optim import groups
+from reslab.train.recipe import Recipe
+from reslab.weights.file import empty
+
+
+def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int = 0) -> Iterator[str]:
+    """Lines that say what will be trained, on what, and in how much memory."""
+    count = len(data.train.labels)
+    epochs = recipe.steps * recipe.batch / count
+    work = 3 * network.cost().multiply_adds * recipe.steps * recipe.batch  # forward, and twice on the way back
+    yield (
+        f"{recipe.steps:,} steps of {recipe.batch:,} images, {epochs:,.1f} epochs of {count:,}; "
+        f"{work:.1e} multiply-adds"
+    )
+    yield f"{recipe.schedule.told()}; {_rule(recipe)}"
+    decaying, free = (group["params"] for group in groups(empty(network), recipe.weight_decay))
+    yield f"weight decay {recipe.weight_decay:g} on {_counted(decaying)}, none on {_counted(free)}"
+    activations = activation_bytes(network, recipe.batch, recompute)
+    weights = 4 * 3 * sum(parameter.numel() for parameter in [*decaying, *free])
+    yield f"memory: about {_size(activations)} of activations, {_size(weights)} of weights, gradients and velocities"
+    part, images = ("validation", data.validation) if data.validation else ("test", data.test)
+    end = "; the test images at the end alone" if data.validation else ""
+    yield f"evaluated on {len(images.labels):,} {part} images every {recipe.evaluate_every:,} steps{end}"
+
+
+def _rule(recipe: Recipe) -> str:
+    told: list[str] = [recipe.optimizer.kind]
+    if recipe.clip:
+        told.append(f"gradients clipped at {recipe.clip:g}")
+    if recipe.smoothing:
+        told.append(f"label smoothing {recipe.smoothing:g}")
+    if recipe.average:
+        told.append(f"averaged weights, decay {recipe.average:g}")
+    return ", ".join(told)
+
+
+def _counted(parameters: list[nn.Parameter]) -> str:
+    return f"{sum(parameter.numel() for parameter in parameters):,} weights in {len(parameters)} tensors"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+def activation_bytes(network: NetworkSpec, batch: int, recompute: int = 0) -> int:
+    """Bytes that are kept of a batch between the way forward and the way back, in float32.
+
+    With `recompute`, the inputs of the groups of units and the activations of the largest group.
+    """
+    model = empty(network)
+    kept: dict[int, Tensor] = {}
+    total = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal total
+        if not isinstance(tensor, nn.Parameter) and id(tensor) not in kept:
+            kept[id(tensor)] = tensor  # also keeps its id from being given again
+            total += tensor.numel() * tensor.element_size()
+        return tensor
+
+    inputs: list[list[int]] = []
+    inside: list[list[int]] = []
+
+    def before(unit: nn.Module, given: tuple[Tensor, ...]) -> None:
+        inputs[-1].append(given[0].numel() * given[0].element_size())
+        inside[-1].append(-total)
+
+    def behind(unit: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        inside[-1][-1] += total
+
+    def begin(stage: nn.Module, given: tuple[Tensor, ...]) -> None:
+        inputs.append([])
+        inside.append([])
+
+    for name, stage in model.named_children():
+        if name.startswith("stage") and isinstance(stage, nn.Sequential):
+            stage.register_forward_pre_hook(begin)
+            for unit in stage:
+                unit.register_forward_pre_hook(before)
+                unit.register_forward_hook(behind)
+    images = torch.empty(batch, *network.input, device="meta")
+    labels = torch.zeros(batch, dtype=torch.int64, device="meta")
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        Loss(model, 0.0)(images, labels)
+    if not recompute:
+        return total
+    starts = [(stage, first) for stage in range(len(inside)) for first in range(0, len(inside[stage]), recompute)]
+    largest = max(sum(inside[stage][first : first + recompute]) for stage, first in starts)
+    boundaries = sum(inputs[stage][first] for stage, first in starts)
+    return total - sum(map(sum, inside)) + boundaries + largest

@@ -1,0 +1,87 @@
+"""What learns: a network with its loss, its optimizer and its average, in step with those of the other ranks."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from reslab.nets.modules import Network
+from reslab.ranks import here
+from reslab.train.average import Average
+from reslab.train.optim import make_optimizer
+from reslab.train.recipe import Recipe
+from reslab.train.recompute import recompute
+from reslab.train.syncbn import synchronise
+
+
+class Learner:
+    """A network that learns by a recipe.
+
+    recompute: units of a stage of which only the first one's input is kept until the way back; 0 keeps everything
+    """
+
+    def __init__(self, network: Network, recipe: Recipe, recompute_units: int = 0):
+        self.network = network
+        self.recipe = recipe
+        self.ranks = here()
+        if recipe.bn == "all" and self.ranks.total > 1:
+            synchronise(network)
+        if recompute_units:
+            recompute(network, recompute_units)
+        self.optimizer = make_optimizer(network, recipe)
+        self.average = Average(network, recipe.average) if recipe.average else None
+        self._loss: nn.Module = Loss(network, recipe.smoothing)
+        if self.ranks.total > 1:
+            self._loss = DistributedDataParallel(self._loss, broadcast_buffers=False)
+
+    def learn(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """One step: forward, loss, backward, update.
+
+        This rank's images (N, C, H, W) and labels (N,) of a step's batch -> the mean loss () and the logits
+        (N, classes) from before the update. An image counts the same whatever rank it is on.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.rate(step)
+        loss, logits = self._loss(images, labels)
+        self.optimizer.zero_grad()
+        share = len(labels) * self.ranks.total / self.recipe.batch  # gradients are averaged over the ranks
+        (loss * share).backward()
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        if self.average:
+            self.average.follow(self.network, step)
+        return loss.detach(), logits.detach()
+
+    def result(self) -> Network:
+        """The network to evaluate and to keep: the average where there is one, with the first rank's BN statistics."""
+        network = self.average.network if self.average else self.network
+        if self.ranks.total > 1:
+            for buffer in network.buffers():
+                dist.broadcast(buffer, src=0)
+        return network
+
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters())
+
+
+class Loss(nn.Module):
+    """Cross-entropy with smoothed labels, and that of the auxiliary classifiers with their weights.
+
+    Images (N, C, H, W) and labels (N,) -> the mean loss () and the logits (N, classes).
+    """
+
+    def __init__(self, network: Network, smoothing: float):
+        super().__init__()
+        self.network = network
+        self.smoothing = smoothing
+        self.weights = [item.weight for item in getattr(network.spec, "auxiliary", ())]
+
+    def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits, auxiliaries = self.network.with_auxiliary(images)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+        for weight, auxiliary in zip(self.weights, auxiliaries, strict=True):
+            loss = loss + weight * F.cross_entropy(auxiliary, labels, label_smoothing=self.smoothing)
+        return loss, logits

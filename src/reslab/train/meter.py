@@ -1,0 +1,83 @@
+"""What training tells between two lines of its record."""
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reslab.ranks import least, summed
+
+_NEVER = 2**62
+
+
+class Meter:
+    """Loss and error of the training batches between two readings, the time that they took, and the first bad loss.
+
+    Sums stay on the device until they are read, so that no step waits for them. Ranks read and tell together; what
+    they read is of all of them.
+    """
+
+    def __init__(self, device: torch.device):
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, wrong, images
+        self.bad = torch.tensor(_NEVER, device=device)
+        self.all_images = 0
+        self.open_seconds = self.seconds = 0.0
+        self._since: float | None = None
+
+    def add(self, step: int, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a rank's share of a step's batch."""
+        wrong = (logits.argmax(1) != labels).sum()
+        count = self.sums.new_tensor(len(labels))
+        self.sums += torch.stack([loss.double() * count, wrong.double(), count])
+        self.bad = torch.where(torch.isfinite(loss), self.bad, self.bad.clamp(max=step))
+
+    def first_bad(self) -> int | None:
+        """The first step, from 0, whose loss was no finite number."""
+        step = int(least(self.bad.clone()))
+        return None if step == _NEVER else step
+
+    def read(self) -> dict[str, float]:
+        """Mean loss, error in percent and images per second since the last reading; the clock stops until `resume`."""
+        loss, wrong, images = summed(self.sums.clone()).tolist()
+        self._pause()
+        line = {
+            "train_loss": loss / images,
+            "train_error": 100 * wrong / images,
+            "images_per_second": images / self.open_seconds,
+        }
+        self.seconds += self.open_seconds
+        self.all_images += int(images)
+        self.sums.zero_()
+        self.open_seconds = 0.0
+        return line
+
+    def _pause(self) -> None:
+        if self._since is not None:
+            self.open_seconds += time.perf_counter() - self._since
+        self._since = None
+
+    def resume(self) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def told(self) -> dict[str, Any]:
+        """All that it counted, for `restore`; the clock stops until `resume`."""
+        sums = summed(self.sums.clone()).tolist()
+        self._pause()
+        plain = {"sums": sums, "all_images": self.all_images}
+        return plain | {"open_seconds": self.open_seconds, "seconds": self.seconds}
+
+    def restore(self, told: dict[str, Any], first: bool) -> None:
+        """Count on from what was told; the first rank has the sums of all."""
+        if first:
+            self.sums.copy_(torch.tensor(told["sums"], dtype=torch.float64))
+        self.all_images = told["all_images"]
+        self.open_seconds, self.seconds = told["open_seconds"], told["seconds"]
+
+    def totals(self) -> dict[str, float]:
+        """Seconds of training, data included and evaluation left out, and images per second over the whole run."""
+        images = self.all_images + float(summed(self.sums.clone())[2])
+        self._pause()
+        seconds = self.seconds + self.open_seconds
+        return {"seconds": seconds, "images_per_second": images / seconds if seconds else 0.0}

@@ -1,0 +1,52 @@
+"""BN whose batch statistics are over the images of all ranks."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+def _total(values: Tensor) -> Tensor:
+    """The sum over all ranks, through which gradients flow."""
+    total: Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
+    return total
+
+
+class SyncedBN(nn.BatchNorm2d):
+    """(x - mean) / sqrt(variance + eps), mean and variance over the batches of all ranks. On CPUs too.
+
+    While evaluating, or alone, it is nn.BatchNorm2d.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and dist.is_initialized()):
+            return super().forward(x)
+        count = torch.tensor([float(x.numel() / x.shape[1])], device=x.device)
+        told = _total(torch.cat([x.float().sum((0, 2, 3)), count]))
+        total, mean = told[-1], told[:-1] / told[-1]
+        centred = x.float() - mean[:, None, None]
+        variance = _total(centred.square().sum((0, 2, 3))) / total
+        if self.track_running_stats:
+            self._follow(mean.detach(), variance.detach() * total / (total - 1))
+        scaled = centred * torch.rsqrt(variance + self.eps)[:, None, None]
+        result: Tensor = scaled * self.weight[:, None, None] + self.bias[:, None, None]
+        return result.to(x.dtype)
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.momentum is not None and self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        self.num_batches_tracked += 1
+
+
+def synchronise(module: nn.Module) -> None:
+    """Put a SyncedBN in the place of every BN inside a module, with its values."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            synced = SyncedBN(child.num_features, child.eps).to(child.weight.device)
+            synced.load_state_dict(child.state_dict())
+            setattr(module, name, synced)
+        else:
+            synchronise(child)
