@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test check bench clean
+.PHONY: demo test soak check bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/reslab demo
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n $(JOBS)
+
+soak: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m soak
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from reslab.cli import main
 
@@ -243,3 +247,80 @@ def test_a_stopped_training_is_saved_and_says_how_it_goes_on(tmp_path, capsys):
     assert "--resume goes on with it" in capsys.readouterr().err
     assert reslab("evaluate", str(run), "--data", "digits", "--json") == 0
     assert json.loads(capsys.readouterr().out)["images"] == 360
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of two classes that differ in colour."""
+    random = np.random.default_rng(0)
+    for name, channel in (("red", 0), ("blue", 2)):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(20):
+            array = random.integers(0, 60, (40, 50, 3), dtype=np.uint8)
+            array[..., channel] += 150
+            Image.fromarray(array).save(tmp_path / "pictures" / name / f"{number}.jpg")
+    return tmp_path / "pictures"
+
+
+TINY = ["--set", "steps=6", "--set", "batch=8", "--set", "size=32", "--set", "units=[1,1,1,1]", "--set", "average=null"]
+
+
+def test_a_folder_is_trained_on_and_evaluated_with_crops(capsys, pictures, tmp_path):
+    words = ["train", "resnet18", "--data", f"folder:{pictures}", "--recipe", "paper-a-imagenet", "--out", "run"]
+    assert reslab(*words, *TINY, "--set", "schedule.rate=0.02") == 0
+    told = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert told["data_set"]["classes"] == ["blue", "red"]
+    assert (told["network"]["classes"], told["network"]["size"]) == (2, 32)
+    capsys.readouterr()
+    for crops in ("1", "10", "144"):
+        assert reslab("evaluate", "run", "--data", f"folder:{pictures}", "--crops", crops, "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["images"] == 8
+        if crops == "1":
+            assert found == json.loads((tmp_path / "run" / "result.json").read_text())["test"]
+    assert reslab("evaluate", "run", "--data", f"folder:{pictures}", "--crops", "12") == 2
+    assert "--crops 12: choose from 1, 10, 144" in capsys.readouterr().err
+
+
+def test_a_folder_that_has_changed_is_another_run(capsys, pictures, tmp_path):
+    words = ["train", "resnet18", "--data", f"folder:{pictures}", "--recipe", "paper-a-imagenet", "--out", "run", *TINY]
+    assert reslab(*words) == 0
+    (pictures / "red" / "0.jpg").unlink()
+    (tmp_path / "run" / "result.json").unlink()
+    assert reslab(*words, "--resume") == 2
+    assert "data_set.train.images 32, not 31" in capsys.readouterr().err
+
+
+def test_bad_pictures_are_listed_and_end_a_run_or_are_skipped(capsys, pictures, tmp_path):
+    assert reslab("data", "check", f"folder:{pictures}") == 0
+    (pictures / "red" / "3.jpg").write_bytes((pictures / "red" / "3.jpg").read_bytes()[:300])
+    os.mkfifo(pictures / "blue" / "pipe.jpg")
+    assert reslab("data", "check", f"folder:{pictures}", "--json") == 3
+    found = json.loads(capsys.readouterr().out.partition("0 odd\n")[2])["findings"]
+    assert {(Path(finding["file"]).name, finding["bad"]) for finding in found} == {("3.jpg", True), ("pipe.jpg", True)}
+    words = ["train", "resnet18", "--data", f"folder:{pictures}", "--recipe", "paper-a-imagenet", *TINY]
+    assert reslab(*words, "--out", "ends") == 3
+    assert re.search(r"reslab: .*\.jpg: (damaged|not a regular file)", capsys.readouterr().err)
+    assert reslab(*words, "--out", "goes-on", "--on-bad", "skip") == 0
+    skipped = json.loads((tmp_path / "goes-on" / "result.json").read_text())["skipped"]
+    assert {Path(file).name for file in skipped} == {"3.jpg", "pipe.jpg"}
+    assert "skipped: " in capsys.readouterr().err
+    assert reslab(*words, "--out", "x", "--on-bad", "ignore") == 2
+
+
+def test_the_sets_are_listed_with_their_state(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("RESLAB_DATA", str(tmp_path / "nowhere"))
+    assert reslab("data", "list") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"digits +1,437 +360 +10 +1×8×8 +embedded", out)
+    assert "not here; reslab data get cifar10" in out
+    assert reslab("data", "check", "digits") == 0
+    assert "1,437 training and 360 test images of 10 classes: 0 cannot be read" in capsys.readouterr().out
+    assert reslab("data", "get", "digits") == 2
+
+
+def test_a_place_that_cannot_be_written_is_named(capsys):
+    words = ["train", "resnet8-cifar", "--data", "digits", "--recipe", "demo", "--out"]
+    assert reslab(*words, "/proc/nothing/run") == 3
+    assert "/proc/nothing" in capsys.readouterr().err.splitlines()[-1]
+    assert reslab(*words, "/dev/null/run") == 3

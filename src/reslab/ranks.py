@@ -1,6 +1,7 @@
 """Several processes that train one network: who is who, and what they tell each other. Started by torchrun."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from reslab.errors import ReslabError
 
@@ -38,17 +40,21 @@ def here() -> Ranks:
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """Join the ranks that torchrun started, with gloo for CPU and NCCL for GPU tensors; alone elsewhere.
+    """Join the ranks that torchrun started (RANK, WORLD_SIZE ...), with gloo for CPU and NCCL for GPU tensors.
 
-    Raises ReslabError where another rank is lost meanwhile.
+    Alone where nothing started several. Raises ReslabError where another rank is lost meanwhile.
     """
-    if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() or dist.is_initialized():
         yield here()
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, timeout=PATIENCE)
+    store, rank, total = next(rendezvous("env://", timeout=PATIENCE))
+    attempt = f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    # torchrun's store outlives a restart, and with it the addresses of those that died (pytorch issue 135712)
+    fresh = dist.PrefixStore(attempt, store)  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=fresh, rank=rank, world_size=total, timeout=PATIENCE)
     try:
         yield here()
     except RuntimeError as error:
@@ -59,6 +65,9 @@ def joined() -> Iterator[Ranks]:
             ) from error
         raise
     finally:
+        # gloo's threads drop what the last exchange held, for which they need the interpreter; who ends the group
+        # while they wait for it waits for ever
+        time.sleep(0.1)
         dist.destroy_process_group()
 
 

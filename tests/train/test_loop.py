@@ -1,22 +1,33 @@
 """Training: repeatable, recorded, honest about divergence."""
 
+import errno
 import json
+import os
+import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from reslab.data.crops import PadCropFlip
+from reslab.data.batches import positions
+from reslab.data.crops import PadCropFlip, ScaleJitter
 from reslab.data.digits import load_digits
 from reslab.data.held import Held
 from reslab.errors import SpecError
 from reslab.evaluate import evaluate
 from reslab.nets import Conv, Dropped, cifar_resnet
 from reslab.spec import replace
+from reslab.train.execution import Execution
+from reslab.train.forecast import forecast
+from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
 from reslab.train.optim import make_optimizer
 from reslab.train.recipe import Recipe
 from reslab.train.record import read_metrics
 from reslab.train.schedule import Drops
+from reslab.weights.file import load
+from reslab.weights.manifest import newest
 
 QUICK = Recipe(steps=12, batch=32, schedule=Drops(at=(9,)), evaluate_every=6, log_every=4)
 
@@ -88,6 +99,98 @@ def test_a_loss_that_is_not_finite_is_a_result(tmp_path, digits, network):
     assert result["status"] == "diverged"
     assert result["step"] <= 12
     assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
+
+
+def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path, digits, network, monkeypatch):
+    learn = Learner.learn
+
+    def learn_badly(self, images, labels, step):
+        return learn(self, images * (float("nan") if step == 6 else 1.0), labels, step)
+
+    monkeypatch.setattr(Learner, "learn", learn_badly)
+    how = replace(QUICK, checkpoint_every=2, log_every=100, evaluate_every=100)
+    result = train(network, how, digits, tmp_path / "run", seed=4)
+    assert (result["status"], result["step"]) == ("diverged", 7)
+    assert result["batch"] == [str(index) for index in positions(4, 6, 32, 1437)]
+    assert newest(tmp_path / "run").name == "step-00000006"
+    assert all(torch.isfinite(value).all() for value in load(tmp_path / "run").state_dict().values())
+
+
+def test_weights_that_are_not_finite_are_not_kept(tmp_path, digits, network, monkeypatch):
+    learn = Learner.learn
+
+    def learn_badly(self, images, labels, step):
+        told = learn(self, images, labels, step)
+        if step == 5:
+            with torch.no_grad():
+                next(self.network.parameters()).fill_(float("inf"))
+        return told
+
+    monkeypatch.setattr(Learner, "learn", learn_badly)
+    result = train(network, replace(QUICK, checkpoint_every=3), digits, tmp_path / "run")
+    assert (result["status"], result["step"]) == ("diverged", 6)
+    assert newest(tmp_path / "run").name == "step-00000003"
+
+
+def test_held_out_images_are_watched_and_the_test_images_seen_at_the_end_alone(tmp_path, digits, network):
+    result = train(network, replace(QUICK, validation=137), digits, tmp_path / "run")
+    lines = list(read_metrics(tmp_path / "run"))
+    assert ["validation_error" in line for line in lines] == [False, True, False, True]
+    assert not any("test_error" in line for line in lines)
+    assert [result[part]["images"] for part in ("train", "validation", "test")] == [1300, 137, 360]
+    assert result["validation"]["top1_error"] == lines[-1]["validation_error"]
+    held = digits.hold_out(137)
+    assert np.bincount(held.validation.labels).min() >= 13
+    both = np.concatenate([held.train.pixels, held.validation.pixels]).reshape(1437, -1)
+    assert sorted(map(bytes, both)) == sorted(map(bytes, digits.train.pixels.reshape(1437, -1)))
+    with pytest.raises(SpecError, match="cannot hold out 1437 of the 1,437 training images of digits"):
+        digits.hold_out(1437)
+
+
+def test_the_average_is_what_is_evaluated_and_kept(tmp_path, digits, network):
+    result = train(network, replace(QUICK, average=0.99), digits, tmp_path / "run")
+    loader = Held(digits, torch.device("cpu"))
+    assert evaluate(load(tmp_path / "run"), loader.views("test"))._asdict() == result["test"]
+    plain = train(network, QUICK, digits, tmp_path / "plain")
+    assert plain["test"] != result["test"]
+
+
+def test_an_augmentation_for_other_images_is_refused_before_anything_is_written(tmp_path, digits, network):
+    with pytest.raises(SpecError, match="digits takes pad-crop-flip or none"):
+        train(network, replace(QUICK, augment=ScaleJitter()), digits, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_path, digits, network, monkeypatch):
+    how = replace(QUICK, checkpoint_every=3)
+    train(network, how, digits, tmp_path / "whole")
+    real = os.fsync
+
+    def full(descriptor):
+        name = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        if "step-00000006" in name and "optimizer" in name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device.*optimizer\.safetensors"):
+        train(network, how, digits, tmp_path / "run")
+    monkeypatch.undo()
+    assert newest(tmp_path / "run").name == "step-00000003"
+    train(network, how, digits, tmp_path / "run", execution=Execution(resume="exact"))
+    ends = [(newest(tmp_path / name) / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert ends[0] == ends[1]
+
+
+def test_what_will_run_is_told_before_it_runs(digits, network):
+    how = replace(QUICK, validation=137, average=0.9, clip=1.0, smoothing=0.1)
+    told = "\n".join(forecast(network, how, digits.hold_out(137)))
+    assert "12 steps of 32 images, 0.3 epochs of 1,300" in told
+    assert "rate 0.1, times 0.1 at 9; sgd, gradients clipped at 1, label smoothing 0.1, averaged weights" in told
+    count = network.cost().parameters
+    decaying, free = (int(text.replace(",", "")) for text in re.findall(r"on ([\d,]+) weights in", told))
+    assert decaying + free == count
+    assert "evaluated on 137 validation images every 6 steps; the test images at the end alone" in told
 
 
 def test_a_network_for_other_images_is_refused_before_anything_is_written(tmp_path, digits):

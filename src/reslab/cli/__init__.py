@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from reslab.cli import data, look, runs, study, weights
-from reslab.errors import ReslabError
+from reslab.errors import DataError, ReslabError
 
 app = typer.Typer(
     name="reslab",
@@ -52,6 +52,8 @@ def _told(error: Exception) -> str:
         return text if text.startswith("Usage:") else f"reslab: {text}"
     if isinstance(error, ReslabError):
         return f"reslab: {error}"
+    if isinstance(error, OSError):
+        return f"reslab: {error.filename}: {error.strerror}" if error.filename else f"reslab: {error}"
     return f"reslab: {type(error).__name__}: {error}\nthis should not happen; --debug shows where it comes from"
 
 
@@ -64,6 +66,6 @@ def main(words: Sequence[str] | None = None) -> None:
     except Exception as error:
         if "--debug" in words:
             traceback.print_exc()
-        code = getattr(error, "exit_code", 1)
+        code = getattr(error, "exit_code", DataError.exit_code if isinstance(error, OSError) else 1)
         print(_told(error), file=sys.stderr)
     sys.exit(code)

@@ -1,8 +1,9 @@
 """Commands that train and evaluate."""
 
 import json
+import os
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -20,6 +21,9 @@ from reslab.cli.words import (
 )
 from reslab.errors import DivergedError, SpecError
 from reslab.train.stop import STOPPED
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 T = TypeVar("T")
 
@@ -69,13 +73,13 @@ def train(
         raise SpecError("--set size: follows from the data, choose another --data")
     chosen = fitted(chosen, images)
     out = out or RUNS / run_name(chosen, how, data, seed)
-    told = console()
-    told.print(f"{name} on {data}, {execution.device}; run {out}", highlight=False, soft_wrap=True)
+    told, first = console(), os.environ.get("RANK", "0") == "0"
+    if first:
+        told.print(f"{name} on {data}, {execution.device}; run {out}", highlight=False, soft_wrap=True)
     result = train_network(chosen, how, images, out, seed, execution, told)
-    for file, reason in result.get("skipped", {}).items():
-        told.print(f"skipped: {file}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    if first:
+        _tell(result, out, told)
     if result["status"] == "stopped":
-        told.print(f"stopped behind step {result['step']}, saved; --resume goes on with it", soft_wrap=True)
         raise typer.Exit(STOPPED)
     if result["status"] == "diverged":
         batch = ", ".join(result["batch"][:3])
@@ -83,8 +87,19 @@ def train(
             f"{out}: not finite at step {result['step']}; try a lower rate\n"
             f"its batch: images {batch} and {len(result['batch']) - 3} more, all in result.json"
         )
-    typer.echo(f"test error {result['test']['top1_error']:.2f} %  training error {result['train']['top1_error']:.2f} %")
-    typer.echo(str(out))
+
+
+def _tell(result: dict[str, Any], out: Path, told: "Console") -> None:
+    for file, reason in result.get("skipped", {}).items():
+        told.print(f"skipped: {file}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    if result["status"] == "stopped":
+        told.print(f"stopped behind step {result['step']}, saved; --resume goes on with it", soft_wrap=True)
+    if result["status"] == "finished":
+        parts = [part for part in ("validation", "test", "train") if part in result]
+        words = {"train": "training"}
+        errors = [f"{words.get(part, part)} error {result[part]['top1_error']:.2f} %" for part in parts]
+        typer.echo("  ".join(errors))
+        typer.echo(str(out))
 
 
 def evaluate(

@@ -43,6 +43,10 @@ class Loader(ABC):
         return part
 
     @abstractmethod
+    def check(self, augment: Augment | None) -> None:
+        """Raises SpecError for an augmentation that is not for such images."""
+
+    @abstractmethod
     def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
         """The training images and labels of each of the steps, counted from 0: (size, C, H, W) and (size,).
 

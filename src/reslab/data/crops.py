@@ -16,6 +16,7 @@ from reslab.data.colour import Colour, Lighting, Photometric
 from reslab.errors import SpecError
 from reslab.spec import kind, spec
 
+_CROP = 224  # pixels; the papers' lengths are for crops of this size
 Draws = NDArray[np.float64]
 DRAWN = 48  # numbers in 0..1 that are drawn for each image; crops take them from the front, colours from the back
 _TRIES = 10  # of an Inception crop
@@ -43,7 +44,8 @@ class PadCropFlip:
 class ScaleJitter:
     """The shorter side resized to a length drawn from `shorter`, a random crop, mirrored half the time. A sec. 3.4.
 
-    shorter: least and greatest length in pixels, for crops of 224; A takes 256 to 480
+    shorter: least and greatest length in pixels for crops of 224, in proportion for crops of another size; A takes 256
+    to 480
     colour: what happens to its colours, in A what AlexNet does; None for nothing
     """
 
@@ -52,20 +54,13 @@ class ScaleJitter:
     kind: Literal["scale-jitter"] = kind("scale-jitter")
 
     def __post_init__(self) -> None:
-        if self.shorter[0] > self.shorter[1]:
-            raise SpecError(f"augment.shorter {list(self.shorter)}: the first is the least")
+        if not _CROP <= self.shorter[0] <= self.shorter[1]:
+            raise SpecError(f"augment.shorter {list(self.shorter)}: from at least {_CROP} up, for example [256, 480]")
 
-    def check(self, size: int) -> None:
-        """Raises SpecError where a resized picture may be smaller than the crop."""
-        if self.shorter[0] < size:
-            low, high = (round(bound * size / 224) for bound in (256, 480))
-            told = f"smaller than the network's {size}×{size} images; --set augment.shorter=[{low},{high}]"
-            raise SpecError(f"augment.shorter {list(self.shorter)}: {told}")
-
-    def view(self, width: int, height: int, size: int, draws: Draws) -> View:
+    def view(self, width: int, height: int, draws: Draws) -> View:
         low, high = self.shorter
         shorter = low + math.floor(draws[0] * (high - low + 1))
-        side = size * min(width, height) / shorter
+        side = _CROP / shorter * min(width, height)
         left, top = draws[1] * (width - side), draws[2] * (height - side)
         return View((left, top, left + side, top + side), draws[3] < 0.5)
 
@@ -88,10 +83,7 @@ class InceptionCrop:
             if bounds[0] > bounds[1]:
                 raise SpecError(f"augment.{name} {list(bounds)}: the first is the least")
 
-    def check(self, size: int) -> None:
-        """Any picture has such a crop, whatever the network's size."""
-
-    def view(self, width: int, height: int, size: int, draws: Draws) -> View:
+    def view(self, width: int, height: int, draws: Draws) -> View:
         mirror = draws[0] < 0.5
         for share, shape, x, y in draws[1 : 1 + 4 * _TRIES].reshape(-1, 4):
             area = width * height * _between(self.area, share)
@@ -100,7 +92,7 @@ class InceptionCrop:
             if w <= width and h <= height:
                 left, top = x * (width - w), y * (height - h)
                 return View((left, top, left + w, top + h), mirror)
-        return View(_square(width, height, 0.5, 1.0), mirror)
+        return View(_within((0.0, 0.0, float(width), float(height)), 1.0, 0.5, 0.5), mirror)
 
 
 PictureCrop = ScaleJitter | InceptionCrop
@@ -116,34 +108,29 @@ SCALES = (256, 288, 320, 352)
 """The shorter sides, for crops of 224, that the 144 crops are taken at. GoogLeNet sec. 7."""
 
 
-def views(crops: Crops, width: int, height: int, size: int) -> Sequence[View]:
+def views(crops: Crops, width: int, height: int) -> Sequence[View]:
     """What a network is shown of a test picture; its probabilities are averaged.
 
-    1: the middle, at shorter side 256 for crops of 224, and in proportion for others.
+    1: the middle, a crop of 224 of the picture with a shorter side of 256. All lengths are in proportion.
     10: the corners and the middle at that scale, and their mirror images. A sec. 3.4.
     144: at 4 scales, the left, middle and right square (top, middle, bottom of an upright picture), of each the corners
-    and middle as crops of `size` and the whole square, all mirrored too. GoogLeNet sec. 7.
+    and the middle as such crops and the whole square, all mirrored too. GoogLeNet sec. 7.
     """
     whole = (0.0, 0.0, float(width), float(height))
     if crops == 1:
-        return [View(_within(whole, size / round(size * SCALES[0] / 224), 0.5, 0.5), False)]
+        return [View(_within(whole, _CROP / SCALES[0], 0.5, 0.5), False)]
+    boxes: list[Box] = []
     if crops == 10:
-        boxes = _corners_and_middle(whole, size / round(size * SCALES[0] / 224))
+        boxes = _corners_and_middle(whole, _CROP / SCALES[0])
     else:
-        boxes = []
         for scale in SCALES:
             for place in (0.0, 0.5, 1.0):
-                square = _square(width, height, place, 1.0)
-                boxes += [*_corners_and_middle(square, size / round(size * scale / 224)), square]
+                square = _within(whole, 1.0, place, place)
+                boxes += [*_corners_and_middle(square, _CROP / scale), square]
     return [View(box, mirror) for box in boxes for mirror in (False, True)]
 
 
 Box = tuple[float, float, float, float]
-
-
-def _square(width: float, height: float, place: float, share: float) -> Box:
-    """A square of a share of the shorter side, at a place from 0 to 1 along the longer one."""
-    return _within((0.0, 0.0, float(width), float(height)), share, place, place)
 
 
 def _within(outer: Box, share: float, x: float, y: float) -> Box:

@@ -17,7 +17,7 @@ from reslab.data.crops import DRAWN, Augment, Crops, PadCropFlip, PictureCrop, v
 from reslab.data.draws import generator
 from reslab.data.images import DataSet, Part, Pictures
 from reslab.data.normalise import IMAGENET, MeanStd
-from reslab.data.picture import Look, pixels, seen
+from reslab.data.picture import Look, PictureError, pixels, seen
 from reslab.errors import DataError, SpecError
 from reslab.machine import cores
 
@@ -46,27 +46,35 @@ class Decoded(Loader):
         self._pool = ThreadPoolExecutor(cores())
         self.background.callback(self._pool.shutdown, cancel_futures=True)
 
-    def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
+    def check(self, augment: Augment | None) -> None:
         if isinstance(augment, PadCropFlip):
-            raise SpecError("augment pad-crop-flip: for sets held whole; pictures take scale-jitter or inception-crop")
-        if augment is not None:
-            augment.check(self.size)
+            raise SpecError(
+                f"augment {augment.kind}: for sets held whole; pictures take scale-jitter, inception-crop or none"
+            )
+
+    def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
+        self.check(augment)
+        assert not isinstance(augment, PadCropFlip)
         part = self.part("train")
-        return self._ahead(self._begin_step(part, seed, step, size, augment) for step in steps)
+        for images, labels in self._ahead(self._begin_step(part, seed, step, size, augment) for step in steps):
+            if not len(labels):
+                raise DataError("none of a batch's pictures can be read; `reslab data check` lists them")
+            yield images, labels
 
     def _begin_step(self, part: Part, seed: int, step: int, size: int, augment: PictureCrop | None) -> "_Decoding":
         where = self.ranks.share(positions(seed, step, size, len(part.labels)))
         draws = self.ranks.share(generator(seed, "augment", step).random((size, DRAWN)))
-        return self._begin(part, where, [_glance(augment, self.size, drawn) for drawn in draws])
+        return self._begin(part, where, [_glance(augment, drawn) for drawn in draws])
 
     def views(self, name: PartName, crops: Crops = 1) -> Iterator[Batch]:
         part = self.part(name)
         mine = self.ranks.share(np.arange(len(part.labels)))
         at_once = max(1, _VIEWS_AT_ONCE // crops)
-        glance = _Glance(lambda width, height: views(crops, width, height, self.size))
+        glance = _Glance(lambda width, height: views(crops, width, height))
         starts = range(0, len(mine), at_once)
         chosen = (mine[start : start + at_once] for start in starts)
-        return self._ahead(self._begin(part, where, [glance] * len(where)) for where in chosen)
+        batches = self._ahead(self._begin(part, where, [glance] * len(where)) for where in chosen)
+        return (batch for batch in batches if len(batch[1]))
 
     def _begin(self, part: Part, where: NDArray[np.int64], glances: "list[_Glance]") -> "_Decoding":
         assert isinstance(part, Pictures)
@@ -90,22 +98,19 @@ class Decoded(Loader):
                 decoding.cancel()
 
     def _ready(self, decoding: "_Decoding") -> Batch:
-        good, labels = [], []
+        good, labels = [np.empty((0, 3, self.size, self.size), np.uint8)], []
         for future, label in zip(decoding.futures, decoding.labels, strict=True):
             try:
                 good.append(future.result())
                 labels.append(label)
-            except DataError as error:
+            except PictureError as error:
                 if self.on_bad == "error":
                     decoding.cancel()
                     raise
-                file, _, reason = str(error).partition(": ")
-                self.skipped[file] = reason
-        if not good:
-            raise DataError("none of a batch's pictures can be read; `reslab data check` lists them")
+                self.skipped[error.file] = error.reason
         raw = torch.from_numpy(np.concatenate(good)).to(self.device)
         images = raw.float().div_(255).sub_(self.mean).div_(self.std)
-        return images, torch.from_numpy(np.array(labels)).to(self.device)
+        return images, torch.tensor(labels, dtype=torch.int64, device=self.device)
 
 
 class _Glance(NamedTuple):
@@ -115,12 +120,12 @@ class _Glance(NamedTuple):
     colour: Callable[[Image.Image], Image.Image] | None = None
 
 
-def _glance(augment: PictureCrop | None, size: int, draws: NDArray[np.float64]) -> _Glance:
+def _glance(augment: PictureCrop | None, draws: NDArray[np.float64]) -> _Glance:
     """A training picture's."""
     if augment is None:
-        return _Glance(lambda width, height: views(1, width, height, size))
+        return _Glance(lambda width, height: views(1, width, height))
     colour = partial(augment.colour, draws=draws) if augment.colour else None
-    return _Glance(lambda width, height: [augment.view(width, height, size, draws)], colour)
+    return _Glance(lambda width, height: [augment.view(width, height, draws)], colour)
 
 
 def _decode(file: Path, glance: _Glance, size: int) -> NDArray[np.uint8]:

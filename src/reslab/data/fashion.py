@@ -18,6 +18,7 @@ CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 _SIDE = 28
+_COUNTS = {"train": 60_000, "t10k": 10_000}
 
 
 def load_fashion(root: Path) -> DataSet:
@@ -26,11 +27,12 @@ def load_fashion(root: Path) -> DataSet:
     Raises DataError naming the file that is missing or damaged.
     """
     folder = root / FOLDER
-    train, test = _part(folder, "train", 60_000), _part(folder, "t10k", 10_000)
+    train, test = _part(folder, "train"), _part(folder, "t10k")
     return DataSet("fashion-mnist", train, test, CLASSES)
 
 
-def _part(folder: Path, part: str, count: int) -> Images:
+def _part(folder: Path, part: str) -> Images:
+    count = _COUNTS[part]
     pixels = _read(folder / f"{part}-images-idx3-ubyte", (count, _SIDE, _SIDE))
     path = folder / f"{part}-labels-idx1-ubyte"
     labels = _read(path, (count,)).astype(np.int64)
@@ -44,7 +46,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     length = len(header) + int(np.prod(shape))
     zipped = path.with_name(path.name + ".gz")
     if zipped.is_file():
-        raw = read_gzip(zipped, length)
+        path, raw = zipped, read_gzip(zipped, length)
     elif path.is_file():
         if path.stat().st_size != length:
             raise DataError(f"{path}: {path.stat().st_size:,} bytes, not {length:,}; get it anew")

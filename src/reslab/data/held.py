@@ -46,9 +46,15 @@ class Held(Loader):
         """Bytes (N, C, H, W) -> normalised float32 images."""
         return pixels.float().div_(255).sub_(self.mean).div_(self.std)
 
-    def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
+    def check(self, augment: Augment | None) -> None:
         if augment is not None and not isinstance(augment, PadCropFlip):
-            raise SpecError(f"augment {augment.kind}: for pictures in folders; {self.data.name} takes pad-crop-flip")
+            raise SpecError(
+                f"augment {augment.kind}: for pictures in folders; {self.data.name} takes pad-crop-flip or none"
+            )
+
+    def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
+        self.check(augment)
+        assert augment is None or isinstance(augment, PadCropFlip)
         pixels, labels = self.tensors("train")
         for step in steps:
             where = self.ranks.share(positions(seed, step, size, len(labels)))

@@ -36,30 +36,36 @@ def shown(path: Path | str) -> str:
     return text if text.isprintable() else ascii(text)
 
 
+class PictureError(DataError):
+    """A file that cannot be read as a picture, and why."""
+
+    def __init__(self, path: Path, reason: str):
+        self.file, self.reason = shown(path), reason
+        super().__init__(f"{self.file}: {reason}")
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """An open picture whose pixels are not read yet.
 
-    Raises DataError naming the file and the reason, also for what goes wrong while it is open: not a regular file, not
-    a picture, truncated, or so large that it may be a bomb.
+    Raises PictureError, also for what goes wrong while it is open: not a regular file, not a picture, truncated, or so
+    large that it may be a bomb.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise DataError(f"{shown(path)}: not a regular file")
+            raise PictureError(path, "not a regular file")
         with Image.open(path) as picture:
             yield picture
-    except DataError:
+    except PictureError:
         raise
     except FileNotFoundError:
-        told = "a link to nothing" if path.is_symlink() else "no such file"
-        raise DataError(f"{shown(path)}: {told}") from None
+        raise PictureError(path, "a link to nothing" if path.is_symlink() else "no such file") from None
     except UnidentifiedImageError:
-        told = "not a picture" if path.stat().st_size else "empty"
-        raise DataError(f"{shown(path)}: {told}") from None
+        raise PictureError(path, "not a picture" if path.stat().st_size else "empty") from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"{shown(path)}: too many pixels, it may be a decompression bomb ({error})") from None
+        raise PictureError(path, f"too many pixels, it may be a decompression bomb ({error})") from None
     except Exception as error:  # a damaged file makes its decoder fail in many ways
-        raise DataError(f"{shown(path)}: damaged: {error or type(error).__name__}") from None
+        raise PictureError(path, f"damaged: {error or type(error).__name__}") from None
 
 
 def orientation(picture: Image.Image) -> int:
@@ -71,13 +77,14 @@ def orientation(picture: Image.Image) -> int:
     return turned if turned in _TURNS else 1
 
 
-def coloured(picture: Image.Image) -> Image.Image:
+def coloured(picture: Image.Image, path: Path) -> Image.Image:
     """A picture of any mode in red, green and blue: 16 bits are scaled to 8, transparency lies on white."""
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture, dtype=np.float64)
-        top = 255 if values.max(initial=0) <= 255 else 65535
-        if values.min(initial=0) < 0 or values.max(initial=0) > top:
-            raise DataError(f"pixels from {values.min():g} to {values.max():g}, neither 8 nor 16 bits")
+        low, high = values.min(), values.max()
+        top = 255 if high <= 255 else 65535
+        if low < 0 or high > top:
+            raise PictureError(path, f"pixels from {low:g} to {high:g}, neither 8 nor 16 bits")
         return Image.fromarray(np.round(values * (255 / top)).astype(np.uint8)).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         above = picture.convert("RGBA")
@@ -87,7 +94,7 @@ def coloured(picture: Image.Image) -> Image.Image:
 
 
 def seen(path: Path, look: Look, size: int) -> list[Image.Image]:
-    """The views of a picture, size x size, upright and in RGB. Raises DataError naming the file.
+    """The views of a picture, size x size, upright and in RGB. Raises PictureError.
 
     A JPEG is decoded at the smallest scale at which no view has to be enlarged by it.
     """
@@ -98,18 +105,11 @@ def seen(path: Path, look: Look, size: int) -> list[Image.Image]:
         least = min(min(box[2] - box[0], box[3] - box[1]) for box, _ in wanted)
         need = tuple(max(1, int(np.ceil(length * size / least))) for length in picture.size)
         picture.draft("RGB", need)  # type: ignore[arg-type]
-        upright = _coloured(picture, path)
+        upright = coloured(picture, path)
         for turn in _TURNS.get(turned, ()):
             upright = upright.transpose(turn)
         scale = upright.width / width, upright.height / height
         return [_cut(upright, view, scale, size) for view in wanted]
-
-
-def _coloured(picture: Image.Image, path: Path) -> Image.Image:
-    try:
-        return coloured(picture)
-    except DataError as error:
-        raise DataError(f"{shown(path)}: {error}") from None
 
 
 def _cut(picture: Image.Image, view: View, scale: tuple[float, float], size: int) -> Image.Image:
@@ -142,8 +142,8 @@ def findings(path: Path) -> Finding:
     """Read all of a picture and say what is wrong or unusual about it."""
     try:
         odd = ", ".join(_oddities(path))
-    except DataError as error:
-        return Finding(shown(path), True, False, str(error).removeprefix(f"{shown(path)}: "))
+    except PictureError as error:
+        return Finding(error.file, True, False, error.reason)
     return Finding(shown(path), False, bool(odd), odd)
 
 
@@ -164,4 +164,4 @@ def _oddities(path: Path) -> Iterator[str]:
             yield f"a {kind} file by its content"
         if min(picture.size) < _SMALL:
             yield f"{picture.width}×{picture.height} pixels"
-        _coloured(picture, path)
+        coloured(picture, path)

@@ -33,7 +33,7 @@ class Learner:
         self.average = Average(network, recipe.average) if recipe.average else None
         self._loss: nn.Module = Loss(network, recipe.smoothing)
         if self.ranks.total > 1:
-            self._loss = DistributedDataParallel(self._loss, broadcast_buffers=False)
+            self._loss = DistributedDataParallel(self._loss)
 
     def learn(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """One step: forward, loss, backward, update.

@@ -61,11 +61,16 @@ def train(
     place = torch.device(find_device(execution.device))
     if recipe.validation:
         data = data.hold_out(recipe.validation)
-    with joined() as ranks, Stop() as stop:
+    with (
+        joined() as ranks,
+        Stop() as stop,
+        make_loader(data, place, network.size, on_bad=execution.on_bad) as loader,
+    ):
+        loader.check(recipe.augment)
         console = console if ranks.first else None
         told = facts(network, recipe, data, seed, execution, place)
         recorded = Record(out, told, execution.resume != "never") if ranks.first else Unrecorded()
-        with recorded as record, make_loader(data, place, network.size, on_bad=execution.on_bad) as loader:
+        with recorded as record:
             if console is not None:
                 for line in forecast(network, recipe, data, execution.recompute):
                     console.print(line, highlight=False, soft_wrap=True)
@@ -188,8 +193,10 @@ class _Run:
         text = f"step {step}/{steps}  rate {line['rate']:.3g}  training error {line['train_error']:.2f} %"
         if f"{self.watched}_error" in line:
             text += f"  {self.watched} error {line[f'{self.watched}_error']:.2f} %"
-        left = _duration((steps - step) * self.recipe.batch / line["images_per_second"])
-        self.console.print(f"{text}  {line['images_per_second']:,.0f} images/s  {left} left", highlight=False)
+        text += f"  {line['images_per_second']:,.0f} images/s"
+        if step < steps:
+            text += f"  {_duration((steps - step) * self.recipe.batch / line['images_per_second'])} left"
+        self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

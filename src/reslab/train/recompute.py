@@ -46,13 +46,14 @@ def _again(units: list[nn.Module], x: Tensor) -> Tensor:
 @contextmanager
 def _statistics_stand_still(units: list[nn.Module]) -> Iterator[None]:
     norms = [module for unit in units for module in unit.modules() if isinstance(module, nn.BatchNorm2d)]
+    held = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, (momentum, count) in zip(norms, held, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
 
 
 def recompute(network: Network, group: int) -> None:

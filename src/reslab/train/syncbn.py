@@ -26,8 +26,7 @@ class SyncedBN(nn.BatchNorm2d):
         total, mean = told[-1], told[:-1] / told[-1]
         centred = x.float() - mean[:, None, None]
         variance = _total(centred.square().sum((0, 2, 3))) / total
-        if self.track_running_stats:
-            self._follow(mean.detach(), variance.detach() * total / (total - 1))
+        self._follow(mean.detach(), variance.detach() * total / (total - 1))
         scaled = centred * torch.rsqrt(variance + self.eps)[:, None, None]
         result: Tensor = scaled * self.weight[:, None, None] + self.bias[:, None, None]
         return result.to(x.dtype)
@@ -35,10 +34,10 @@ class SyncedBN(nn.BatchNorm2d):
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
         assert self.momentum is not None and self.running_mean is not None and self.running_var is not None
-        assert self.num_batches_tracked is not None
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance, self.momentum)
-        self.num_batches_tracked += 1
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
 
 
 def synchronise(module: nn.Module) -> None:

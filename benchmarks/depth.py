@@ -1,0 +1,69 @@
+"""Memory and time of a deep network's training step, with all activations kept and with units computed again.
+
+python benchmarks/depth.py [NETWORK] [BATCH] [STEPS]
+
+Each setting runs in a process of its own, whose peak memory is the operating system's; the memory of the same process
+behind one step with one image is taken off, so that what remains are the activations. Time is the median of the steps.
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+
+from reslab import network
+from reslab.train.forecast import activation_bytes
+from reslab.train.learner import Learner
+from reslab.train.recipe import Recipe
+
+UNITS = (0, 1, 2, 4, 8, 16)
+
+
+def measure(name: str, batch: int, steps: int, units: int) -> dict[str, float]:
+    """Bytes of activations at the peak, and seconds of a step."""
+    value = network(name)
+    learner = Learner(value.build(), Recipe(steps=steps + 1, batch=batch), units)
+    seconds = []
+    for step in range(steps + 1):
+        count = batch if step else 1
+        images, labels = torch.randn(count, *value.input), torch.arange(count) % value.classes
+        start = time.perf_counter()
+        learner.learn(images, labels, step)
+        seconds.append(time.perf_counter() - start)
+        if not step:
+            before = _peak()
+    return {"bytes": _peak() - before, "seconds": statistics.median(seconds[1:])}
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    if words[:1] == ["--one"]:
+        print(json.dumps(measure(words[1], *map(int, words[2:]))))
+        return
+    name = words[0] if words else "resnet1202-cifar"
+    batch, steps = int(words[1]) if len(words) > 1 else 128, int(words[2]) if len(words) > 2 else 3
+    print(f"{name}, batch {batch}, float32, {torch.get_num_threads()} threads, torch {torch.__version__}, n = {steps}")
+    print("recompute  activations  of all  forecast   seconds a step  of all")
+    first: dict[str, float] = {}
+    for units in UNITS:
+        command = [sys.executable, __file__, "--one", name, str(batch), str(steps), str(units)]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        first = first or found
+        forecast = activation_bytes(network(name), batch, units)
+        print(
+            f"{units:9}  {found['bytes'] / 1e9:8.2f} GB  {found['bytes'] / first['bytes']:6.3f}  {forecast / 1e9:5.2f} GB"
+            f"  {found['seconds']:15.2f}  {found['seconds'] / first['seconds']:6.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

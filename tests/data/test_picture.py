@@ -1,0 +1,190 @@
+"""Pictures as people have them: every readable one is read as it looks, every other named with its reason."""
+
+import os
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reslab.data.crops import View, views
+from reslab.data.picture import PictureError, findings, seen
+
+RED, BLUE = (200, 30, 40), (20, 40, 210)
+
+
+def halves(mode="RGB", size=(64, 48)):
+    """A picture whose left half is red and whose right half is blue."""
+    picture = Image.new("RGB", size, RED)
+    picture.paste(BLUE, (size[0] // 2, 0, *size))
+    return picture.convert(mode)
+
+
+def whole(width, height):
+    return [View((0, 0, width, height), False)]
+
+
+def look(path, size=16):
+    (picture,) = seen(path, whole, size)
+    assert (picture.mode, picture.size) == ("RGB", (size, size))
+    return np.asarray(picture).astype(int)
+
+
+def assert_halves(array, tolerance=12):
+    assert abs(array[4, 1] - RED).max() <= tolerance
+    assert abs(array[4, -2] - BLUE).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        ("RGB", "a.png"), ("RGB", "a.jpg"), ("CMYK", "a.jpg"), ("P", "a.png"), ("RGBA", "a.png"), ("RGB", "a.webp"),
+        ("RGB", "a.bmp"), ("P", "a.gif"), ("CMYK", "a.tif"),
+    ],
+)  # fmt: skip
+def test_every_mode_and_format_looks_as_it_is(tmp_path, mode, name):
+    path = tmp_path / name
+    halves(mode).save(path)
+    assert_halves(look(path), tolerance=12 if name != "a.gif" else 40)
+
+
+def test_sixteen_bits_are_scaled_and_not_cut(tmp_path):
+    values = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    array = look(tmp_path / "a.png", 64)
+    np.testing.assert_allclose(array[..., 0], values / 257, atol=1)
+    assert findings(tmp_path / "a.png").reason == "16 bits"
+
+
+def test_transparency_lies_on_white(tmp_path):
+    clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    clear.save(tmp_path / "a.png")
+    assert (look(tmp_path / "a.png") == 255).all()
+    palette = Image.new("P", (40, 40), 0)
+    palette.save(tmp_path / "b.png", transparency=0)
+    assert (look(tmp_path / "b.png") == 255).all()
+    assert findings(tmp_path / "b.png").reason == "transparent"
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_a_picture_turned_by_exif_stands_upright(tmp_path, turned, ending):
+    stored = halves(size=(64, 48))
+    ways = {  # how the pixels of each are stored
+        1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    if ways[turned] is not None:
+        stored = stored.transpose(ways[turned])
+    exif = Image.Exif()
+    exif[0x0112] = turned
+    stored.save(tmp_path / f"a.{ending}", exif=exif)
+    assert_halves(look(tmp_path / f"a.{ending}"))
+    assert ("turned by EXIF" in findings(tmp_path / f"a.{ending}").reason) == (turned != 1)
+
+
+def test_a_large_jpeg_decoded_small_looks_the_same(tmp_path):
+    random = np.random.default_rng(0)
+    smooth = Image.fromarray(random.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((1600, 1200))
+    smooth.save(tmp_path / "a.jpg", quality=95)
+    smooth.save(tmp_path / "a.png")
+    for box in (lambda w, h: views(1, w, h), lambda w, h: [View((100, 50, 700, 650), True)]):
+        (one,), (other,) = (seen(tmp_path / name, box, 112) for name in ("a.jpg", "a.png"))
+        assert abs(np.asarray(one).astype(int) - np.asarray(other)).mean() < 2
+
+
+def test_one_pixel_is_a_picture(tmp_path):
+    Image.new("RGB", (1, 1), RED).save(tmp_path / "a.png")
+    assert (look(tmp_path / "a.png") == RED).all()
+    assert findings(tmp_path / "a.png").reason == "1×1 pixels"
+
+
+def truncated(path):
+    halves(size=(300, 200)).save(path, "JPEG")
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def bomb(path):
+    """A PNG that says it has 30,000 x 30,000 pixels."""
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    raw = b"\x89PNG\r\n\x1a\n"
+    for name, content in chunks:
+        raw += struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (truncated, "damaged: "),
+        (lambda path: path.write_bytes(b""), "empty"),
+        (lambda path: path.write_text("a text"), "not a picture"),
+        (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0 almost"), "damaged: "),
+        (bomb, "decompression bomb"),
+        (lambda path: path.symlink_to("nowhere"), "a link to nothing"),
+        (lambda path: path.mkdir(), "not a regular file"),
+        (os.mkfifo, "not a regular file"),
+        (lambda path: None, "no such file"),
+    ],
+    ids=["truncated", "empty", "text", "half", "bomb", "dangling", "folder", "fifo", "missing"],
+)
+def test_what_cannot_be_read_is_named_with_its_reason(tmp_path, make, told):
+    path = tmp_path / "a.jpg"
+    make(path)
+    with pytest.raises(PictureError) as caught:
+        seen(path, whole, 8)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert told in caught.value.reason
+    found = findings(path)
+    assert (found.bad, found.odd) == (True, False)
+    assert told in found.reason
+
+
+def test_negative_or_fractional_pixels_are_refused_and_not_guessed(tmp_path):
+    Image.fromarray(np.full((8, 8), -3.5, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(PictureError, match="neither 8 nor 16 bits"):
+        seen(tmp_path / "a.tif", whole, 8)
+
+
+@pytest.mark.parametrize("name", [b"new\nline.png", b"\xff\xfe.png", "ünï \U0001f600.png".encode(), b"-rf *.png"])
+def test_odd_names_are_read_and_can_be_printed(tmp_path, name):
+    path = tmp_path / os.fsdecode(name)
+    halves().save(path, "PNG")
+    assert_halves(look(path))
+    path.write_bytes(b"no more")
+    told = findings(path)
+    assert told.bad
+    assert "\n" not in told.file
+    told.file.encode()
+    code = "import sys, pathlib, reslab.data.picture as p; print(p.findings(pathlib.Path(sys.argv[1])))"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True)
+    assert done.returncode == 0
+
+
+def test_oddities_are_told(tmp_path):
+    halves("L").save(tmp_path / "grey.png")
+    halves("CMYK").save(tmp_path / "print.jpg")
+    halves().save(tmp_path / "png.jpg", "PNG")
+    halves().save(tmp_path / "good.png")
+    halves("P").save(tmp_path / "film.gif", save_all=True, append_images=[Image.new("P", (64, 48), 3)])
+    told = {path.name: findings(path).reason for path in tmp_path.iterdir()}
+    assert told == {
+        "grey.png": "grey",
+        "print.jpg": "mode CMYK",
+        "png.jpg": "a PNG file by its content",
+        "good.png": "",
+        "film.gif": "several frames, the first is used",
+    }
+
+
+def test_damaged_exif_does_not_hide_the_picture(tmp_path):
+    halves().save(tmp_path / "a.jpg", exif=b"Exif\x00\x00garbage that is no TIFF header at all")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_halves(look(tmp_path / "a.jpg"))

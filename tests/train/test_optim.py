@@ -1,0 +1,114 @@
+"""Optimizers do what their papers' frameworks did."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from reslab.nets import cifar_resnet
+from reslab.train.average import Average
+from reslab.train.optim import TFRMSProp, make_optimizer, restore_state, state_of
+from reslab.train.recipe import SGD, Recipe, RMSProp
+
+STEPS = 6
+
+
+def gradients():
+    return np.random.default_rng(0).normal(size=(STEPS, 5)) * [1e-3, 0.1, 1, 10, 1e3]
+
+
+def walk(parameter, optimizer):
+    """Where a parameter is behind each of some given gradients."""
+    found = []
+    for gradient in gradients():
+        parameter.grad = torch.tensor(gradient)
+        optimizer.step()
+        found.append(parameter.detach().clone().numpy())
+    return np.array(found)
+
+
+def test_rmsprop_is_the_formula_with_epsilon_in_the_root():
+    parameter = nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
+    groups = [{"params": [parameter], "weight_decay": 0.01}]
+    found = walk(parameter, TFRMSProp(groups, lr=0.045, decay=0.9, momentum=0.8, eps=1.0))
+    w, m, v = np.linspace(-1, 1, 5), np.ones(5), np.zeros(5)
+    for step, gradient in enumerate(gradients()):
+        g = gradient + 0.01 * w
+        m = 0.9 * m + 0.1 * g**2
+        v = 0.8 * v + 0.045 * g / np.sqrt(m + 1.0)
+        w = w - v
+        np.testing.assert_allclose(found[step], w, rtol=1e-12)
+
+
+THEIRS = """
+import contextlib, sys, numpy, torch
+with contextlib.suppress(ImportError):
+    import cpu_shim  # lets torchvision's CUDA build be imported beside a CPU torch
+from timm.optim import RMSpropTF
+gradients = numpy.load(sys.argv[1])
+p = torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
+optimizer = RMSpropTF([p], lr=0.045, alpha=0.9, momentum=0.9, eps=1.0, weight_decay=4e-5)
+found = []
+for gradient in gradients:
+    p.grad = torch.tensor(gradient)
+    optimizer.step()
+    found.append(p.detach().numpy().copy())
+numpy.save(sys.argv[2], numpy.array(found))
+"""
+
+
+@pytest.mark.skipif("RESLAB_PEERS" not in os.environ, reason="RESLAB_PEERS names no python with timm")
+def test_rmsprop_is_timms(tmp_path):
+    np.save(tmp_path / "gradients.npy", gradients())
+    files = [str(tmp_path / "gradients.npy"), str(tmp_path / "theirs.npy")]
+    subprocess.run([os.environ["RESLAB_PEERS"], "-c", THEIRS, *files], check=True)
+    parameter = nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
+    groups = [{"params": [parameter], "weight_decay": 4e-5}]
+    found = walk(parameter, TFRMSProp(groups, lr=0.045, decay=0.9, momentum=0.9, eps=1.0))
+    np.testing.assert_allclose(found, np.load(Path(files[1])), rtol=1e-12)
+
+
+@pytest.mark.parametrize("rule", [SGD(), SGD(nesterov=True), RMSProp()])
+def test_the_state_goes_out_and_back(rule):
+    how = Recipe(steps=4, optimizer=rule)
+    torch.manual_seed(0)
+    networks = [cifar_resnet(8).build() for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    optimizers = [make_optimizer(network, how) for network in networks]
+    images = torch.randn(4, 3, 32, 32)
+
+    def step(network, optimizer):
+        optimizer.zero_grad()
+        network(images).square().sum().backward()
+        optimizer.step()
+
+    step(networks[0], optimizers[0])
+    networks[1].load_state_dict(networks[0].state_dict())
+    state = {key: value.clone() for key, value in state_of(optimizers[0], networks[0]).items()}
+    restore_state(optimizers[1], networks[1], state)
+    for network, optimizer in zip(networks, optimizers, strict=True):
+        step(network, optimizer)
+    for one, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_average_follows_with_its_decay_and_soon_forgets_the_beginning():
+    torch.manual_seed(0)
+    network = cifar_resnet(8).build()
+    average = Average(network, 0.6)
+    expected = network.head.linear.weight.detach().clone()
+    for step in range(20):
+        with torch.no_grad():
+            network.head.linear.weight.copy_(torch.randn_like(expected))
+            network.stem.bn1.running_mean.add_(1.0)
+            network.stem.bn1.num_batches_tracked += 1
+        average.follow(network, step)
+        decay = min(0.6, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * network.head.linear.weight.detach()
+    torch.testing.assert_close(average.network.head.linear.weight, expected)
+    assert average.network.stem.bn1.num_batches_tracked == 20
+    assert 17 < average.network.stem.bn1.running_mean[0] < 20
