@@ -16,15 +16,17 @@ import time
 import torch
 
 from reslab import network
+from reslab.machine import ask_for_large_pages
 from reslab.train.forecast import activation_bytes
 from reslab.train.learner import Learner
 from reslab.train.recipe import Recipe
 
-UNITS = (0, 1, 2, 4, 8, 16)
+UNITS = (0, 1, 4, 16)
 
 
 def measure(name: str, batch: int, steps: int, units: int) -> dict[str, float]:
     """Bytes of activations at the peak, and seconds of a step."""
+    ask_for_large_pages()
     value = network(name)
     learner = Learner(value.build(), Recipe(steps=steps + 1, batch=batch), units)
     seconds = []
@@ -57,12 +59,10 @@ def main() -> None:
         command = [sys.executable, __file__, "--one", name, str(batch), str(steps), str(units)]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         first = first or found
-        forecast = activation_bytes(network(name), batch, units)
-        print(
-            f"{units:9}  {found['bytes'] / 1e9:8.2f} GB  {found['bytes'] / first['bytes']:6.3f}  {forecast / 1e9:5.2f} GB"
-            f"  {found['seconds']:15.2f}  {found['seconds'] / first['seconds']:6.2f}",
-            flush=True,
-        )
+        forecast = activation_bytes(network(name), batch, units) / 1e9
+        size, share = found["bytes"] / 1e9, found["bytes"] / first["bytes"]
+        took, more = found["seconds"], found["seconds"] / first["seconds"]
+        print(f"{units:9}  {size:8.2f} GB  {share:6.3f}  {forecast:5.2f} GB  {took:15.2f}  {more:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ COMMANDS = [
     line for language, block in BLOCKS if language == "sh" for line in block.splitlines() if line.startswith("reslab ")
 ]
 LONG = {
+    "reslab data get cifar10": "downloads",
     "reslab train resnet20-cifar --data cifar10 --recipe paper-a-cifar": "takes hours",
+    "reslab train resnet18 --data folder:PATH --recipe paper-a-imagenet --set size=64": "needs pictures",
     "reslab weights theirs.th --as resnet20-cifar --out ours.safetensors": "needs others' weights",
     "reslab evaluate ours.safetensors --data cifar10": "needs weights and CIFAR-10",
     "reslab export resnet50.safetensors --format torchvision --out theirs.safetensors": "needs weights",

@@ -13,6 +13,7 @@ from reslab.data.images import DataSet
 from reslab.data.loader import make_loader
 from reslab.errors import SpecError
 from reslab.evaluate import evaluate
+from reslab.machine import ask_for_large_pages
 from reslab.nets.network import NetworkSpec
 from reslab.ranks import any_of, joined, merged, of_first
 from reslab.spec import replace
@@ -58,6 +59,7 @@ def train(
     """
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
+    ask_for_large_pages()
     place = torch.device(find_device(execution.device))
     if recipe.validation:
         data = data.hold_out(recipe.validation)
