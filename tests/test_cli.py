@@ -39,10 +39,12 @@ SURFACE = {
     ("networks",): ["--json"],
     ("show",): ["--json", "--set"],
     ("train",): [
+        "--compile",
         "--data",
         "--device",
         "--on-bad",
         "--out",
+        "--precision",
         "--recipe",
         "--recompute",
         "--resume",

@@ -18,7 +18,7 @@ from reslab.errors import SpecError
 from reslab.evaluate import evaluate
 from reslab.nets import Conv, Dropped, cifar_resnet
 from reslab.spec import replace
-from reslab.train.execution import Execution
+from reslab.train.execution import Chosen, Execution, find_device
 from reslab.train.forecast import forecast
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
@@ -45,7 +45,7 @@ def network(digits):
 def test_a_run_directory_tells_everything(tmp_path, digits, network):
     result = train(network, QUICK, digits, tmp_path / "run", seed=3)
     told = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (told["data"], told["seed"], told["precision"]) == ("digits", 3, "float32")
+    assert (told["data"], told["seed"], told["chosen"]["device"]) == ("digits", 3, find_device("auto"))
     assert told["network"]["size"] == 8
     assert told["recipe"]["steps"] == 12
     assert told["versions"]["torch"] == torch.__version__
@@ -184,7 +184,7 @@ def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_p
 
 def test_what_will_run_is_told_before_it_runs(digits, network):
     how = replace(QUICK, validation=137, average=0.9, clip=1.0, smoothing=0.1)
-    told = "\n".join(forecast(network, how, digits.hold_out(137)))
+    told = "\n".join(forecast(network, how, digits.hold_out(137), 0, Chosen("cpu", "float32", False, "so")))
     assert "12 steps of 32 images, 0.3 epochs of 1,300" in told
     assert "rate 0.1, times 0.1 at 9; sgd, gradients clipped at 1, label smoothing 0.1, averaged weights" in told
     count = network.cost().parameters

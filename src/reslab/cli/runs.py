@@ -40,6 +40,8 @@ def train(
         bool, typer.Option("--strict-resume", help="go on only where the end is bit for bit the same")
     ] = False,
     device: Device = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto")] = "auto",
+    compile_: Annotated[str, typer.Option("--compile", help="on, off, or auto: where it pays")] = "auto",
     recompute: Annotated[
         int, typer.Option("--recompute", min=0, help="units that keep one activation: less memory, more time")
     ] = 0,
@@ -57,7 +59,9 @@ def train(
             raise SpecError(f"--set {key}: follows from the data, choose another --data")
     chosen, how = override_each((network(name), find_recipe(recipe)), assigned)
     execution = Execution(
-        device=find_device(device),
+        device=find_device(device),  # type: ignore[arg-type]
+        precision=_one_of("--precision", precision, ("auto", "float32", "bf16")),  # type: ignore[arg-type]
+        compile=_one_of("--compile", compile_, ("auto", "on", "off")),  # type: ignore[arg-type]
         recompute=recompute,
         on_bad=_one_of("--on-bad", on_bad, ("error", "skip")),  # type: ignore[arg-type]
         resume="exact" if strict else "any" if resume else "never",
@@ -131,7 +135,8 @@ def evaluate(
         raise SpecError(f"{file}: a network of {what.format(*ours)}, but {data} has {what.format(*theirs)}")
     place = torch.device(find_device(device))
     with joined() as ranks, make_loader(images, place, weights.network.size, weights.normalise, on_bad) as loader:  # type: ignore[arg-type]
-        found = evaluate_network(built(weights).to(place), loader.views("test", crops))  # type: ignore[arg-type]
+        network = built(weights).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        found = evaluate_network(network, loader.views("test", crops))  # type: ignore[arg-type]
         skipped = merged(loader.skipped)
     if not ranks.first:
         return

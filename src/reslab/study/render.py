@@ -106,7 +106,7 @@ def _cost(plan: Plan) -> dict[str, Any]:
     facts = [read_json(run.out / "run.json") for run in done]
     machines = Counter(
         f"{fact['machine'].get('gpu') or fact['machine']['processor']}, {fact['machine']['cores']} cores, "
-        f"threads in a run: {fact['machine']['threads']}, {fact['precision']}"
+        f"threads in a run: {fact['machine']['threads']}, {fact['chosen']['precision']}"
         for fact in facts
     )
     versions = Counter(", ".join(f"{name} {number}" for name, number in fact["versions"].items()) for fact in facts)

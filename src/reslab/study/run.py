@@ -25,10 +25,11 @@ from reslab.study.plan import Plan, Run
 from reslab.train.execution import Execution
 from reslab.train.loop import train
 from reslab.train.record import is_locked, read_metrics
-from reslab.train.stop import STOPPED
 
 _POLL = 0.5  # seconds between two looks at the running ones
 _PATIENCE = 60  # seconds that a worker has to end its step and save
+
+_stopping = threading.Event()  # in a worker: its parent has asked it to stop
 
 
 def run_plan(plan: Plan, workers: int, console: Console) -> dict[Run, str]:
@@ -71,8 +72,12 @@ def _ended_with_us(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin(threads: int, parent: int) -> None:
-    """A worker leaves stopping to its parent, and ends itself when the parent is gone."""
+    """A worker leaves stopping to its parent, and ends itself when the parent is gone.
+
+    Asked to stop, it does not die, or the pool would at once end the others too: it begins no further run.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: _stopping.set())
     torch.set_num_threads(threads)
 
     def follow() -> None:
@@ -89,9 +94,11 @@ def _data(name: str) -> DataSet:
 
 
 def _train(run: Run) -> dict[str, Any]:
+    if _stopping.is_set():
+        return {"status": "stopped", "step": 0}
     result = train(run.network, run.recipe, _data(run.data), run.out, run.seed, Execution(resume="any"))
     if result["status"] == "stopped":
-        os._exit(STOPPED)  # or this worker would begin another run
+        _stopping.set()
     return result
 
 

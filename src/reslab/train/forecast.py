@@ -8,25 +8,34 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from reslab.data.images import DataSet
 from reslab.nets.network import NetworkSpec
+from reslab.train.execution import Chosen
 from reslab.train.learner import Loss
 from reslab.train.optim import groups
 from reslab.train.recipe import Recipe
 from reslab.weights.file import empty
 
 
-def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int = 0) -> Iterator[str]:
-    """Lines that say what will be trained, on what, and in how much memory."""
+def work(network: NetworkSpec, recipe: Recipe) -> float:
+    """Multiply-adds of a training: forward, and twice as many on the way back."""
+    return 3.0 * network.cost().multiply_adds * recipe.steps * recipe.batch
+
+
+def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int, chosen: Chosen) -> Iterator[str]:
+    """Lines that say what will be trained, how, on what, and in how much memory."""
     count = len(data.train.labels)
     epochs = recipe.steps * recipe.batch / count
-    work = 3 * network.cost().multiply_adds * recipe.steps * recipe.batch  # forward, and twice on the way back
     yield (
         f"{recipe.steps:,} steps of {recipe.batch:,} images, {epochs:,.1f} epochs of {count:,}; "
-        f"{work:.1e} multiply-adds"
+        f"{work(network, recipe):.1e} multiply-adds"
     )
+    compiled = "compiled" if chosen.compile else "not compiled"
+    yield f"{chosen.precision}, {compiled}: {chosen.why}"
     yield f"{recipe.schedule.told()}; {_rule(recipe)}"
     decaying, free = (group["params"] for group in groups(empty(network), recipe.weight_decay))
     yield f"weight decay {recipe.weight_decay:g} on {_counted(decaying)}, none on {_counted(free)}"
     activations = activation_bytes(network, recipe.batch, recompute)
+    if chosen.precision == "bf16":
+        activations //= 2
     weights = 4 * 3 * sum(parameter.numel() for parameter in [*decaying, *free])
     yield f"memory: about {_size(activations)} of activations, {_size(weights)} of weights, gradients and velocities"
     part, images = ("validation", data.validation) if data.validation else ("test", data.test)

@@ -1,5 +1,7 @@
 """What learns: a network with its loss, its optimizer and its average, in step with those of the other ranks."""
 
+from contextlib import nullcontext
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -18,11 +20,15 @@ from reslab.train.syncbn import synchronise
 class Learner:
     """A network that learns by a recipe.
 
-    recompute: units of a stage of which only the first one's input is kept until the way back; 0 keeps everything
+    recompute_units: units of a stage of which only the first one's input is kept until the way back; 0 keeps all
+    bf16: convolutions and what follows them compute in bfloat16; weights, BN's statistics and the loss stay float32
+    compiles: the step is compiled when it is first taken
     """
 
-    def __init__(self, network: Network, recipe: Recipe, recompute_units: int = 0):
-        self.network = network
+    def __init__(
+        self, network: Network, recipe: Recipe, recompute_units: int = 0, bf16: bool = False, compiles: bool = False
+    ):
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
         self.ranks = here()
         if recipe.bn == "all" and self.ranks.total > 1:
@@ -31,9 +37,12 @@ class Learner:
             recompute(network, recompute_units)
         self.optimizer = make_optimizer(network, recipe)
         self.average = Average(network, recipe.average) if recipe.average else None
-        self._loss: nn.Module = Loss(network, recipe.smoothing)
+        self._loss: nn.Module = Loss(network, recipe.smoothing, bf16)
         if self.ranks.total > 1:
             self._loss = DistributedDataParallel(self._loss)
+        self.compiles = compiles
+        if compiles:
+            self._loss.compile(dynamic=False)
 
     def learn(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """One step: forward, loss, backward, update.
@@ -43,7 +52,7 @@ class Learner:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(step)
-        loss, logits = self._loss(images, labels)
+        loss, logits = self._loss(images.contiguous(memory_format=torch.channels_last), labels)
         self.optimizer.zero_grad()
         share = len(labels) * self.ranks.total / self.recipe.batch  # gradients are averaged over the ranks
         (loss * share).backward()
@@ -70,18 +79,22 @@ class Learner:
 class Loss(nn.Module):
     """Cross-entropy with smoothed labels, and that of the auxiliary classifiers with their weights.
 
-    Images (N, C, H, W) and labels (N,) -> the mean loss () and the logits (N, classes).
+    Images (N, C, H, W) and labels (N,) -> the mean loss () and the logits (N, classes), in float32.
     """
 
-    def __init__(self, network: Network, smoothing: float):
+    def __init__(self, network: Network, smoothing: float, bf16: bool = False):
         super().__init__()
+        self.bf16 = bf16
         self.network = network
         self.smoothing = smoothing
         self.weights = [item.weight for item in getattr(network.spec, "auxiliary", ())]
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits, auxiliaries = self.network.with_auxiliary(images)
+        lower = torch.autocast(images.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        with lower:
+            logits, auxiliaries = self.network.with_auxiliary(images)
+        logits = logits.float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
         for weight, auxiliary in zip(self.weights, auxiliaries, strict=True):
-            loss = loss + weight * F.cross_entropy(auxiliary, labels, label_smoothing=self.smoothing)
+            loss = loss + weight * F.cross_entropy(auxiliary.float(), labels, label_smoothing=self.smoothing)
         return loss, logits

@@ -18,12 +18,12 @@ from reslab.nets.network import NetworkSpec
 from reslab.ranks import any_of, joined, merged, of_first
 from reslab.spec import replace
 from reslab.train.checkpoint import restore, save_checkpoint
-from reslab.train.execution import DEFAULT, Execution, find_device
-from reslab.train.forecast import forecast
+from reslab.train.execution import DEFAULT, Execution, choose
+from reslab.train.forecast import forecast, work
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.recipe import Recipe
-from reslab.train.record import Record, Unrecorded, facts
+from reslab.train.record import Record, Unrecorded, as_begun, facts
 from reslab.train.stop import Stop
 from reslab.weights.file import Weights
 from reslab.weights.manifest import newest
@@ -60,7 +60,9 @@ def train(
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
     ask_for_large_pages()
-    place = torch.device(find_device(execution.device))
+    execution = as_begun(execution, out)
+    chosen = choose(execution, work(network, recipe))
+    place = torch.device(chosen.device)
     if recipe.validation:
         data = data.hold_out(recipe.validation)
     with (
@@ -70,14 +72,15 @@ def train(
     ):
         loader.check(recipe.augment)
         console = console if ranks.first else None
-        told = facts(network, recipe, data, seed, execution, place)
+        told = facts(network, recipe, data, seed, execution, chosen)
         recorded = Record(out, told, execution.resume != "never") if ranks.first else Unrecorded()
         with recorded as record:
             if console is not None:
-                for line in forecast(network, recipe, data, execution.recompute):
+                for line in forecast(network, recipe, data, execution.recompute, chosen):
                     console.print(line, highlight=False, soft_wrap=True)
             torch.manual_seed(torch_seed(seed, "weights", 0))
-            learner = Learner(network.build().to(place), recipe, execution.recompute)
+            bf16 = chosen.precision == "bf16"
+            learner = Learner(network.build().to(place), recipe, execution.recompute, bf16, chosen.compile)
             run = _Run(out, seed, record, loader, learner, console)
             first = run.go_on(execution.resume)
             return run.steps(first, stop)
@@ -139,6 +142,8 @@ class _Run:
             torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
             loss, logits = learner.learn(images, labels, step)
             meter.add(step, loss, logits, labels)
+            if step == first and learner.compiles:
+                meter.set_aside()
 
             done = step + 1
             last, stops = done == recipe.steps, any_of(stop.asked)

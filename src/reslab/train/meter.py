@@ -23,6 +23,7 @@ class Meter:
         self.bad = torch.tensor(_NEVER, device=device)
         self.all_images = 0
         self.open_seconds = self.seconds = 0.0
+        self.compile_seconds, self.aside = 0.0, 0.0
         self._since: float | None = None
 
     def add(self, step: int, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
@@ -44,13 +45,22 @@ class Meter:
         line = {
             "train_loss": loss / images,
             "train_error": 100 * wrong / images,
-            "images_per_second": images / self.open_seconds,
+            "images_per_second": (images - self.aside) / self.open_seconds if self.open_seconds else 0.0,
         }
         self.seconds += self.open_seconds
-        self.all_images += int(images)
+        self.all_images += int(images - self.aside)
+        self.aside = 0.0
         self.sums.zero_()
         self.open_seconds = 0.0
         return line
+
+    def set_aside(self) -> None:
+        """Count what has been counted so far as compilation: its time is no training time, nor are its images."""
+        self._pause()
+        self.compile_seconds += self.open_seconds
+        self.aside += float(summed(self.sums.clone())[2])
+        self.open_seconds = 0.0
+        self.resume()
 
     def _pause(self) -> None:
         if self._since is not None:
@@ -76,8 +86,9 @@ class Meter:
         self.open_seconds, self.seconds = told["open_seconds"], told["seconds"]
 
     def totals(self) -> dict[str, float]:
-        """Seconds of training, data included and evaluation left out, and images per second over the whole run."""
-        images = self.all_images + float(summed(self.sums.clone())[2])
+        """Seconds of training, data included, evaluation and compilation left out, and images per second in them."""
+        images = self.all_images + float(summed(self.sums.clone())[2]) - self.aside
         self._pause()
         seconds = self.seconds + self.open_seconds
-        return {"seconds": seconds, "images_per_second": images / seconds if seconds else 0.0}
+        speed = images / seconds if seconds else 0.0
+        return {"seconds": seconds, "images_per_second": speed, "compile_seconds": self.compile_seconds}

@@ -21,8 +21,8 @@ from reslab.machine import processor
 from reslab.nets import name_of
 from reslab.nets.network import NetworkSpec
 from reslab.ranks import here
-from reslab.spec import digest, plain
-from reslab.train.execution import Execution
+from reslab.spec import digest, plain, replace
+from reslab.train.execution import Chosen, Execution
 from reslab.train.recipe import Recipe
 
 
@@ -33,7 +33,7 @@ def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int) -> str:
 
 
 def facts(
-    network: NetworkSpec, recipe: Recipe, data: DataSet, seed: int, execution: Execution, device: torch.device
+    network: NetworkSpec, recipe: Recipe, data: DataSet, seed: int, execution: Execution, chosen: Chosen
 ) -> dict[str, Any]:
     """What run.json says: the specs and the seed, and on what machine and with which versions they ran."""
     return {
@@ -43,11 +43,11 @@ def facts(
         "data_set": described(data),
         "seed": seed,
         "execution": plain(execution),
-        "precision": "float32",
+        "chosen": chosen._asdict(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in ("reslab", "torch", "numpy", "pillow", "scikit-learn")},
-        "machine": machine(device),
+        "machine": machine(torch.device(chosen.device)),
         "commit": _commit(),
     }
 
@@ -74,6 +74,19 @@ def machine(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
     return found
+
+
+def as_begun(execution: Execution, out: Path) -> Execution:
+    """The execution with what a run that is resumed chose when it began, where it is left to choose."""
+    if execution.resume == "never" or not (out / "run.json").is_file():
+        return execution
+    begun = read_json(out / "run.json")["chosen"]
+    compiled = "on" if begun["compile"] else "off"
+    return replace(
+        execution,
+        precision=begun["precision"] if execution.precision == "auto" else execution.precision,
+        compile=compiled if execution.compile == "auto" else execution.compile,
+    )
 
 
 def _commit() -> str | None:
@@ -188,13 +201,14 @@ class Record:
         held = read_json(self.out / "run.json")
         pairs = [("torch", held["versions"]["torch"], self.told["versions"]["torch"])]
         pairs += [(key, held["machine"][key], self.told["machine"][key]) for key in ("device", "threads", "ranks")]
-        pairs += [(key, held["execution"][key], self.told["execution"][key]) for key in ("on_bad",)]
+        pairs += [(key, held["chosen"][key], self.told["chosen"][key]) for key in ("precision", "compile")]
+        pairs += [("on_bad", held["execution"]["on_bad"], self.told["execution"]["on_bad"])]
         return ", ".join(f"{key} {before}, now {now}" for key, before, now in pairs if before != now)
 
     def resumed(self, step: int) -> None:
         """Note in run.json that the run goes on behind a step."""
         held = read_json(self.out / "run.json")
-        again = {key: self.told[key] for key in ("started", "execution", "versions", "machine", "commit")}
+        again = {key: self.told[key] for key in ("started", "execution", "chosen", "versions", "machine", "commit")}
         held.setdefault("resumed", []).append({"step": step, "exact": not self.differences(), **again})
         write_json(self.out / "run.json", held)
 
