@@ -41,6 +41,7 @@ SURFACE = {
     ("train",): [
         "--compile",
         "--data",
+        "--deterministic",
         "--device",
         "--on-bad",
         "--out",

@@ -71,7 +71,7 @@ def weights(run):
 
 def told(run):
     """Everything that a run recorded but times."""
-    lines = [{k: v for k, v in line.items() if k != "images_per_second"} for line in read_metrics(run)]
+    lines = [{k: v for k, v in line.items() if k not in ("images_per_second", "waiting")} for line in read_metrics(run)]
     result = json.loads((run / "result.json").read_text())
     return lines, {key: result[key] for key in ("status", "step", "test", "train")}
 

@@ -125,3 +125,23 @@ def test_another_precision_is_a_statistical_resume(tmp_path, monkeypatch):
         train(value, how, digits, tmp_path / "run", execution=Execution(device="cpu", resume="any"))
     with pytest.raises(SpecError, match="no exact resume: precision float32, now bf16"):
         train(value, HOW, digits, tmp_path / "run", execution=Execution(device="cpu", precision="bf16", resume="exact"))
+
+
+def test_the_bits_of_a_gpu_are_settled_for_a_run_alone(tmp_path, monkeypatch):
+    seen = []
+    inside = Learner.learn
+
+    def learn(self, *given):
+        seen.append((torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark))
+        return inside(self, *given)
+
+    monkeypatch.setattr(Learner, "learn", learn)
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    digits = load_digits()
+    for deterministic in (True, False):
+        train(
+            fitted(SMALL, digits), HOW, digits, tmp_path / str(deterministic), 0, Execution(deterministic=deterministic)
+        )
+        assert set(seen) == {(deterministic, not deterministic)}
+        assert before == (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
+        seen.clear()

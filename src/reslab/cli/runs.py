@@ -42,6 +42,9 @@ def train(
     device: Device = "auto",
     precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto")] = "auto",
     compile_: Annotated[str, typer.Option("--compile", help="on, off, or auto: where it pays")] = "auto",
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="the same bits each time on a GPU too")
+    ] = False,
     recompute: Annotated[
         int, typer.Option("--recompute", min=0, help="units that keep one activation: less memory, more time")
     ] = 0,
@@ -62,6 +65,7 @@ def train(
         device=find_device(device),  # type: ignore[arg-type]
         precision=_one_of("--precision", precision, ("auto", "float32", "bf16")),  # type: ignore[arg-type]
         compile=_one_of("--compile", compile_, ("auto", "on", "off")),  # type: ignore[arg-type]
+        deterministic=deterministic,
         recompute=recompute,
         on_bad=_one_of("--on-bad", on_bad, ("error", "skip")),  # type: ignore[arg-type]
         resume="exact" if strict else "any" if resume else "never",

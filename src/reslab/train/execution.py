@@ -1,6 +1,9 @@
 """How a run is carried out: what changes its time and its memory, not what is learnt."""
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 from pydantic import NonNegativeInt
@@ -17,6 +20,7 @@ class Execution:
     precision: "bf16" computes convolutions and what follows them in bfloat16, with weights, BN's statistics and the
     loss in float32; "float32" is the reference; "auto" is bf16 where the processor or GPU has instructions for it
     compile: "on" compiles a step before the first, "off" does not; "auto" does where it pays
+    deterministic: a GPU too computes the same bits each time, more slowly; a processor does so anyway
     recompute: units of a stage that keep only the first one's input until the way back; 0 keeps all activations
     on_bad: what a picture that cannot be read does: "error" ends the run, "skip" leaves it out and tells of it
     resume: "never" begins, "any" goes on from the last checkpoint where there is one, "exact" does so only where the
@@ -26,6 +30,7 @@ class Execution:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
+    deterministic: bool = False
     recompute: NonNegativeInt = 0
     on_bad: Literal["error", "skip"] = "error"
     resume: Literal["never", "any", "exact"] = "never"
@@ -92,6 +97,26 @@ def _compiles(execution: Execution, device: str, work: float) -> tuple[bool, str
         return False, "compilation gains nothing on this processor"
     pays = work > _PAYS[device]
     return pays, "compilation pays" if pays else "too few steps to pay for a compilation"
+
+
+@contextmanager
+def settled(deterministic: bool) -> Iterator[None]:
+    """Torch's settings for a run: algorithms that give the same bits each time, or the fastest ones of a GPU.
+
+    They are as before when this ends.
+    """
+    import torch
+
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def find_device(word: str) -> str:

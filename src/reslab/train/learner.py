@@ -42,7 +42,9 @@ class Learner:
             self._loss = DistributedDataParallel(self._loss)
         self.compiles = compiles
         if compiles:
-            self._loss.compile(dynamic=False)
+            on_one_gpu = self.ranks.total == 1 and next(network.parameters()).is_cuda
+            # "reduce-overhead" records the step as a CUDA graph
+            self._loss.compile(dynamic=False, mode="reduce-overhead" if on_one_gpu else None)
 
     def learn(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """One step: forward, loss, backward, update.

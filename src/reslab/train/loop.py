@@ -18,7 +18,7 @@ from reslab.nets.network import NetworkSpec
 from reslab.ranks import any_of, joined, merged, of_first
 from reslab.spec import replace
 from reslab.train.checkpoint import restore, save_checkpoint
-from reslab.train.execution import DEFAULT, Execution, choose
+from reslab.train.execution import DEFAULT, Execution, choose, settled
 from reslab.train.forecast import forecast, work
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
@@ -29,6 +29,7 @@ from reslab.weights.file import Weights
 from reslab.weights.manifest import newest
 
 N = TypeVar("N", bound=NetworkSpec)
+_WORTH_TELLING = 5  # percent of the time
 
 
 def fitted(network: N, data: DataSet) -> N:
@@ -68,6 +69,7 @@ def train(
     with (
         joined() as ranks,
         Stop() as stop,
+        settled(execution.deterministic),
         make_loader(data, place, network.size, on_bad=execution.on_bad) as loader,
     ):
         loader.check(recipe.augment)
@@ -138,7 +140,9 @@ class _Run:
         )
         watched = None
         meter.resume()
-        for step, (images, labels) in zip(numbers, batches, strict=True):
+        for step in numbers:
+            with meter.waits():
+                images, labels = next(batches)
             torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
             loss, logits = learner.learn(images, labels, step)
             meter.add(step, loss, logits, labels)
@@ -201,6 +205,8 @@ class _Run:
         if f"{self.watched}_error" in line:
             text += f"  {self.watched} error {line[f'{self.watched}_error']:.2f} %"
         text += f"  {line['images_per_second']:,.0f} images/s"
+        if line["waiting"] >= _WORTH_TELLING:
+            text += f"  {line['waiting']:.0f} % of the time waiting for data"
         if step < steps:
             text += f"  {_duration((steps - step) * self.recipe.batch / line['images_per_second'])} left"
         self.console.print(text, highlight=False, soft_wrap=True)

@@ -1,6 +1,8 @@
 """What training tells between two lines of its record."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,15 +25,23 @@ class Meter:
         self.bad = torch.tensor(_NEVER, device=device)
         self.all_images = 0
         self.open_seconds = self.seconds = 0.0
+        self.open_waiting = self.waiting = 0.0
         self.compile_seconds, self.aside = 0.0, 0.0
         self._since: float | None = None
 
     def add(self, step: int, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a rank's share of a step's batch."""
         wrong = (logits.argmax(1) != labels).sum()
-        count = self.sums.new_tensor(len(labels))
+        count = torch.full((), float(len(labels)), dtype=torch.float64, device=self.sums.device)
         self.sums += torch.stack([loss.double() * count, wrong.double(), count])
         self.bad = torch.where(torch.isfinite(loss), self.bad, self.bad.clamp(max=step))
+
+    @contextmanager
+    def waits(self) -> Iterator[None]:
+        """Count the time within as time of waiting for data."""
+        since = time.perf_counter()
+        yield
+        self.open_waiting += time.perf_counter() - since
 
     def first_bad(self) -> int | None:
         """The first step, from 0, whose loss was no finite number."""
@@ -39,19 +49,22 @@ class Meter:
         return None if step == _NEVER else step
 
     def read(self) -> dict[str, float]:
-        """Mean loss, error in percent and images per second since the last reading; the clock stops until `resume`."""
+        """Since the last reading: mean loss, error in percent, images per second and the percentage of the time that
+        went by waiting for data. The clock stops until `resume`."""
         loss, wrong, images = summed(self.sums.clone()).tolist()
         self._pause()
         line = {
             "train_loss": loss / images,
             "train_error": 100 * wrong / images,
             "images_per_second": (images - self.aside) / self.open_seconds if self.open_seconds else 0.0,
+            "waiting": 100 * self.open_waiting / self.open_seconds if self.open_seconds else 0.0,
         }
         self.seconds += self.open_seconds
+        self.waiting += self.open_waiting
         self.all_images += int(images - self.aside)
         self.aside = 0.0
         self.sums.zero_()
-        self.open_seconds = 0.0
+        self.open_seconds = self.open_waiting = 0.0
         return line
 
     def set_aside(self) -> None:
@@ -59,7 +72,7 @@ class Meter:
         self._pause()
         self.compile_seconds += self.open_seconds
         self.aside += float(summed(self.sums.clone())[2])
-        self.open_seconds = 0.0
+        self.open_seconds = self.open_waiting = 0.0
         self.resume()
 
     def _pause(self) -> None:
@@ -75,8 +88,9 @@ class Meter:
         """All that it counted, for `restore`; the clock stops until `resume`."""
         sums = summed(self.sums.clone()).tolist()
         self._pause()
-        plain = {"sums": sums, "all_images": self.all_images}
-        return plain | {"open_seconds": self.open_seconds, "seconds": self.seconds}
+        plain: dict[str, Any] = {"sums": sums, "all_images": self.all_images}
+        plain |= {"open_seconds": self.open_seconds, "seconds": self.seconds}
+        return plain | {"open_waiting": self.open_waiting, "waiting": self.waiting}
 
     def restore(self, told: dict[str, Any], first: bool) -> None:
         """Count on from what was told; the first rank has the sums of all."""
@@ -84,11 +98,13 @@ class Meter:
             self.sums.copy_(torch.tensor(told["sums"], dtype=torch.float64))
         self.all_images = told["all_images"]
         self.open_seconds, self.seconds = told["open_seconds"], told["seconds"]
+        self.open_waiting, self.waiting = told["open_waiting"], told["waiting"]
 
     def totals(self) -> dict[str, float]:
-        """Seconds of training, data included, evaluation and compilation left out, and images per second in them."""
+        """Seconds of training, data included, evaluation and compilation left out, images per second in them, and the
+        seconds that went by waiting for data."""
         images = self.all_images + float(summed(self.sums.clone())[2]) - self.aside
         self._pause()
         seconds = self.seconds + self.open_seconds
-        speed = images / seconds if seconds else 0.0
-        return {"seconds": seconds, "images_per_second": speed, "compile_seconds": self.compile_seconds}
+        told = {"seconds": seconds, "images_per_second": images / seconds if seconds else 0.0}
+        return told | {"waiting_seconds": self.waiting + self.open_waiting, "compile_seconds": self.compile_seconds}
