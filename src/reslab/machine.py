@@ -2,7 +2,10 @@
 
 import os
 import platform
+import shutil
 from pathlib import Path
+
+from reslab.errors import SpecError
 
 
 def cores() -> int:
@@ -28,3 +31,46 @@ def ask_for_large_pages() -> None:
     before the first of them is made.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
+def find_device(word: str) -> str:
+    """The device that a word says: "auto" is cuda where there is one. Raises SpecError where it is not to be had."""
+    import torch
+
+    if word == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if word not in ("cpu", "cuda"):
+        raise SpecError(f"no device {word!r}: choose from auto, cpu, cuda")
+    if word == "cuda" and not torch.cuda.is_available():
+        raise SpecError("no cuda device here: use --device cpu")
+    return word
+
+
+def find_precision(word: str, device: str) -> tuple[str, str]:
+    """The precision that a word says, and why: "auto" is bf16 where the device has instructions for it.
+
+    Raises SpecError where it is not to be had.
+    """
+    has_bf16, why = _bf16(device)
+    if word not in ("auto", "float32", "bf16"):
+        raise SpecError(f"no precision {word!r}: choose from auto, float32, bf16")
+    if word == "bf16" and not has_bf16:
+        raise SpecError(f"no bf16 here ({why}): use --precision float32")
+    return (word if word != "auto" else "bf16" if has_bf16 else "float32"), why
+
+
+def _bf16(device: str) -> tuple[bool, str]:
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(), torch.cuda.get_device_name()
+    if torch.cpu._is_amx_tile_supported():
+        return True, "processor with AMX"
+    if torch.cpu._is_avx512_bf16_supported():
+        return True, "processor with AVX-512 BF16"
+    return False, "processor without bf16"
+
+
+def has_compiler() -> bool:
+    """Whether torch finds a C++ compiler, which its compilation for processors needs."""
+    return any(shutil.which(name) for name in ("c++", "g++", "clang++"))

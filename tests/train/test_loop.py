@@ -16,9 +16,10 @@ from reslab.data.digits import load_digits
 from reslab.data.held import Held
 from reslab.errors import SpecError
 from reslab.evaluate import evaluate
+from reslab.machine import find_device
 from reslab.nets import Conv, Dropped, cifar_resnet
 from reslab.spec import replace
-from reslab.train.execution import Chosen, Execution, find_device
+from reslab.train.execution import Chosen, Execution
 from reslab.train.forecast import forecast
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train

@@ -13,6 +13,7 @@ from reslab.cli.words import (
     Assignments,
     DataName,
     Device,
+    EngineName,
     NetworkName,
     OnBad,
     RunOrFile,
@@ -24,6 +25,7 @@ from reslab.train.stop import STOPPED
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from torch import nn
 
 T = TypeVar("T")
 
@@ -51,9 +53,10 @@ def train(
     on_bad: OnBad = "error",
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
+    from reslab.machine import find_device
     from reslab.nets import network
     from reslab.spec import override_each
-    from reslab.train.execution import Execution, find_device
+    from reslab.train.execution import Execution
     from reslab.train.recipes import recipe as find_recipe
 
     assigned = pairs(assignments)
@@ -117,20 +120,27 @@ def evaluate(
     as_json: AsJson = False,
     device: Device = "auto",
     on_bad: OnBad = "error",
+    engine: EngineName = "torch",
+    precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto: bf16 where it is")] = "float32",
+    compile_: Annotated[str, typer.Option("--compile", help="on or off, for --engine torch")] = "off",
 ) -> None:
     """Measure top-1 and top-5 error, in percent, and loss on the test images."""
     from reslab.weights.file import built, read_weights
 
     _one_of("--crops", crops, (1, 10, 144))
     _one_of("--on-bad", on_bad, ("error", "skip"))
+    _one_of("--compile", compile_, ("on", "off"))
+    if engine != "torch" and device == "auto":
+        device = "cpu"
     weights = read_weights(file)
 
     import torch
 
     from reslab.data.loader import load, make_loader
     from reslab.evaluate import evaluate as evaluate_network
+    from reslab.machine import find_device
     from reslab.ranks import joined, merged
-    from reslab.train.execution import find_device
+    from reslab.use.engine import make_engine
 
     images = load(data)
     ours = (weights.network.classes, weights.network.channels)
@@ -140,7 +150,11 @@ def evaluate(
     place = torch.device(find_device(device))
     with joined() as ranks, make_loader(images, place, weights.network.size, weights.normalise, on_bad) as loader:  # type: ignore[arg-type]
         network = built(weights).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        found = evaluate_network(network, loader.views("test", crops))  # type: ignore[arg-type]
+        run: nn.Module = network
+        if (engine, precision, compile_) != ("torch", "float32", "off"):
+            some, _ = next(iter(loader.views("test", crops)))  # type: ignore[arg-type]
+            run = make_engine(network, engine, precision, compile_ == "on", some)
+        found = evaluate_network(run, loader.views("test", crops))  # type: ignore[arg-type]
         skipped = merged(loader.skipped)
     if not ranks.first:
         return

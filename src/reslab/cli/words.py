@@ -17,6 +17,7 @@ NetworkName = Annotated[str, typer.Argument(metavar="NETWORK", help="a name from
 RunOrFile = Annotated[Path, typer.Argument(metavar="RUN|FILE", help="a run directory, or weights that reslab wrote")]
 DataName = Annotated[str, typer.Option("--data", metavar="D", help="a name from `reslab data list`, or folder:PATH")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")]
+EngineName = Annotated[str, typer.Option("--engine", help="torch, openvino or onnxruntime")]
 OnBad = Annotated[str, typer.Option("--on-bad", help="error, or skip pictures that cannot be read")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="K=V", help="change a field, e.g. merge=dropped or merge.p=0.3")

@@ -20,6 +20,7 @@ from reslab.nets.modules import (
     Network,
     PlainUnit,
     ResidualUnit,
+    ResponseNorm,
     Scaling,
     ShortcutDropout,
     ShortcutGating,
@@ -90,7 +91,7 @@ def _(node: ReLU, shape: Shape) -> nn.Module:
 @build.register
 def _(node: LRN, shape: Shape) -> nn.Module:
     # torch divides alpha by the number of channels summed over, AlexNet does not
-    return nn.LocalResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2)
+    return ResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2)
 
 
 @build.register

@@ -189,6 +189,13 @@ class Squashing(nn.Module):
         return 1.7159 * torch.tanh(x * (2 / 3))
 
 
+class ResponseNorm(nn.LocalResponseNorm):
+    """Local response normalisation in float32, which torch does not have in bfloat16."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float()).to(x.dtype)
+
+
 class GlobalAverage(nn.Module):
     """The mean over the map: (N, C, H, W) -> (N, C)."""
 

@@ -1,7 +1,6 @@
 """How a run is carried out: what changes its time and its memory, not what is learnt."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
@@ -9,6 +8,7 @@ from typing import Literal, NamedTuple
 from pydantic import NonNegativeInt
 
 from reslab.errors import SpecError
+from reslab.machine import find_device, find_precision, has_compiler
 from reslab.spec import spec
 
 
@@ -55,24 +55,9 @@ def choose(execution: Execution, work: float) -> Chosen:
     Raises SpecError for a device or precision that is not to be had, or a compilation without a compiler.
     """
     device = find_device(execution.device)
-    has_bf16, bf16_why = _bf16(device)
-    if execution.precision == "bf16" and not has_bf16:
-        raise SpecError(f"no bf16 here ({bf16_why}): use --precision float32")
-    precision = execution.precision if execution.precision != "auto" else "bf16" if has_bf16 else "float32"
+    precision, bf16_why = find_precision(execution.precision, device)
     compiles, compile_why = _compiles(execution, device, work)
     return Chosen(device, precision, compiles, f"{bf16_why}; {compile_why}")
-
-
-def _bf16(device: str) -> tuple[bool, str]:
-    import torch
-
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported(), torch.cuda.get_device_name()
-    if torch.cpu._is_amx_tile_supported():
-        return True, "processor with AMX"
-    if torch.cpu._is_avx512_bf16_supported():
-        return True, "processor with AVX-512 BF16"
-    return False, "processor without bf16"
 
 
 def _compiles(execution: Execution, device: str, work: float) -> tuple[bool, str]:
@@ -82,7 +67,7 @@ def _compiles(execution: Execution, device: str, work: float) -> tuple[bool, str
     """
     import torch
 
-    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    compiler = has_compiler()
     if execution.compile == "on":
         if not compiler:
             raise SpecError("--compile on: no C++ compiler here; install g++ or use --compile off")
@@ -117,16 +102,3 @@ def settled(deterministic: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.backends.cudnn.benchmark = before[1]
-
-
-def find_device(word: str) -> str:
-    """The device that a word says: "auto" is cuda where there is one. Raises SpecError where it is not to be had."""
-    import torch
-
-    if word == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if word not in ("cpu", "cuda"):
-        raise SpecError(f"no device {word!r}: choose from auto, cpu, cuda")
-    if word == "cuda" and not torch.cuda.is_available():
-        raise SpecError("no cuda device here: use --device cpu")
-    return word

@@ -1,0 +1,42 @@
+"""Networks without BN compute what they computed with it."""
+
+import pytest
+import torch
+from torch import nn
+
+from reslab import network
+from reslab.use.folded import folded
+
+NETWORKS = ["resnet20-cifar", "plain20-cifar", "preact110-cifar-1layer", "resnet50", "preact18", "bn-inception"]
+
+
+def lived_in(name):
+    """A network whose BN has statistics and scales as training leaves them."""
+    torch.manual_seed(0)
+    module = network(name).build().eval()
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.weight, 1, 0.3)
+            nn.init.normal_(part.bias, 0, 0.1)
+            part.running_mean.normal_(0, 0.1)
+            part.running_var.uniform_(0.5, 1.5)
+    return module
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_folded_network_computes_the_same(name):
+    module = lived_in(name)
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    images = torch.randn(2, *module.spec.input)
+    with torch.inference_mode():
+        expected, found = module(images), folded(module)(images)
+    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+    assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
+
+
+def test_every_bn_behind_a_convolution_is_gone():
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in folded(lived_in("resnet50")).modules())
+    # of pre-activation, what a unit and the head begin with stays
+    left = [name for name, part in folded(lived_in("preact18")).named_modules() if isinstance(part, nn.BatchNorm2d)]
+    assert left
+    assert all(name.split(".")[-1] == "bn0" or name.startswith("head") for name in left), left
