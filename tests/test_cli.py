@@ -65,6 +65,7 @@ SURFACE = {
     ],
     ("weights",): ["--as", "--out"],
     ("export",): ["--format", "--out"],
+    ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
     ("study", "list"): [],
     ("study", "show"): ["--scale", "--seeds"],
     ("study", "run"): ["--scale", "--seeds", "--workers"],

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reslab.cli import data, look, runs, study, weights
+from reslab.cli import bench, data, look, runs, study, weights
 from reslab.errors import DataError, ReslabError
 
 app = typer.Typer(
@@ -19,7 +19,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (study.demo, look.networks, look.show, runs.train, runs.evaluate, weights.weights, weights.export):
+for command in (
+    study.demo,
+    look.networks,
+    look.show,
+    runs.train,
+    runs.evaluate,
+    weights.weights,
+    weights.export,
+    bench.bench,
+):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")

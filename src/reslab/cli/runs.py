@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from reslab.cli.words import (
     OnBad,
     RunOrFile,
     console,
+    one_of,
     pairs,
 )
 from reslab.errors import DivergedError, SpecError
@@ -26,8 +27,6 @@ from reslab.train.stop import STOPPED
 if TYPE_CHECKING:
     from rich.console import Console
     from torch import nn
-
-T = TypeVar("T")
 
 
 def train(
@@ -66,11 +65,11 @@ def train(
     chosen, how = override_each((network(name), find_recipe(recipe)), assigned)
     execution = Execution(
         device=find_device(device),  # type: ignore[arg-type]
-        precision=_one_of("--precision", precision, ("auto", "float32", "bf16")),  # type: ignore[arg-type]
-        compile=_one_of("--compile", compile_, ("auto", "on", "off")),  # type: ignore[arg-type]
+        precision=one_of("--precision", precision, ("auto", "float32", "bf16")),  # type: ignore[arg-type]
+        compile=one_of("--compile", compile_, ("auto", "on", "off")),  # type: ignore[arg-type]
         deterministic=deterministic,
         recompute=recompute,
-        on_bad=_one_of("--on-bad", on_bad, ("error", "skip")),  # type: ignore[arg-type]
+        on_bad=one_of("--on-bad", on_bad, ("error", "skip")),  # type: ignore[arg-type]
         resume="exact" if strict else "any" if resume else "never",
     )
 
@@ -127,9 +126,9 @@ def evaluate(
     """Measure top-1 and top-5 error, in percent, and loss on the test images."""
     from reslab.weights.file import built, read_weights
 
-    _one_of("--crops", crops, (1, 10, 144))
-    _one_of("--on-bad", on_bad, ("error", "skip"))
-    _one_of("--compile", compile_, ("on", "off"))
+    one_of("--crops", crops, (1, 10, 144))
+    one_of("--on-bad", on_bad, ("error", "skip"))
+    one_of("--compile", compile_, ("on", "off"))
     if engine != "torch" and device == "auto":
         device = "cpu"
     weights = read_weights(file)
@@ -165,9 +164,3 @@ def evaluate(
         return
     errors = f"top-1 error {found.top1_error:.2f} %  top-5 error {found.top5_error:.2f} %"
     typer.echo(f"{found.images:,} images  {errors}  loss {found.loss:.4f}")
-
-
-def _one_of(option: str, value: T, choices: tuple[T, ...]) -> T:
-    if value not in choices:
-        raise SpecError(f"{option} {value}: choose from {', '.join(map(str, choices))}")
-    return value

@@ -1,7 +1,7 @@
 """The options and habits that commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -9,6 +9,8 @@ from reslab.errors import SpecError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+T = TypeVar("T")
 
 RUNS = Path("runs")
 REPORTS = Path("reports")
@@ -41,3 +43,10 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def one_of(option: str, value: T, choices: tuple[T, ...]) -> T:
+    """The value of an option, where it is one of the choices. Raises SpecError naming them."""
+    if value not in choices:
+        raise SpecError(f"{option} {value}: choose from {', '.join(map(str, choices))}")
+    return value

@@ -1,0 +1,198 @@
+"""The README's table of speeds: ours beside others', taking turns in one run.
+
+RESLAB_PEERS=PYTHON python benchmarks/speed.py [--write] [ROW ...]
+
+PYTHON is that of an environment with torchvision and timm, and OpenVINO for the rows that name it; rows whose peer is
+not there are left out, and said to be. Every row also checks that both sides compute the same. --write puts the table
+into the README; ROW takes only rows whose work has the word in it.
+"""
+
+import io
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from reslab import network
+from reslab.bench.compare import Conditions, inference, training
+from reslab.bench.pair import Pair, alternate, rate
+from reslab.bench.rivals import per_image_batches, plain_step
+from reslab.data.crops import InceptionCrop, PadCropFlip
+from reslab.data.held import Held
+from reslab.data.images import DataSet, Images
+from reslab.data.loader import load, make_loader
+from reslab.errors import ReslabError
+from reslab.machine import cores, processor
+from reslab.train.learner import Learner
+from reslab.train.optim import make_optimizer
+from reslab.train.recipe import Recipe
+
+CPU = torch.device("cpu")
+README = Path(__file__).parents[1] / "README.md"
+SLOW = {"rounds": 3, "seconds": 8.0}
+
+
+def made_up(count: int) -> Images:
+    random = np.random.default_rng(0)
+    return Images(random.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8), random.integers(0, 10, count))
+
+
+def taken(batches: Iterator[tuple[Tensor, Tensor]]) -> int:
+    return len(next(batches)[1])
+
+
+def cifar_batches() -> Pair:
+    """Batches of 128 for CIFAR training, padded, cropped and mirrored; images per second, no network."""
+    images = made_up(50_000)
+    loader = Held(DataSet("made-up", images, images, tuple("0123456789")), CPU)
+    batches = loader.batches(0, range(10**9), 128, PadCropFlip())
+    theirs = per_image_batches(images, 128)
+    rates = alternate(
+        ("reslab", lambda: rate(partial(taken, batches), 2)),
+        ("per-image loader", lambda: rate(partial(taken, theirs), 2)),
+        5,
+    )
+    return Pair("CIFAR batches of 128, pad-crop-flip", *rates, difference=0.0)
+
+
+class PillowFolder(Dataset[tuple[Tensor, int]]):
+    """Random crops of 224 out of JPEGs, as torchvision's ImageFolder and RandomResizedCrop make them, in Pillow."""
+
+    def __init__(self, files: list[Path]):
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        with Image.open(self.files[index]) as opened:
+            picture = opened.convert("RGB")
+        area = picture.width * picture.height * float(torch.empty(()).uniform_(0.08, 1))
+        ratio = float(torch.empty(()).uniform_(-0.2877, 0.2877).exp())
+        width, height = (
+            min(picture.width, round((area * ratio) ** 0.5)),
+            min(picture.height, round((area / ratio) ** 0.5)),
+        )
+        left = int(torch.randint(0, picture.width - width + 1, ()))
+        top = int(torch.randint(0, picture.height - height + 1, ()))
+        crop = picture.resize((224, 224), Image.Resampling.BILINEAR, (left, top, left + width, top + height))
+        tensor = torch.from_numpy(np.array(crop)).permute(2, 0, 1).float() / 255
+        return (tensor - 0.45) / 0.225, 0
+
+
+def jpeg_folder() -> Pair:
+    """A folder of 256 JPEGs of 500 × 375, as large as ImageNet's are on average, to crops of 224."""
+    with tempfile.TemporaryDirectory() as folder:
+        random = np.random.default_rng(0)
+        for index in range(256):
+            coarse = Image.fromarray(random.integers(0, 256, (47, 63, 3), dtype=np.uint8))
+            file = Path(folder) / str(index % 2) / f"{index}.jpg"
+            file.parent.mkdir(exist_ok=True)
+            coarse.resize((500, 375), Image.Resampling.BICUBIC).save(file, quality=90)
+        files = sorted(Path(folder).rglob("*.jpg"))
+
+        def endless() -> Iterator[tuple[Tensor, Tensor]]:
+            loader = DataLoader(PillowFolder(files), 32, shuffle=True, drop_last=True, num_workers=cores())
+            while True:
+                yield from loader
+
+        with make_loader(load(f"folder:{folder}"), CPU, 224) as ours:
+            batches = ours.batches(0, range(10**9), 32, InceptionCrop())
+            theirs = endless()
+            rates = alternate(
+                ("reslab", lambda: rate(partial(taken, batches), 4)),
+                ("Pillow, DataLoader workers", lambda: rate(partial(taken, theirs), 4)),
+                5,
+            )
+    return Pair("JPEGs of 500 × 375 to crops of 224", *rates, difference=0.0)
+
+
+def reference(name: str) -> Pair:
+    """Training in float32 beside the per-image loop, and how far 50 losses on the same images are from each other."""
+    value = network(name)
+    pair = training(value, "akamaster-style", Conditions(batch=128, precision="float32"))
+    images = made_up(1024)
+    recipe = Recipe(steps=50, batch=128, augment=PadCropFlip())
+    torch.manual_seed(0)
+    ours, plain = value.build(), value.build()
+    plain.load_state_dict(ours.state_dict())
+    learner, optimizer = Learner(ours, recipe), make_optimizer(plain, recipe)
+    batches = Held(DataSet("made-up", images, images, tuple("0123456789")), CPU).batches(
+        0, range(50), 128, recipe.augment
+    )
+    worst = 0.0
+    for step, (seen, labels) in enumerate(batches):
+        loss, _ = learner.learn(seen, labels, step)
+        worst = max(worst, float((loss - plain_step(plain, optimizer, seen, labels)).abs()))
+    return pair._replace(work=f"{pair.work}, 50 losses", difference=worst)
+
+
+def beside_timm(name: str, batch: int, engine: str, runtime: str, precision: str = "auto") -> Pair:
+    compiles = engine == "torch"
+    how = Conditions(batch=batch, engine=engine, compiles=compiles, precision=precision, rounds=3, seconds=5.0)
+    return inference(network(name), "timm", how, runtime)
+
+
+ROWS: list[Callable[[], Pair]] = [
+    lambda: training(network("resnet20-cifar"), "akamaster-style", Conditions(batch=128)),
+    lambda: training(network("resnet56-cifar"), "akamaster-style", Conditions(batch=128, **SLOW)),
+    lambda: reference("resnet20-cifar"),
+    lambda: training(network("resnet50-v1.5"), "torchvision", Conditions(batch=16, **SLOW)),
+    *(
+        partial(beside_timm, name, batch, engine, runtime)
+        for name in ("resnet50-v1.5", "preact50-timm", "inception-resnet-v2-slim")
+        for engine, runtime in (
+            ("torch", "torch"),
+            ("openvino", "torch"),
+            ("torch", "openvino"),
+            ("openvino", "openvino"),
+        )
+        for batch in (1, 32)
+    ),
+    cifar_batches,
+    jpeg_folder,
+]
+
+
+def main() -> None:
+    words = [word for word in sys.argv[1:] if word != "--write"]
+    out = io.StringIO()
+    print("| work | reslab, images/s | beside | its images/s | ratio | difference |", file=out)
+    print("|---|---:|---|---:|---:|---:|", file=out)
+    for row in ROWS:
+        try:
+            pair = row()
+        except ReslabError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        if words and not any(word in pair.work for word in words):
+            continue
+        ratios = pair.ratios
+        spread = f"{ratios.median:.2f} ({min(ratios.rounds):.2f} to {max(ratios.rounds):.2f})"
+        told = f"{pair.difference:.0e}" if pair.difference else ""
+        line = f"| {pair.work} | {pair.ours.median:,.4g} | {pair.theirs.title} | {pair.theirs.median:,.4g} | {spread} | {told} |"
+        print(line, file=out)
+        print(line, flush=True)
+    print(
+        f"\n{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}; ratios are medians, and",
+        file=out,
+    )
+    print("extremes, of three to five rounds.", file=out)
+    if "--write" in sys.argv:
+        marked = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
+        text, count = marked.subn(lambda found: out.getvalue(), README.read_text())
+        if count != 1:
+            sys.exit("README.md has no place marked <!-- speed -->")
+        README.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

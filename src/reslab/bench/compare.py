@@ -1,0 +1,187 @@
+"""Training and inference of one network beside a rival, and beside what the machine could do at most."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reslab.bench.pair import Burst, Pair, alternate, rate
+from reslab.bench.rivals import Rival, peer_process, per_image_batches, plain_step
+from reslab.data.crops import PadCropFlip
+from reslab.data.held import Held
+from reslab.data.images import DataSet, Images
+from reslab.machine import ask_for_large_pages, find_precision
+from reslab.nets import name_of
+from reslab.nets.modules import Network
+from reslab.nets.network import NetworkSpec
+from reslab.spec import spec
+from reslab.train.learner import Learner
+from reslab.train.optim import make_optimizer
+from reslab.train.recipe import Recipe
+from reslab.use.engine import make_engine
+
+_HELD = 64  # the largest images, in pixels, that are held whole; larger ones would come decoded
+_CPU = torch.device("cpu")
+
+
+@spec
+class Conditions:
+    """How a comparison is made: what runs ours, in what precision, and how long and how often each side works."""
+
+    batch: int
+    precision: str = "auto"
+    compiles: bool = False
+    engine: str = "torch"
+    rounds: int = 5
+    seconds: float = 2.0
+
+
+def training(network: NetworkSpec, rival: Rival, how: Conditions) -> Pair:
+    """Images per second of training: what `reslab train` does at each step, and the rival's step in eager float32.
+
+    Images up to 64 pixels come from a made-up set, augmented; ours are drawn from it as bytes, those of a rival in
+    akamaster's style one by one by a DataLoader, those of the others lie ready as tensors, as do larger ones for all.
+    The difference is that of the losses of three steps with the same weights and images, or, beside a library's
+    network, that of its output, given its weights, in float32.
+    """
+    ask_for_large_pages()
+    precision, _ = find_precision(how.precision, "cpu")
+    images = _made_up(network, 8 * how.batch)
+    recipe = Recipe(steps=10**6, batch=how.batch, augment=PadCropFlip())
+    torch.manual_seed(0)
+    start = network.build()
+    if rival in ("torchvision", "timm"):
+        order = {"what": "training", "engine": "torch", "batch": how.batch, "size": network.size}
+        with peer_process(rival, name_of(network), **order) as peer:
+            _, difference = peer.network(name_of(network))
+            learner = Learner(start, recipe, 0, precision == "bf16", how.compiles)
+            ours = _learning(learner, _our_batches(network, images, recipe), how)
+            theirs = partial(_asked, peer.ask, how.seconds)
+            rates = alternate(("reslab", ours), (rival, theirs), how.rounds)
+    else:
+        plain = copy.deepcopy(start)
+        learner = Learner(start, recipe, 0, precision == "bf16", how.compiles)
+        optimizer = make_optimizer(plain, recipe)
+        difference = _difference(learner, plain, optimizer, _our_batches(network, images, recipe))
+        ours = _learning(learner, _our_batches(network, images, recipe), how)
+        per_image = rival == "akamaster-style" and network.size <= _HELD
+        batches = per_image_batches(images, how.batch) if per_image else _one_batch(network, how.batch)
+
+        def step() -> int:
+            plain_step(plain, optimizer, *next(batches))
+            return how.batch
+
+        rates = alternate(("reslab", ours), (f"{rival}, eager float32", lambda: rate(step, how.seconds)), how.rounds)
+    work = f"{name_of(network)} training, batch {how.batch}, {precision}{', compiled' if how.compiles else ''}"
+    flops = 6 * network.cost().multiply_adds * rates[0].median
+    return Pair(work, *rates, difference, flops / roof(precision))
+
+
+def inference(network: NetworkSpec, rival: Rival, how: Conditions, runtime: str = "torch") -> Pair:
+    """Images per second of inference with one of our engines, and the rival's network in eager float32.
+
+    With `runtime` "openvino" a library's network runs in OpenVINO too, in our precision. Images lie ready as tensors.
+    The difference is that of the outputs with the same weights, ours from the engine.
+    """
+    precision, _ = find_precision(how.precision, "cpu")
+    images = torch.randn(how.batch, *network.input)
+    if rival in ("torchvision", "timm"):
+        order = {"what": "inference", "engine": runtime, "precision": "bf16" if precision == "bf16" else "f32"}
+        with peer_process(rival, name_of(network), batch=how.batch, size=network.size, **order) as peer:
+            own, _ = peer.network(name_of(network))
+            engine = make_engine(own, how.engine, precision, how.compiles, images)
+            theirs: Burst = partial(_asked, peer.ask, how.seconds)
+            title = f"{rival}, {'eager float32' if runtime == 'torch' else f'{runtime} {precision}'}"
+            rates = alternate(("reslab", _answering(engine, images, how)), (title, theirs), how.rounds)
+    else:
+        torch.manual_seed(0)
+        own = network.build().eval()
+        engine = make_engine(own, how.engine, precision, how.compiles, images)
+        theirs = _answering(own, images, how)
+        rates = alternate(("reslab", _answering(engine, images, how)), (f"{rival}, eager float32", theirs), how.rounds)
+    with torch.inference_mode():
+        expected = own(images)
+        difference = float((engine(images) - expected).abs().max() / expected.abs().max())
+    work = f"{name_of(network)} inference, batch {how.batch}, {how.engine} {precision}"
+    work += ", compiled" if how.compiles else ""
+    return Pair(work, *rates, difference, 2 * network.cost().multiply_adds * rates[0].median / roof(precision))
+
+
+def roof(precision: str) -> float:
+    """Operations per second of torch's convolution where it is at its best: 3×3, 256 channels, 14×14 maps.
+
+    A multiply-add is two operations.
+    """
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    maps = torch.randn(32, 256, 14, 14, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(256, 256, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    best = float("inf")
+    with torch.inference_mode():
+        for _ in range(12):
+            start = time.perf_counter()
+            F.conv2d(maps, weight, padding=1)
+            best = min(best, time.perf_counter() - start)
+    return 2 * maps.numel() * 256 * 9 / best
+
+
+def _made_up(network: NetworkSpec, count: int) -> Images:
+    """Random bytes and labels: speed does not depend on what images show."""
+    random = np.random.default_rng(0)
+    size = min(network.size, _HELD)
+    pixels = random.integers(0, 256, (count, network.channels, size, size), dtype=np.uint8)
+    return Images(pixels, random.integers(0, network.classes, count))
+
+
+def _our_batches(network: NetworkSpec, images: Images, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
+    if network.size > _HELD:
+        return _one_batch(network, recipe.batch)
+    data = DataSet("made-up", images, images, tuple(map(str, range(network.classes))))
+    return Held(data, _CPU).batches(0, range(recipe.steps), recipe.batch, recipe.augment)
+
+
+def _one_batch(network: NetworkSpec, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    images, labels = torch.randn(batch, *network.input), torch.arange(batch) % network.classes
+    while True:
+        yield images, labels
+
+
+def _learning(learner: Learner, batches: Iterator[tuple[Tensor, Tensor]], how: Conditions) -> Burst:
+    def step() -> int:
+        images, labels = next(batches)
+        learner.learn(images, labels, 0)
+        return len(labels)
+
+    return lambda: rate(step, how.seconds)
+
+
+def _answering(network: nn.Module | Network, images: Tensor, how: Conditions) -> Burst:
+    @torch.inference_mode()
+    def answer() -> int:
+        return len(network(images))
+
+    return lambda: rate(answer, how.seconds)
+
+
+def _asked(ask: Callable[..., dict[str, float]], seconds: float) -> float:
+    return ask(seconds=seconds)["images_per_second"]
+
+
+def _difference(
+    learner: Learner,
+    plain: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    steps: int = 3,
+) -> float:
+    """The largest relative difference of the losses of some steps on the same images."""
+    found = 0.0
+    for step, (images, labels) in zip(range(steps), batches, strict=False):
+        ours, _ = learner.learn(images, labels, step)
+        theirs = plain_step(plain, optimizer, images, labels)
+        found = max(found, float((ours - theirs).abs() / theirs.abs()))
+    return found

@@ -1,0 +1,144 @@
+"""What reslab's speed is measured beside."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from reslab.bench import peer
+from reslab.data.images import Images
+from reslab.errors import ReslabError, SpecError, nearest
+from reslab.nets.modules import Network
+from reslab.weights.convert import convert
+from reslab.weights.file import built
+
+Rival = Literal["torch", "torchvision", "timm", "akamaster-style"]
+RIVALS: tuple[Rival, ...] = ("torch", "torchvision", "timm", "akamaster-style")
+
+COUNTERPARTS = {
+    "torchvision": {
+        "resnet18": "resnet18",
+        "resnet34": "resnet34",
+        "resnet50-v1.5": "resnet50",
+        "resnet101-v1.5": "resnet101",
+        "resnet152-v1.5": "resnet152",
+        "vgg16": "vgg16",
+        "vgg19-bn": "vgg19_bn",
+        "alexnet-torchvision": "alexnet",
+        "googlenet-torchvision": "googlenet",
+        "inception-v3-torchvision": "inception_v3",
+    },
+    "timm": {
+        "resnet50-v1.5": "resnet50",
+        "preact18-timm": "resnetv2_18",
+        "preact50-timm": "resnetv2_50",
+        "inception-v4-slim": "inception_v4",
+        "inception-resnet-v2-slim": "inception_resnet_v2",
+    },
+}
+"""Their networks by the names of ours that compute the same."""
+
+
+def counterpart(library: str, name: str) -> str:
+    """A library's name for one of our networks. Raises SpecError naming those that it has."""
+    known = COUNTERPARTS[library]
+    if name not in known:
+        raise SpecError(f"{library} has no network that computes what {name} does: {nearest(name, known)}")
+    return known[name]
+
+
+class Peer:
+    """A peer's network in its process."""
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path):
+        self.process = process
+        self.folder = folder
+
+    def ask(self, **order: Any) -> dict[str, Any]:
+        assert self.process.stdin and self.process.stdout
+        try:
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+            return dict(json.loads(self.process.stdout.readline()))
+        except (ValueError, BrokenPipeError):
+            self.process.wait()
+            reason = (self.folder / "errors").read_text().strip().splitlines() or ["it ended without a word"]
+            raise ReslabError(
+                f"the peer's process ended: {reason[-1][:300]}\nRESLAB_PEERS names a python that has its library"
+            ) from None
+
+    def network(self, name: str) -> tuple[Network, float]:
+        """Our network of that name with the peer's weights, and how far its output is from the peer's, relatively."""
+        ours = built(convert(self.folder / "weights.pth", name)[0])
+        kept = torch.load(self.folder / "outputs.pth", weights_only=True)
+        with torch.inference_mode():
+            logits = ours(kept["images"])
+        return ours, float((logits - kept["logits"]).abs().max() / kept["logits"].abs().max())
+
+
+@contextmanager
+def peer_process(library: str, name: str, **order: Any) -> Iterator[Peer]:
+    """One of our networks as a library has it, at work in the python that RESLAB_PEERS names, or in this one."""
+    python = os.environ.get("RESLAB_PEERS", sys.executable)
+    with tempfile.TemporaryDirectory() as folder:
+        with (Path(folder) / "errors").open("w") as errors:
+            process = subprocess.Popen(
+                [python, "-W", "ignore", peer.__file__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        with process:
+            try:
+                found = Peer(process, Path(folder))
+                found.ask(library=library, name=counterpart(library, name), folder=folder, **order)
+                yield found
+            finally:
+                process.kill()
+
+
+class PerImage(Dataset[tuple[Tensor, int]]):
+    """Images one by one, as the well-known CIFAR repositories have them: to float, less the mean, padded, cropped,
+    mirrored."""
+
+    def __init__(self, images: Images, mean: NDArray[np.float32]):
+        self.images, self.mean = images, torch.from_numpy(mean)
+
+    def __len__(self) -> int:
+        return len(self.images.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = F.pad(torch.from_numpy(self.images.pixels[index]).float() / 255 - self.mean, (4, 4, 4, 4))
+        top, left = torch.randint(0, 9, (2,)).tolist()
+        size = self.images.pixels.shape[-1]
+        image = image[:, top : top + size, left : left + size]
+        return (image.flip(2) if torch.rand(()) < 0.5 else image), int(self.images.labels[index])
+
+
+def per_image_batches(images: Images, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless shuffled batches of a DataLoader without workers."""
+    loader = DataLoader(PerImage(images, images.mean()), batch, shuffle=True, drop_last=True)
+    while True:
+        yield from loader
+
+
+def plain_step(network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> Tensor:
+    """A training step as everyone writes it. -> the loss, ()"""
+    loss = F.cross_entropy(network(images), labels)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.detach()
