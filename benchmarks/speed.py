@@ -4,16 +4,16 @@ RESLAB_PEERS=PYTHON python benchmarks/speed.py [--write] [ROW ...]
 
 PYTHON is that of an environment with torchvision and timm, and OpenVINO for the rows that name it; rows whose peer is
 not there are left out, and said to be. Every row also checks that both sides compute the same. --write puts the table
-into the README; ROW takes only rows whose work has the word in it.
+into the README; ROW takes only the rows whose name has the word in it.
 """
 
-import io
 import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ from reslab.train.recipe import Recipe
 
 CPU = torch.device("cpu")
 README = Path(__file__).parents[1] / "README.md"
-SLOW = {"rounds": 3, "seconds": 8.0}
+SLOW: dict[str, Any] = {"rounds": 3, "seconds": 8.0}
 
 
 def made_up(count: int) -> Images:
@@ -77,10 +77,8 @@ class PillowFolder(Dataset[tuple[Tensor, int]]):
             picture = opened.convert("RGB")
         area = picture.width * picture.height * float(torch.empty(()).uniform_(0.08, 1))
         ratio = float(torch.empty(()).uniform_(-0.2877, 0.2877).exp())
-        width, height = (
-            min(picture.width, round((area * ratio) ** 0.5)),
-            min(picture.height, round((area / ratio) ** 0.5)),
-        )
+        width = min(picture.width, round((area * ratio) ** 0.5))
+        height = min(picture.height, round((area / ratio) ** 0.5))
         left = int(torch.randint(0, picture.width - width + 1, ()))
         top = int(torch.randint(0, picture.height - height + 1, ()))
         crop = picture.resize((224, 224), Image.Resampling.BILINEAR, (left, top, left + width, top + height))
@@ -125,9 +123,8 @@ def reference(name: str) -> Pair:
     ours, plain = value.build(), value.build()
     plain.load_state_dict(ours.state_dict())
     learner, optimizer = Learner(ours, recipe), make_optimizer(plain, recipe)
-    batches = Held(DataSet("made-up", images, images, tuple("0123456789")), CPU).batches(
-        0, range(50), 128, recipe.augment
-    )
+    loader = Held(DataSet("made-up", images, images, tuple("0123456789")), CPU)
+    batches = loader.batches(0, range(50), 128, recipe.augment)
     worst = 0.0
     for step, (seen, labels) in enumerate(batches):
         loss, _ = learner.learn(seen, labels, step)
@@ -137,58 +134,57 @@ def reference(name: str) -> Pair:
 
 def beside_timm(name: str, batch: int, engine: str, runtime: str, precision: str = "auto") -> Pair:
     compiles = engine == "torch"
-    how = Conditions(batch=batch, engine=engine, compiles=compiles, precision=precision, rounds=3, seconds=5.0)
+    how = Conditions(batch=batch, engine=engine, compiles=compiles, precision=precision, rounds=3, seconds=3.0)
     return inference(network(name), "timm", how, runtime)
 
 
-ROWS: list[Callable[[], Pair]] = [
-    lambda: training(network("resnet20-cifar"), "akamaster-style", Conditions(batch=128)),
-    lambda: training(network("resnet56-cifar"), "akamaster-style", Conditions(batch=128, **SLOW)),
-    lambda: reference("resnet20-cifar"),
-    lambda: training(network("resnet50-v1.5"), "torchvision", Conditions(batch=16, **SLOW)),
-    *(
-        partial(beside_timm, name, batch, engine, runtime)
-        for name in ("resnet50-v1.5", "preact50-timm", "inception-resnet-v2-slim")
-        for engine, runtime in (
-            ("torch", "torch"),
-            ("openvino", "torch"),
-            ("torch", "openvino"),
-            ("openvino", "openvino"),
-        )
-        for batch in (1, 32)
-    ),
-    cifar_batches,
-    jpeg_folder,
-]
+ROWS: dict[str, Callable[[], Pair]] = {
+    "resnet20": lambda: training(network("resnet20-cifar"), "akamaster-style", Conditions(batch=128)),
+    "resnet56": lambda: training(network("resnet56-cifar"), "akamaster-style", Conditions(batch=128, **SLOW)),
+    "reference": lambda: reference("resnet20-cifar"),
+    "resnet50-training": lambda: training(network("resnet50-v1.5"), "torchvision", Conditions(batch=16, **SLOW)),
+    "cifar-batches": cifar_batches,
+    "jpeg-folder": jpeg_folder,
+} | {
+    f"{name}-{engine}-{runtime}-{batch}": partial(beside_timm, name, batch, engine, runtime)
+    for name in ("resnet50-v1.5", "preact50-timm", "inception-resnet-v2-slim")
+    for engine, runtime in (("torch", "torch"), ("torch", "openvino"), ("openvino", "openvino"))
+    for batch in (1, 32)
+}
+
+
+def line(pair: Pair) -> str:
+    """A row of the table."""
+    ratios = pair.ratios
+    spread = f"{ratios.median:.2f} ({min(ratios.rounds):.2f} to {max(ratios.rounds):.2f})"
+    told = f"{pair.difference:.0e}" if pair.difference else ""
+    ours, theirs = f"{pair.ours.median:,.4g}", f"{pair.theirs.median:,.4g}"
+    return f"| {pair.work} | {ours} | {pair.theirs.title} | {theirs} | {spread} | {told} |"
 
 
 def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--write"]
-    out = io.StringIO()
-    print("| work | reslab, images/s | beside | its images/s | ratio | difference |", file=out)
-    print("|---|---:|---|---:|---:|---:|", file=out)
-    for row in ROWS:
+    lines = [
+        "| work | reslab, images/s | beside | its images/s | ratio | difference |",
+        "|---|---:|---|---:|---:|---:|",
+    ]
+    for name, row in ROWS.items():
+        if words and not any(word in name for word in words):
+            continue
         try:
-            pair = row()
+            lines.append(line(row()))
         except ReslabError as error:
-            print(f"left out: {error}", file=sys.stderr)
+            print(f"{name} is left out: {error}", file=sys.stderr)
             continue
-        if words and not any(word in pair.work for word in words):
-            continue
-        ratios = pair.ratios
-        spread = f"{ratios.median:.2f} ({min(ratios.rounds):.2f} to {max(ratios.rounds):.2f})"
-        told = f"{pair.difference:.0e}" if pair.difference else ""
-        line = f"| {pair.work} | {pair.ours.median:,.4g} | {pair.theirs.title} | {pair.theirs.median:,.4g} | {spread} | {told} |"
-        print(line, file=out)
-        print(line, flush=True)
-    print(
-        f"\n{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}; ratios are medians, and",
-        file=out,
-    )
-    print("extremes, of three to five rounds.", file=out)
+        print(lines[-1], flush=True)
+    lines += [
+        "",
+        f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}. Medians; ratios also with the",
+        "extremes of three to five rounds.",
+    ]
     if "--write" in sys.argv:
         marked = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
-        text, count = marked.subn(lambda found: out.getvalue(), README.read_text())
+        text, count = marked.subn(lambda found: "\n".join(lines) + "\n", README.read_text())
         if count != 1:
             sys.exit("README.md has no place marked <!-- speed -->")
         README.write_text(text)
