@@ -20,8 +20,9 @@ LONG = {
     "reslab train resnet18 --data folder:PATH --recipe paper-a-imagenet --set size=64": "needs pictures",
     "reslab weights theirs.th --as resnet20-cifar --out ours.safetensors": "needs others' weights",
     "reslab evaluate ours.safetensors --data cifar10": "needs weights and CIFAR-10",
+    "reslab evaluate ours.safetensors --data cifar10 --engine openvino --precision bf16": "needs weights and CIFAR-10",
+    "reslab bench resnet20-cifar --vs akamaster-style": "takes a minute",
     "reslab export resnet50.safetensors --format torchvision --out theirs.safetensors": "needs weights",
-    "reslab study show degradation --scale paper": "needs CIFAR-10",
     "reslab study run degradation --scale demo": "takes minutes",
 }
 

@@ -1,20 +1,24 @@
 """The declarations of studies: what they point to exists, and published values are the paper's."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
+import torch
 
 from reslab.errors import SpecError
-from reslab.nets import network
+from reslab.nets import Conv, network, seq
 from reslab.papers import STUDIES, study
 from reslab.papers.claims import Claim, Row, Study
+from reslab.papers.szegedy2017 import thinned
 
-# A Table 6: CIFAR-10 test error in percent
-TABLE_6 = {"ResNet-20": 8.75, "ResNet-32": 7.51, "ResNet-44": 7.17, "ResNet-56": 6.97}
+PUBLISHED = tomllib.loads(Path(__file__).with_name("published.toml").read_text())
 
 
-def test_degradation_has_the_published_values_of_table_6_and_none_for_plain():
-    rows = {row.name: row.published for row in STUDIES["degradation"].rows}
-    assert {name: value.error for name, value in rows.items() if value} == TABLE_6
-    assert [name for name, value in rows.items() if not value] == ["plain-20", "plain-32", "plain-44", "plain-56"]
+@pytest.mark.parametrize("name", STUDIES)
+def test_published_values_are_the_papers(name):
+    declared = {row.name: dict(row.published.values) for row in STUDIES[name].rows if row.published}
+    assert declared == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -23,7 +27,23 @@ def test_every_study_has_the_three_scales_and_a_claim(name):
     assert list(declared.scales) == ["demo", "short", "paper"]
     assert declared.claims
     for scale in declared.scales.values():
-        assert all(drop < scale.recipe.steps for drop in scale.recipe.schedule.at)
+        for setting in scale.settings.values():
+            assert all(drop < setting.recipe.steps for drop in getattr(setting.recipe.schedule, "at", ()))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_claim_can_be_judged_at_the_papers_scale(name):
+    paper = STUDIES[name].scales["paper"]
+    assert all(set(claim.rows) <= set(paper.rows) for claim in STUDIES[name].claims)
+    assert all("paper" in (claim.scales or ("paper",)) for claim in STUDIES[name].claims)
+
+
+def test_thinned_networks_keep_the_form():
+    thin = thinned(network("inception-resnet-v1"), 8, 2, seq(Conv(24, 3)))
+    assert [stage.name for stage in thin.stages] == ["stem", "stage1", "reduction1", "stage2", "reduction2", "stage3"]
+    assert [len(stage.blocks) for stage in thin.stages] == [1, 2, 1, 2, 1, 2]
+    assert thin.stages[1].blocks[0].merge == network("inception-resnet-v1").stages[1].blocks[0].merge
+    assert thin.build()(torch.zeros(2, 3, 8, 8)).shape == (2, 1000)
 
 
 def test_a_claim_on_a_row_that_is_not_there_is_refused():

@@ -3,9 +3,8 @@
 import pytest
 from rich.console import Console
 
-from reslab.data.digits import load_digits
 from reslab.nets import Conv, cifar_resnet
-from reslab.papers.claims import Claim, Published, Row, Scale, Study
+from reslab.papers.claims import Claim, Published, Row, Scale, Setting, Study
 from reslab.study.plan import make_plan
 from reslab.study.run import run_plan
 from reslab.train.recipe import Recipe
@@ -25,29 +24,25 @@ STUDY = Study(
     question="Does it run?",
     rows=(
         Row("plain-8", small(None), "plain"),
-        Row("ResNet-8", small("A"), "residual", Published(8.75, "A Table 6")),
+        Row("ResNet-8", small("A"), "residual", published=Published("A Table 6", {"test_error": 8.75})),
     ),
     claims=(
         Claim("Residual is better", "ResNet-8", "plain-8", "test_error", "A Fig. 6"),
         Claim("Residual is not worse", "ResNet-8", "plain-8", "train_error", "A Fig. 6", margin=1.0),
     ),
     scales={
-        "demo": Scale("digits", QUICK, 2, ("plain-8", "ResNet-8"), "Small."),
-        "paper": Scale("digits", QUICK, 2, ("plain-8", "ResNet-8"), "As printed."),
+        "demo": Scale({"cifar": Setting("digits", QUICK)}, 2, ("plain-8", "ResNet-8"), "Small."),
+        "paper": Scale({"cifar": Setting("digits", QUICK)}, 2, ("plain-8", "ResNet-8"), "As printed."),
     },
     deviations=("It is <small>.",),
+    second="depth",
 )
 
 
 @pytest.fixture(scope="session")
-def digits():
-    return load_digits()
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory, digits):
+def trained(tmp_path_factory):
     """The small study's demo scale with all of its runs."""
-    plan = make_plan(STUDY, "demo", None, digits, tmp_path_factory.mktemp("runs"))
+    plan = make_plan(STUDY, "demo", tmp_path_factory.mktemp("runs"))
     failed = run_plan(plan, 2, Console(quiet=True))
     assert failed == {}
     return plan

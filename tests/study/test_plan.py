@@ -2,13 +2,19 @@
 
 from dataclasses import replace as change
 
+import pytest
+from PIL import Image
+
+from reslab.data.loader import SHAPES, load
+from reslab.papers import STUDIES
+from reslab.study import budget
 from reslab.study.plan import make_plan
 
 from .conftest import STUDY
 
 
-def test_a_plan_has_each_row_with_each_seed_seed_by_seed(digits, tmp_path):
-    plan = make_plan(STUDY, "demo", 3, digits, tmp_path)
+def test_a_plan_has_each_row_with_each_seed_seed_by_seed(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 3)
     assert [(run.row, run.seed) for run in plan.runs] == [
         (row, seed) for seed in range(3) for row in ("plain-8", "ResNet-8")
     ]
@@ -17,9 +23,60 @@ def test_a_plan_has_each_row_with_each_seed_seed_by_seed(digits, tmp_path):
     assert plan.command == "reslab study run small --scale demo --seeds 3"
 
 
-def test_studies_that_need_the_same_run_share_it(digits, tmp_path):
+def test_studies_that_need_the_same_run_share_it(tmp_path):
     rows = tuple(change(row, name=f"{row.name}x") for row in STUDY.rows)
     demo = change(STUDY.scales["demo"], rows=tuple(row.name for row in rows))
     other = change(STUDY, name="other", rows=rows, claims=(), scales={"demo": demo})
-    ours, theirs = (make_plan(study, "demo", None, digits, tmp_path) for study in (STUDY, other))
+    ours, theirs = (make_plan(study, "demo", tmp_path) for study in (STUDY, other))
     assert [run.out for run in ours.runs] == [run.out for run in theirs.runs]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_plans_its_demo_without_any_download(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESLAB_DATA", str(tmp_path / "nothing"))
+    plan = make_plan(STUDIES[name], "demo", tmp_path)
+    assert plan.absent == {}
+    assert len(plan.runs) == len(plan.scale.rows) * plan.scale.seeds
+    assert len({run.out for run in plan.runs}) == len(plan.runs) or name == "inception"
+    assert all((run.network.channels, run.network.size, run.network.classes) == (1, 8, 10) for run in plan.runs)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_rows_on_imagenet_wait_for_its_folder(name, tmp_path):
+    plan = make_plan(STUDIES[name], "paper", tmp_path)
+    pictures = {row.name for row in plan.rows if row.setting in ("imagenet", "pictures", "vgg", "googlenet")}
+    assert set(plan.absent) == pictures
+    assert {run.row for run in plan.runs} == {row.name for row in plan.rows} - pictures or not plan.scale.settings
+    assert set(plan.absent.values()) <= {"needs --data imagenet:PATH"}
+
+
+def test_any_folder_stands_for_imagenet_at_short_scale(tmp_path):
+    pictures = tmp_path / "pictures"
+    for index in range(8):
+        file = pictures / "ab"[index % 2] / f"{index}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (70, 70)).save(file)
+    plan = make_plan(STUDIES["shortcut-options"], "short", tmp_path, pictures=f"folder:{pictures}")
+    assert plan.absent == {}
+    assert {(run.network.size, run.network.classes) for run in plan.runs} == {(64, 2)}
+    assert f"--data folder:{pictures}" in plan.command
+
+
+def test_a_budget_takes_seeds_first_and_then_steps(tmp_path, monkeypatch):
+    whole = make_plan(STUDIES["degradation"], "short", tmp_path, 3)
+    total = sum(run.operations for run in whole.runs)
+    monkeypatch.setattr(budget, "speed_here", lambda: total / 3600)  # all of it in an hour
+    assert make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=1.0).cut is None
+    two = make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=0.7)
+    assert (two.seeds, two.runs[0].recipe.steps) == (2, 8000)
+    half = make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=1 / 3)
+    assert (half.seeds, half.runs[0].recipe.steps, half.runs[0].recipe.schedule.at) == (2, 4000, (2000, 3000))
+    assert str(half.cut) == "cut to fit 0.333333 hours: 2 seeds and 50 % of the steps"
+    assert sum(run.operations for run in half.runs) == pytest.approx(total / 3)
+    assert "--budget 0.333333" in half.command
+
+
+@pytest.mark.parametrize("name", ["digits"])
+def test_shapes_are_those_of_the_data(name):
+    data = load(name)
+    assert SHAPES[name] == (data.channels, data.size, len(data.classes))

@@ -3,14 +3,17 @@
 import csv
 import json
 import re
+import shutil
+from dataclasses import replace as change
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 
+from reslab.papers import STUDIES
 from reslab.study.plan import make_plan
-from reslab.study.render import render, results
+from reslab.study.render import render, render_index, results
 
 from .conftest import STUDY
 
@@ -41,10 +44,12 @@ def test_the_page_has_no_address_outside_itself(report):
     page = (report / "report.html").read_text()
     assert "http" not in page
     assert "//" not in re.sub(r"/\*.*?\*/", "", page)
+    assert "fetch(" not in page
     for tag, attrs in Tags(page).tags:
-        assert tag not in ("script", "link", "img", "iframe", "object", "embed")
+        assert tag not in ("link", "img", "iframe", "object", "embed")
+        assert tag != "script" or attrs == {}
         for name in ("href", "xlink:href", "src"):
-            assert attrs.get(name, "#").startswith("#"), (tag, attrs)
+            assert attrs.get(name, "#").startswith(("#", "table.")), (tag, attrs)
 
 
 def test_every_name_that_a_figure_uses_is_defined_once(report):
@@ -66,16 +71,16 @@ def test_the_page_says_scale_claims_numbers_and_how_to_do_it_again(report, train
         assert claim["judgement"] in text
         assert claim["claim"] in text
     for row in found["rows"]:
-        assert row["test_error"]["text"] in text
-    assert "published, %" not in text
+        assert row["measured"]["test_error"]["text"] in text
+    assert "published" not in text.replace("beside a published one", "")
     assert "8.75" not in text
 
 
-def test_only_the_paper_scale_stands_beside_published_numbers(trained, digits, tmp_path):
-    plan = make_plan(STUDY, "paper", None, digits, trained.runs[0].out.parent)
+def test_only_the_paper_scale_stands_beside_published_numbers(trained, tmp_path):
+    plan = make_plan(STUDY, "paper", trained.runs[0].out.parent)
     render(plan, tmp_path)
     text = Tags((tmp_path / "report.html").read_text()).text
-    assert "published, %" in text
+    assert "published" in text
     assert "8.75" in text
 
 
@@ -92,12 +97,18 @@ def test_tables_agree_with_the_records(report, trained):
     rows = list(csv.DictReader((report / "table.csv").read_text().splitlines()))
     found = json.loads((report / "results.json").read_text())
     assert found == json.loads(json.dumps(results(trained)))
-    assert [row["row"] for row in rows] == ["plain-8", "ResNet-8"]
+    assert [row["network"] for row in rows] == ["plain-8", "ResNet-8"]
     for row, told in zip(rows, found["rows"], strict=True):
-        values = [run["test_error"] for run in found["runs"] if run["row"] == row["row"]]
-        assert float(row["test_error_mean"]) == pytest.approx(sum(values) / 2, abs=1e-4)
+        values = [run["test_error"] for run in found["runs"] if run["row"] == row["network"]]
+        assert float(row["final test error, %"].split(" ± ")[0]) == pytest.approx(sum(values) / 2, abs=0.01)
         assert told["n"] == int(row["n"]) == 2
-        assert int(row["parameters"]) == told["parameters"]
+        assert int(row["parameters"].replace(",", "")) == told["parameters"]
+    markdown = (report / "table.md").read_text().splitlines()
+    assert len(markdown) == 4
+    assert markdown[2].count("|") == len(rows[0]) + 1
+    latex = (report / "table.tex").read_text()
+    assert r"final test error, \% &" in latex
+    assert latex.count(r" \\") == 3
 
 
 def test_the_same_records_give_the_same_files(report, trained, tmp_path):
@@ -106,8 +117,61 @@ def test_the_same_records_give_the_same_files(report, trained, tmp_path):
         assert (tmp_path / path.relative_to(report)).read_bytes() == path.read_bytes(), path
 
 
-def test_a_study_with_runs_missing_says_so(digits, tmp_path):
-    plan = make_plan(STUDY, "demo", None, digits, tmp_path / "runs")
+def test_a_study_with_runs_missing_says_so(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path / "runs")
     page = render(plan, tmp_path / "report").read_text()
     assert "not run" in page
     assert "not decided" in page
+
+
+def test_hostile_names_are_text_in_every_form(tmp_path):
+    name = "<img src=x onerror=alert(1)> | & _^~\\ %"
+    rows = tuple(change(row, name=name) if row.name == "plain-8" else row for row in STUDY.rows)
+    scale = change(STUDY.scales["demo"], rows=(name, "ResNet-8"))
+    study = change(STUDY, rows=rows, claims=(), scales={"demo": scale}, title="</title><script>alert(2)</script>")
+    render(make_plan(study, "demo", tmp_path / "runs"), tmp_path / "reports" / "hostile")
+    index = render_index(tmp_path / "reports").read_text()
+    page = (tmp_path / "reports/hostile/report.html").read_text()
+    for text in (page, index):
+        assert not any(tag == "img" or "onerror" in attrs for tag, attrs in Tags(text).tags)
+        assert "alert(2)" not in "".join(re.findall(r"<script>(.*?)</script>", text, re.DOTALL))
+    assert name in Tags(page).text
+    assert (
+        r"$>$" in (tmp_path / "reports/hostile/table.tex").read_text()
+        or r"\textbackslash{}" in (tmp_path / "reports/hostile/table.tex").read_text()
+    )
+    assert r"\|" in (tmp_path / "reports/hostile/table.md").read_text()
+
+
+def test_points_tell_their_values_where_the_figure_has_them(report):
+    page = (report / "report.html").read_text()
+    titles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="5"><title>(.*?)</title>', page)
+    assert any(title.startswith("ResNet-8, test, step 20: ") for _, _, title in titles)
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', page).groups())
+    assert all(0 < float(x) < width and 0 < float(y) < height for x, y, title in titles if "step" in title)
+    by_step = {title.rpartition("step ")[2].split(":")[0]: float(x) for x, _, title in titles if "plain-8, tr" in title}
+    assert by_step["10"] < by_step["15"] < by_step["20"]
+
+
+def test_the_index_lists_reports_and_skips_what_is_none(report, tmp_path):
+    shutil.copytree(report, tmp_path / "small-demo")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "results.json").write_text("[]")
+    text = Tags(render_index(tmp_path).read_text()).text
+    assert text.count("A small study of") == 1
+    assert "2 claims" not in text
+    assert render_index(tmp_path / "empty").is_file()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_every_study_renders_before_its_first_run(name, scale, tmp_path):
+    page = render(make_plan(STUDIES[name], scale, tmp_path / "runs"), tmp_path / "report")
+    assert page.stat().st_size < 2_000_000
+    text = Tags(page.read_text()).text
+    assert STUDIES[name].title in text
+    published = [value for row in STUDIES[name].rows if row.published for value in row.published.values.values()]
+    if name == "cost" or scale == "paper":
+        assert f"{published[0]:g}" in text
+    else:
+        assert not any(f"{value:.2f}" in text for value in published if isinstance(value, float))

@@ -1,19 +1,24 @@
 """The runner: trains what is missing, once, in processes; a failure is told and the others go on."""
 
 import io
+import json
 import multiprocessing
+import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace as change
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from reslab.study.plan import make_plan
 from reslab.study.run import run_plan
-from reslab.train.record import is_done, is_locked, read_json
+from reslab.train.record import is_done, is_locked, read_json, read_metrics
 from reslab.weights.manifest import newest
 
 from .conftest import STUDY
@@ -33,8 +38,8 @@ def test_what_is_done_is_not_trained_again(trained):
     assert before == {run.out: (run.out / "run.json").stat().st_mtime_ns for run in trained.runs}
 
 
-def test_a_run_that_fails_is_told_and_the_others_go_on(digits, tmp_path):
-    plan = make_plan(STUDY, "demo", 1, digits, tmp_path)
+def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
     plan.runs[0].out.mkdir()
     (plan.runs[0].out / "precious.txt").write_text("not a run")
     heard = io.StringIO()
@@ -42,12 +47,13 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(digits, tmp_path):
     assert list(failed) == [plan.runs[0]]
     assert "exists and is no run" in failed[plan.runs[0]]
     assert plan.missing == (plan.runs[0],)
+    assert plan.runs[0].status == f"failed: {failed[plan.runs[0]]}"
     assert "1/2  plain-8  seed 0  SpecError" in heard.getvalue()
     assert "2/2  ResNet-8  seed 0  training error" in heard.getvalue()
 
 
-def test_a_lost_worker_is_replaced_and_its_run_begun_again(digits, tmp_path):
-    plan = make_plan(STUDY, "demo", 2, digits, tmp_path)
+def test_a_lost_worker_is_replaced_and_its_run_begun_again(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 2)
     heard = io.StringIO()
 
     def kill_the_first_that_trains():
@@ -91,3 +97,56 @@ def test_a_stop_ends_the_workers_and_keeps_what_is_finished(tmp_path):
     while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 3)
+    heard = [io.StringIO(), io.StringIO()]
+    runners = [threading.Thread(target=run_plan, args=(plan, 1, Console(file=file, width=200))) for file in heard]
+    for runner in runners:
+        runner.start()
+    for runner in runners:
+        runner.join()
+    assert plan.missing == ()
+    ends = "".join(file.getvalue() for file in heard)
+    assert ends.count("training error") >= len(plan.runs)
+    for run in plan.runs:
+        assert [line["step"] for line in read_metrics(run.out)] == [5, 10, 15, 20]
+        assert "resumed" not in read_json(run.out / "run.json")
+
+
+def test_rows_that_want_the_same_training_have_it_once(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    twice = change(plan, runs=(*plan.runs, change(plan.runs[0], row="again")))
+    heard = io.StringIO()
+    assert run_plan(twice, 1, Console(file=heard, width=200)) == {}
+    assert heard.getvalue().count("training error") == 2
+    assert twice.missing == ()
+
+
+@pytest.mark.soak
+def test_ten_random_ends_of_the_runner_give_the_same_results(tmp_path):
+    words = [sys.executable, "-m", "reslab", "study", "run", "inception", "--seeds", "1", "--workers", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    subprocess.run(words, cwd=tmp_path / "whole", env=environment, check=True, capture_output=True)
+    draw, killed = random.Random(0), tmp_path / "killed"
+    for end in [signal.SIGKILL, signal.SIGTERM] * 5:
+        with subprocess.Popen(
+            words, cwd=killed, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        ) as process:
+            time.sleep(draw.uniform(3, 9))
+            process.send_signal(end)
+        while any(is_locked(run) for run in killed.glob("runs/*")):
+            time.sleep(0.2)
+    subprocess.run(words, cwd=killed, env=environment, check=True, capture_output=True)
+    whole, again = (
+        json.loads((tmp_path / name / "reports/inception-demo/results.json").read_text())
+        for name in ("whole", "killed")
+    )
+    for found in (whole, again):
+        del found["cost"]
+        for run in found["runs"]:
+            del run["seconds"], run["images_per_second"]
+    assert again == whole

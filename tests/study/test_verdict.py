@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_1samp, ttest_ind
 
 from reslab.papers.claims import Claim
 from reslab.study.plan import Run
@@ -69,3 +69,22 @@ def test_a_sample_tells_its_spread_only_where_it_has_one():
     assert str(Sample((1.0, 2.0, 3.0))) == "2.00 ± 1.00"
     assert str(Sample((1.0,))) == "1.00"
     assert str(Sample(())) == "not run"
+
+
+def test_what_is_counted_has_no_spread_and_needs_no_second_seed():
+    exact, above, below = Sample((20.0,), exact=True), Sample((60.0, 62.0, 61.0)), Sample((5.0, 6.0, 7.0))
+    fails = Claim("it fails", 20.0, "row", "test_error", "C Table 1")
+    assert judge(fails, exact, above).judgement == "holds"
+    assert judge(fails, exact, below).judgement == "does not hold"
+    assert judge(fails, exact, Sample((60.0,))).judgement == "not decided"
+    assert judge(CLAIM, exact, Sample((21.0,), exact=True)).judgement == "holds"
+    theirs = ttest_1samp(above.values, 20.0).confidence_interval(0.95)
+    assert judge(fails, exact, above).interval == pytest.approx((20 - theirs.high, 20 - theirs.low))
+    assert str(exact) == "20"
+
+
+def test_the_curve_is_the_mean_of_the_evaluations(tmp_path):
+    (tmp_path / "result.json").write_text(json.dumps({"status": "finished"}))
+    lines = [{"step": 1, "train_error": 50}, {"step": 2, "test_error": 40.0}, {"step": 4, "test_error": 20.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert measure(Run("row", None, Recipe(steps=4), "digits", 0, tmp_path), "curve") == 30.0

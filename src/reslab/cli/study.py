@@ -1,5 +1,6 @@
 """Commands that run the papers' tables and figures."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab study list`")]
 ScaleName = Annotated[str, typer.Option("--scale", help="demo, short or paper")]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="seeds of each row  [default: the scale's]")]
+Pictures = Annotated[
+    str | None, typer.Option("--data", metavar="D", help="for studies on ImageNet: imagenet:PATH, or folder:PATH")
+]
+Budget = Annotated[
+    float | None, typer.Option("--budget", min=0.01, help="hours on this machine; fewer seeds and steps to fit them")
+]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="runs at a time  [default: one for each core]")]
 
 app = typer.Typer(
@@ -38,40 +45,74 @@ def study_list() -> None:
 
 
 @app.command("show")
-def study_show(name: StudyName, scale: ScaleName = "demo", seeds: Seeds = None) -> None:
-    """Show what a study would run at a scale, what is done already, and what it claims."""
+def study_show(
+    name: StudyName, scale: ScaleName = "demo", seeds: Seeds = None, data: Pictures = None, budget: Budget = None
+) -> None:
+    """Show what a study would run at a scale, what it costs, what is done already, and what it claims."""
+    from reslab.nets import name_of
     from reslab.nets.table import aligned
+    from reslab.study.budget import GPU, speed_here
+    from reslab.study.plan import hours
 
-    plan = _plan(name, scale, seeds)
+    plan = _plan(name, scale, seeds, data, budget)
     typer.echo(f"{plan.study.title}: {plan.study.source}\n{plan.study.question}\n")
-    typer.echo(f"{scale} scale: {plan.scale.note}\n")
-    cells = [("row", "network", "steps", "done", "multiply-adds to train")]
+    typer.echo(f"{scale} scale: {plan.scale.note}" + (f" {str(plan.cut).capitalize()}." if plan.cut else "") + "\n")
+    cells = [("row", "network", "data", "steps", "done", "operations to train")]
     for row in plan.rows:
-        run = next(run for run in plan.runs if run.row == row.name)
-        work = 3 * run.network.cost().multiply_adds * run.recipe.steps * run.recipe.batch  # forward, and twice back
-        done = f"{len(plan.runs_of(row.name))}/{plan.seeds}"
-        cells.append(
-            (row.name, f"depth {run.network.depth}", f"{run.recipe.steps:,}", done, f"{work * plan.seeds:.1e}")
-        )
-    typer.echo(aligned(cells, right=(2, 3, 4)))
+        of_row = [run for run in plan.runs if run.row == row.name]
+        if not of_row:
+            why = plan.absent.get(row.name, "counted, not trained")
+            cells.append((row.name, name_of(plan.network(row)), why, "", "", ""))
+            continue
+        done, first = f"{len(plan.runs_of(row.name))}/{plan.seeds}", of_row[0]
+        operations = f"{sum(run.operations for run in of_row):.1e}"
+        cells.append((row.name, name_of(first.network), first.data, f"{first.recipe.steps:,}", done, operations))
+    typer.echo(aligned(cells, right=(3, 4, 5)))
+    if plan.runs:
+        whole, left = (sum(run.operations for run in runs) for runs in (plan.runs, plan.missing))
+        here = f"{hours(left, speed_here())} here" if left else "nothing"
+        typer.echo(f"\n{len(plan.runs)} runs, {whole:.1e} operations; what is missing takes about {here},")
+        typer.echo(f"or about {hours(left or 1, GPU)} on a GPU that does {GPU:.0e} operations a second")
     typer.echo("\nclaims")
     for claim in plan.study.claims:
-        typer.echo(f"  {claim.text} ({claim.source})")
+        at = f", {' and '.join(claim.scales)} scale" if claim.scales else ""
+        typer.echo(f"  {claim.text} ({claim.source}{at})")
     typer.echo(f"\n{plan.command}")
 
 
 @app.command("run")
-def study_run(name: StudyName, scale: ScaleName = "demo", seeds: Seeds = None, workers: Workers = None) -> None:
+def study_run(
+    name: StudyName,
+    scale: ScaleName = "demo",
+    seeds: Seeds = None,
+    workers: Workers = None,
+    data: Pictures = None,
+    budget: Budget = None,
+    ray: Annotated[
+        str | None, typer.Option("--ray", metavar="ADDRESS", help="train on this Ray cluster, or auto: the one here")
+    ] = None,
+) -> None:
     """Train what a study is missing and render its report. Stopped at any moment, the same command goes on."""
+    from reslab.data.loader import load
     from reslab.machine import cores
-    from reslab.study.run import run_plan
 
-    plan = _plan(name, scale, seeds)
+    plan = _plan(name, scale, seeds, data, budget)
+    for needed in sorted({run.data for run in plan.missing}):
+        load(needed)  # what is missing or damaged is told before anything is trained
     told = console()
     missing = len(plan.missing)
     told.print(f"{name}, {scale} scale: {len(plan.runs)} runs, {len(plan.runs) - missing} of them done")
+    for row, why in plan.absent.items():
+        told.print(f"not run: {row}: {why}", highlight=False, soft_wrap=True)
     try:
-        failed = run_plan(plan, workers or cores(), told)
+        if ray:
+            from reslab.study.cluster import run_on_ray
+
+            failed = run_on_ray(plan, ray, told, max(1, cores() // (workers or cores())))
+        else:
+            from reslab.study.run import run_plan
+
+            failed = run_plan(plan, workers or cores(), told)
     except KeyboardInterrupt:
         done = len(plan.runs) - len(plan.missing)
         told.print(f"stopped: {done} of {len(plan.runs)} runs are done; the same command goes on from there")
@@ -84,33 +125,55 @@ def study_run(name: StudyName, scale: ScaleName = "demo", seeds: Seeds = None, w
 
 
 @app.command("report")
-def study_report(name: StudyName, scale: ScaleName = "demo", seeds: Seeds = None) -> None:
+def study_report(
+    name: StudyName, scale: ScaleName = "demo", seeds: Seeds = None, data: Pictures = None, budget: Budget = None
+) -> None:
     """Render a study's report from the runs there are."""
-    _report(_plan(name, scale, seeds))
+    _report(_plan(name, scale, seeds, data, budget))
 
 
-def _plan(name: str, scale: str, seeds: int | None) -> "Plan":
+@app.command("watch")
+def study_watch(
+    name: StudyName,
+    scale: ScaleName = "demo",
+    seeds: Seeds = None,
+    data: Pictures = None,
+    budget: Budget = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="of the page; 0 takes a free one")] = 8137,
+) -> None:
+    """Serve a study's page on this machine alone while its runs go on; it updates itself. Ctrl-C ends it."""
+    from reslab.study.watch import LOOPBACK, server
+
+    _plan(name, scale, seeds, data, budget)
+    with server(lambda: _plan(name, scale, seeds, data, budget), port) as serving:
+        console().print(f"http://{LOOPBACK}:{serving.server_port}/", highlight=False)
+        with suppress(KeyboardInterrupt):
+            serving.serve_forever()
+
+
+def _plan(name: str, scale: str, seeds: int | None, data: str | None, budget: float | None) -> "Plan":
     from reslab.papers import study
-
-    found = study(name)
-    of_scale = found.scale(scale)
-
-    from reslab.data.loader import load
     from reslab.study.plan import make_plan
 
-    return make_plan(found, scale, seeds, load(of_scale.data), RUNS)
+    return make_plan(study(name), scale, RUNS, seeds, data, budget)
 
 
 def _report(plan: "Plan") -> None:
-    from reslab.study.render import render
-    from reslab.study.verdict import verdicts
+    from reslab.study.render import render, render_index
+    from reslab.study.verdict import Sample, verdicts
 
     page = render(plan, REPORTS / f"{plan.study.name}-{plan.scale_name}")
+    index = render_index(REPORTS)
+
+    def told(side: str | float, found: Sample) -> str:
+        return (
+            str(found) if not isinstance(side, str) else f"{side} {found}" + (f" (n = {found.n})" if plan.runs else "")
+        )
+
     for verdict in verdicts(plan):
         claim = verdict.claim
         typer.echo(f"{verdict.judgement:15} {claim.text}")
-        typer.echo(
-            f"{'':15} {claim.lower} {verdict.lower} (n = {verdict.lower.n}), "
-            f"{claim.higher} {verdict.higher} (n = {verdict.higher.n}); {claim.metric}"
-        )
+        sides = f"{told(claim.lower, verdict.lower)}, {told(claim.higher, verdict.higher)}"
+        typer.echo(f"{'':15} {sides}; {claim.metric}")
     typer.echo(f"report: {page}")
+    typer.echo(f"all reports: {index}")

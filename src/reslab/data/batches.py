@@ -43,8 +43,8 @@ class Loader(ABC):
         return part
 
     @abstractmethod
-    def check(self, augment: Augment | None) -> None:
-        """Raises SpecError for an augmentation that is not for such images."""
+    def check(self, augment: Augment | None, crops: Crops = 1) -> None:
+        """Raises SpecError for an augmentation, or crops, that are not for such images."""
 
     @abstractmethod
     def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:

@@ -46,7 +46,7 @@ class Decoded(Loader):
         self._pool = ThreadPoolExecutor(cores())
         self.background.callback(self._pool.shutdown, cancel_futures=True)
 
-    def check(self, augment: Augment | None) -> None:
+    def check(self, augment: Augment | None, crops: Crops = 1) -> None:
         if isinstance(augment, PadCropFlip):
             raise SpecError(
                 f"augment {augment.kind}: for sets held whole; pictures take scale-jitter, inception-crop or none"

@@ -46,7 +46,9 @@ class Held(Loader):
         """Bytes (N, C, H, W) -> normalised float32 images."""
         return pixels.float().div_(255).sub_(self.mean).div_(self.std)
 
-    def check(self, augment: Augment | None) -> None:
+    def check(self, augment: Augment | None, crops: Crops = 1) -> None:
+        if crops != 1:
+            raise SpecError(f"crops {crops}: for pictures in folders; the images of {self.data.name} are seen whole")
         if augment is not None and not isinstance(augment, PadCropFlip):
             raise SpecError(
                 f"augment {augment.kind}: for pictures in folders; {self.data.name} takes pad-crop-flip or none"
@@ -66,8 +68,7 @@ class Held(Loader):
             yield images, labels[chosen]
 
     def views(self, name: PartName, crops: Crops = 1) -> Iterator[Batch]:
-        if crops != 1:
-            raise SpecError(f"crops {crops}: for pictures in folders; the images of {self.data.name} are seen whole")
+        self.check(None, crops)
         pixels, labels = (self.ranks.share(tensor) for tensor in self.tensors(name))
         for start in range(0, len(labels), _AT_ONCE):
             yield self.images(pixels[start : start + _AT_ONCE]), labels[start : start + _AT_ONCE]

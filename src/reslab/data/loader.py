@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -16,6 +17,22 @@ from reslab.data.held import Held
 from reslab.data.images import DataSet, Images
 from reslab.data.normalise import IMAGENET, MeanStd
 from reslab.errors import SpecError, nearest
+
+
+class Shape(NamedTuple):
+    """What a network must fit: the images' channels, their height and width (None for pictures), and the classes."""
+
+    channels: int
+    size: int | None
+    classes: int
+
+
+SHAPES = {
+    "digits": Shape(1, 8, 10),
+    "cifar10": Shape(3, 32, 10),
+    "cifar100": Shape(3, 32, 100),
+    "fashion-mnist": Shape(1, 28, 10),
+}
 
 SETS: dict[str, Callable[[Path], DataSet]] = {
     "digits": lambda root: load_digits(),
@@ -44,6 +61,14 @@ def load(name: str, root: Path | None = None) -> DataSet:
     if name not in SETS:
         raise SpecError(f"no data set {name!r}: {nearest(name, [*SETS, *(f'{kind}:PATH' for kind in FOLDERS)])}")
     return SETS[name](root or data_root())
+
+
+def shape(name: str) -> Shape:
+    """The shape of a data set's images; only folders are looked into. Raises as `load` does."""
+    if name in SHAPES:
+        return SHAPES[name]
+    data = load(name)
+    return Shape(data.channels, data.size, len(data.classes))
 
 
 def make_loader(

@@ -2,9 +2,15 @@
 
 from reslab.errors import SpecError, nearest
 from reslab.papers.claims import Study
-from reslab.papers.he2016a import DEGRADATION
+from reslab.papers.cost import COST
+from reslab.papers.he2016a import DEGRADATION, DEPTH, SHORTCUT_OPTIONS
+from reslab.papers.he2016b import ACTIVATIONS, PREACTIVATION, SHORTCUTS
+from reslab.papers.szegedy2017 import INCEPTION
 
-STUDIES: dict[str, Study] = {study.name: study for study in (DEGRADATION,)}
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (DEGRADATION, SHORTCUT_OPTIONS, DEPTH, INCEPTION, SHORTCUTS, ACTIVATIONS, PREACTIVATION, COST)
+}
 
 
 def study(name: str) -> Study:

@@ -1,74 +1,121 @@
 """How a published table or figure is declared: its rows, what the paper says of them, and at which scales we run it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from reslab.errors import SpecError, nearest
-from reslab.nets import ResNet
+from reslab.nets import AnyNetwork
 from reslab.train.recipe import Recipe
 
-Metric = Literal["train_error", "test_error", "steps_to_10"]
+Metric = Literal["train_error", "test_error", "top5_error", "curve", "steps_to_10", "parameters", "multiply_adds"]
 
 METRICS: dict[Metric, str] = {
     "train_error": "final training error, %",
     "test_error": "final test error, %",
+    "top5_error": "final top-5 test error, %",
+    "curve": "test error, mean of all evaluations of the training, %",
     "steps_to_10": "steps until the training error is below 10 %",
+    "parameters": "parameters, millions",
+    "multiply_adds": "multiply-adds for one image, billions",
 }
-"""What is measured of a run.
+"""What is measured of a run, or counted of a network.
 
 Final errors are those of the last weights over the whole training or test set, in evaluation mode, and 100 where the
 run diverged. `steps_to_10` is the end of the first logging interval whose training batches had an error below 10 %,
-and the steps of the recipe where there was none.
+and the steps of the recipe where there was none. `curve` is low where a network converges soon.
 """
+COUNTED: tuple[Metric, ...] = ("parameters", "multiply_adds")
+
+FAILED: Literal["fail"] = "fail"
+"""What C Table 1 prints for a test error above 20 %."""
+FAILS_ABOVE = 20.0
 
 
 class Published(NamedTuple):
-    """A value as the paper prints it: an error in percent, and where it stands."""
+    """Values as a paper prints them, by metric, and where they stand. Errors in percent."""
 
-    error: float
     source: str
+    values: Mapping[Metric, float | Literal["fail"]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One network of a table or figure; `panel` says in which of the figure's panels its curves are."""
+    """One network of a table or figure.
+
+    panel: in which of the figure's panels its curves are
+    setting: by which data and recipe of a scale it is trained
+    """
 
     name: str
-    network: ResNet
+    network: AnyNetwork
     panel: str
+    setting: str = "cifar"
     published: Published | None = None
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The metric of row `lower` is lower than that of row `higher`, or higher by less than a margin.
+    """The metric of `lower` is lower than that of `higher`, or higher by less than a margin.
 
-    `text` says it in words and `source` where the paper does.
+    Each of the two is a row's name, or a number. `text` says it in words and `source` where the paper does. `scales`
+    are those at which it can be judged; None is every one that has its rows.
     """
 
     text: str
-    lower: str
-    higher: str
+    lower: str | float
+    higher: str | float
     metric: Metric
     source: str
     margin: float = 0.0
+    scales: tuple[str, ...] | None = None
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        return tuple(side for side in (self.lower, self.higher) if isinstance(side, str))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """On which data a row is trained, and by which recipe.
+
+    `data` is a name as `reslab train --data` takes it, or PICTURES.
+    """
+
+    data: str
+    recipe: Recipe
+
+
+PICTURES = "pictures"
+"""Stands for the folder that a user names: imagenet:PATH at paper scale, any folder of pictures below it."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """One size of a study: on which data, by which recipe, with how many seeds, which rows; `note` says what differs
-    from the paper."""
+    """One size of a study: by which settings, with how many seeds, which rows; `note` says what differs from the paper.
 
-    data: str
-    recipe: Recipe
+    networks: smaller ones that stand for those of some rows
+    size: of the pictures, in pixels; None is each network's own
+    top: the largest error, in percent, that the curves' axis shows
+    """
+
+    settings: Mapping[str, Setting]
     seeds: int
     rows: tuple[str, ...]
     note: str
+    networks: Mapping[str, AnyNetwork] = field(default_factory=dict)
+    size: int | None = None
+    top: float = 100.0
 
 
 @dataclass(frozen=True)
 class Study:
-    """A published experiment: what it asks, its rows, the paper's claims, the scales and what we know to differ."""
+    """A published experiment: what it asks, its rows, the paper's claims, the scales and what we know to differ.
+
+    metrics: the columns of its table
+    second: the figure beside the curves: a metric over the depth, by row, or test error over multiply-adds
+    medians: whether the paper prints medians of its runs, and so do we beside mean and deviation
+    """
 
     name: str
     title: str
@@ -78,17 +125,29 @@ class Study:
     claims: tuple[Claim, ...]
     scales: dict[str, Scale]
     deviations: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ("train_error", "test_error", "steps_to_10")
+    second: Literal["depth", "rows", "cost"] = "rows"
+    medians: bool = False
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]
-        told = [name for claim in self.claims for name in (claim.lower, claim.higher)]
-        told += [name for scale in self.scales.values() for name in scale.rows]
+        told = [name for claim in self.claims for name in claim.rows]
+        told += [name for scale in self.scales.values() for name in (*scale.rows, *scale.networks)]
         for name in told:
             if name not in names:
                 raise SpecError(f"study {self.name}: no row {name!r}: {nearest(name, names)}")
+        for scale in self.scales.values():
+            for row in self.rows:
+                if scale.seeds and row.name in scale.rows and row.setting not in scale.settings:
+                    raise SpecError(f"study {self.name}: no setting {row.setting!r} for {row.name}")
 
     def scale(self, name: str) -> Scale:
         """Raises SpecError naming the scales there are."""
         if name not in self.scales:
             raise SpecError(f"study {self.name} has no scale {name!r}: {nearest(name, self.scales)}")
         return self.scales[name]
+
+
+def every(rows: tuple[Row, ...]) -> tuple[str, ...]:
+    """The names of all rows."""
+    return tuple(row.name for row in rows)

@@ -1,12 +1,47 @@
 """Paper A: He, Zhang, Ren, Sun. Deep Residual Learning for Image Recognition. arXiv 1512.03385, CVPR 2016."""
 
 from reslab.data.crops import PadCropFlip
-from reslab.nets import cifar_resnet
-from reslab.papers.claims import Claim, Published, Row, Scale, Study
+from reslab.nets import cifar_resnet, network
+from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, every
 from reslab.spec import replace
 from reslab.train.recipe import Recipe
-from reslab.train.recipes import demo, paper_a_cifar
-from reslab.train.schedule import Drops
+from reslab.train.recipes import demo, paper_a_cifar, paper_a_cifar_warmup, paper_a_imagenet
+from reslab.train.schedule import Drops, Exponential
+
+SHORT_CIFAR = Recipe(
+    steps=8000, schedule=Drops(at=(4000, 6000)), augment=PadCropFlip(), evaluate_every=400, log_every=40
+)
+SHORT_PICTURES = replace(
+    paper_a_imagenet(),
+    steps=6000,
+    batch=64,
+    schedule=Drops(at=(3000, 4500), warmup=100),
+    crops=1,
+    evaluate_every=500,
+    log_every=50,
+    checkpoint_every=500,
+)
+DIGITS = Setting("digits", demo())
+DIGITS_NOTE = (
+    "8×8 digits in place of 32×32 photographs (the last maps are 2×2), 168 steps in place of 64,000, 20 of them a "
+    "warm-up at 0.01, no augmentation."
+)
+SHORT_NOTE = "8,000 steps in place of 64,000, the rate dropping at the same shares of them."
+PICTURES_NOTE = (
+    "any folder of pictures in place of ImageNet, seen at 64 pixels, 6,000 steps of 64 in place of 600,000 of 256, one "
+    "crop in place of ten."
+)
+SGD_NOTE = (
+    "The learning rate stands outside the momentum's velocity, as in torch; the paper's Caffe has it inside. "
+    "They differ for a few steps behind each drop of the rate."
+)
+BN_NOTE = "BN sees the whole batch of 128 images; the paper's two GPUs saw 64 each."
+DECAY_NOTE = "Weight decay acts on convolutions and the classifier, not on BN and biases; the paper does not say."
+PLATEAU_NOTE = (
+    "The paper drops the rate when the error plateaus and does not say where: here from steps 150,000, 300,000 and "
+    "450,000 on."
+)
+CROPS_NOTE = "The colours' mean and deviation normalise the pictures; the paper subtracts the mean pixel image."
 
 _DEPTHS = (20, 32, 44, 56)
 _TABLE_6 = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97}
@@ -16,19 +51,55 @@ def _rows(*depths: int) -> tuple[str, ...]:
     return tuple(f"{family}-{depth}" for family in ("plain", "ResNet") for depth in depths)
 
 
+_IMAGENET = tuple(f"{family}-{depth}, ImageNet" for family in ("plain", "ResNet") for depth in (18, 34))
+
 DEGRADATION = Study(
     name="degradation",
     title="The degradation problem",
-    source="A sec. 4.2, Figs. 1 and 6, Table 6; A sec. 4.1, Fig. 4",
+    source="A sec. 4.2, Figs. 1 and 6, Table 6; A sec. 4.1, Fig. 4, Table 2; the review's Figs. 1 and 2",
     question=(
         "A deeper network can do whatever a shallower one does, and yet plain networks train worse when they get "
         "deeper. Do networks with identity shortcuts?"
     ),
     rows=(
         *(Row(f"plain-{depth}", cifar_resnet(depth, shortcut=None), "plain") for depth in _DEPTHS),
+        Row("plain-110", cifar_resnet(110, shortcut=None), "plain", "cifar-warmup"),
         *(
-            Row(f"ResNet-{depth}", cifar_resnet(depth), "residual", Published(error, "A Table 6"))
+            Row(
+                f"ResNet-{depth}",
+                cifar_resnet(depth),
+                "residual",
+                published=Published("A Table 6", {"test_error": error}),
+            )
             for depth, error in _TABLE_6.items()
+        ),
+        Row(
+            "ResNet-110",
+            cifar_resnet(110),
+            "residual",
+            "cifar-warmup",
+            Published("A Table 6, mean of 5 runs", {"test_error": 6.61}),
+        ),
+        Row(
+            "ResNet-1202",
+            cifar_resnet(1202),
+            "residual",
+            "cifar-warmup",
+            Published("A Table 6", {"test_error": 7.93}),
+        ),
+        *(
+            Row(
+                f"{family}-{depth}, ImageNet",
+                network(f"{name}{depth}{option}"),
+                f"{family}, ImageNet".replace("ResNet", "residual"),
+                "imagenet",
+                Published("A Table 2, 10 crops", {"test_error": error}),
+            )
+            for family, name, option, errors in (
+                ("plain", "plain", "", {18: 27.94, 34: 28.54}),
+                ("ResNet", "resnet", "-a", {18: 27.88, 34: 25.03}),
+            )
+            for depth, error in errors.items()
         ),
     ),
     claims=(
@@ -61,37 +132,225 @@ DEGRADATION = Study(
             metric="steps_to_10",
             source="A sec. 4.1, on 18 layers",
         ),
+        Claim(
+            text="At 110 layers a plain network fails: its test error is above 60 %",
+            lower=60.0,
+            higher="plain-110",
+            metric="test_error",
+            source="A sec. 4.2, Fig. 6",
+        ),
+        Claim(
+            text="On ImageNet too a deeper plain network is worse in training error",
+            lower="plain-18, ImageNet",
+            higher="plain-34, ImageNet",
+            metric="train_error",
+            source="A sec. 4.1, Fig. 4 left",
+        ),
+        Claim(
+            text="and a deeper residual network better in test error",
+            lower="ResNet-34, ImageNet",
+            higher="ResNet-18, ImageNet",
+            metric="test_error",
+            source="A sec. 4.1, Table 2, Fig. 4 right",
+        ),
     ),
     scales={
-        "demo": Scale(
-            data="digits",
-            recipe=demo(),
-            seeds=4,
-            rows=_rows(20, 32, 56),
-            note="8×8 digits in place of 32×32 photographs (the last maps are 2×2), 168 steps in place of 64,000, "
-            "20 of them a warm-up at 0.01, no augmentation.",
-        ),
+        "demo": Scale({"cifar": DIGITS}, seeds=4, rows=_rows(20, 32, 56), note=DIGITS_NOTE),
         "short": Scale(
-            data="cifar10",
-            recipe=Recipe(
-                steps=8000, schedule=Drops(at=(4000, 6000)), augment=PadCropFlip(), evaluate_every=400, log_every=40
-            ),
-            seeds=3,
-            rows=_rows(20, 56),
-            note="8,000 steps in place of 64,000, the rate dropping at the same shares of them.",
+            {"cifar": Setting("cifar10", SHORT_CIFAR)}, seeds=3, rows=_rows(20, 56), note=SHORT_NOTE, top=60.0
         ),
         "paper": Scale(
-            data="cifar10",
-            recipe=replace(paper_a_cifar(), log_every=40),
+            {
+                "cifar": Setting("cifar10", replace(paper_a_cifar(), log_every=40)),
+                "cifar-warmup": Setting("cifar10", replace(paper_a_cifar_warmup(), log_every=40)),
+                "imagenet": Setting(PICTURES, paper_a_imagenet()),
+            },
             seeds=5,
-            rows=_rows(*_DEPTHS),
-            note="The recipe as printed.",
+            rows=(*_rows(*_DEPTHS, 110), "ResNet-1202", *_IMAGENET),
+            note="The recipes as printed.",
+            top=60.0,
         ),
     },
     deviations=(
-        "BN sees the whole batch of 128 images; the paper's two GPUs saw 64 each.",
-        "The learning rate stands outside the momentum's velocity, as in torch; the paper's Caffe has it inside. "
-        "They differ for a few steps behind each drop of the rate.",
-        "Weight decay acts on convolutions and the classifier, not on BN and biases; the paper does not say.",
+        BN_NOTE,
+        SGD_NOTE,
+        DECAY_NOTE,
+        "At 110 and 1202 layers 400 steps at 0.01 come first; the paper warms up until the training error is below "
+        "80 %, about 400 steps.",
+        PLATEAU_NOTE,
+        CROPS_NOTE,
     ),
+    second="depth",
+)
+
+_TABLE_3 = {
+    "VGG-16": ("vgg16", 28.07, 9.33),
+    "plain-34": ("plain34", 28.54, 10.02),
+    "ResNet-34 A": ("resnet34-a", 25.03, 7.76),
+    "ResNet-34 B": ("resnet34", 24.52, 7.46),
+    "ResNet-34 C": ("resnet34-c", 24.19, 7.40),
+    "ResNet-50": ("resnet50", 22.85, 6.71),
+    "ResNet-101": ("resnet101", 21.75, 6.05),
+    "ResNet-152": ("resnet152", 21.43, 5.71),
+}
+
+
+def _table_3(panel: str, setting: str, *names: str) -> tuple[Row, ...]:
+    rows = []
+    for name in names:
+        known, top1, top5 = _TABLE_3[name]
+        published = Published("A Table 3, 10 crops", {"test_error": top1, "top5_error": top5})
+        rows.append(Row(name, network(known), panel, setting, published))
+    return tuple(rows)
+
+
+_OPTIONS = _table_3("34 layers", "imagenet", "plain-34", "ResNet-34 A", "ResNet-34 B", "ResNet-34 C")
+
+
+def _pictures(seeds: int, rows: tuple[Row, ...], **more: Setting) -> dict[str, Scale]:
+    """The short scale on any folder, and the paper's on ImageNet."""
+    short = {name: Setting(PICTURES, SHORT_PICTURES) for name in ("imagenet", *more)}
+    return {
+        "short": Scale(short, seeds=seeds, rows=every(rows), note=PICTURES_NOTE, size=64),
+        "paper": Scale(
+            {"imagenet": Setting(PICTURES, paper_a_imagenet()), **more},
+            seeds=1,
+            rows=every(rows),
+            note="The recipe as printed, one run of each as in the paper.",
+            top=60.0,
+        ),
+    }
+
+
+SHORTCUT_OPTIONS = Study(
+    name="shortcut-options",
+    title="Identity against projection shortcuts",
+    source="A sec. 4.1, Table 3",
+    question=(
+        "Where a unit changes the shape, its shortcut may pad with zeros (A) or project (B); or every shortcut may "
+        "project (C). Does it matter?"
+    ),
+    rows=_OPTIONS,
+    claims=(
+        *(
+            Claim(
+                f"Option {option} is better than the plain network",
+                f"ResNet-34 {option}",
+                "plain-34",
+                "test_error",
+                "A sec. 4.1",
+            )
+            for option in "ABC"
+        ),
+        Claim("B is slightly better than A", "ResNet-34 B", "ResNet-34 A", "test_error", "A sec. 4.1"),
+        Claim("C is marginally better than B", "ResNet-34 C", "ResNet-34 B", "test_error", "A sec. 4.1"),
+    ),
+    scales={
+        "demo": Scale(
+            {"imagenet": DIGITS},
+            seeds=4,
+            rows=every(_OPTIONS),
+            note=f"CIFAR networks of 56 layers in place of ImageNet's of 34; {DIGITS_NOTE}",
+            networks={
+                row.name: cifar_resnet(56, shortcut=shortcut)
+                for row, shortcut in zip(_OPTIONS, (None, "A", "B", "C"), strict=True)
+            },
+        ),
+        **_pictures(3, _OPTIONS),
+    },
+    deviations=(SGD_NOTE, DECAY_NOTE, PLATEAU_NOTE, CROPS_NOTE),
+    metrics=("train_error", "test_error", "top5_error", "steps_to_10"),
+)
+
+_DEPTH = (
+    Row(
+        "VGG-16",
+        network("vgg16"),
+        "before",
+        "vgg",
+        Published("A Table 3, 10 crops", {"test_error": 28.07, "top5_error": 9.33}),
+    ),
+    Row(
+        "GoogLeNet", network("googlenet"), "before", "googlenet", Published("A Table 3, 10 crops", {"top5_error": 9.15})
+    ),
+    Row("BN-Inception", network("bn-inception"), "before", "imagenet"),
+    Row("ResNet-18", network("resnet18"), "residual", "imagenet"),
+    *_table_3("residual", "imagenet", "ResNet-34 B", "ResNet-50", "ResNet-101", "ResNet-152"),
+)
+_DEPTH_DEMO = {
+    "ResNet-18": cifar_resnet(20),
+    "ResNet-34 B": cifar_resnet(32),
+    "ResNet-50": cifar_resnet(29, kernels=(1, 3, 1)),
+    "ResNet-101": cifar_resnet(56, kernels=(1, 3, 1)),
+    "ResNet-152": cifar_resnet(83, kernels=(1, 3, 1)),
+}
+_EPOCH = 1_281_167 // 256
+
+DEPTH = Study(
+    name="depth",
+    title="Deeper is better, up to 152 layers",
+    source="A sec. 4.1, Tables 3 and 4",
+    question="Do residual networks gain from depth, and what do they cost beside the networks before them?",
+    rows=_DEPTH,
+    claims=(
+        *(
+            Claim(f"{deeper} is better than {other}", deeper, other, "test_error", "A sec. 4.1, Table 3")
+            for other, deeper in (
+                ("ResNet-34 B", "ResNet-50"),
+                ("ResNet-50", "ResNet-101"),
+                ("ResNet-101", "ResNet-152"),
+                ("VGG-16", "ResNet-34 B"),
+            )
+        ),
+        Claim(
+            "With 152 layers a residual network still costs less than VGG-16",
+            "ResNet-152",
+            "VGG-16",
+            "multiply_adds",
+            "A sec. 4.1",
+            scales=("short", "paper"),
+        ),
+    ),
+    scales={
+        "demo": Scale(
+            {"imagenet": DIGITS},
+            seeds=3,
+            rows=tuple(_DEPTH_DEMO),
+            note=f"CIFAR networks of 20, 32 (basic), 29, 56 and 83 layers (bottlenecks); {DIGITS_NOTE}",
+            networks=_DEPTH_DEMO,
+        ),
+        **_pictures(
+            3,
+            _DEPTH,
+            vgg=Setting(
+                PICTURES,
+                replace(
+                    paper_a_imagenet(),
+                    steps=370_000,
+                    schedule=Drops(rate=0.01, at=(120_000, 240_000, 320_000)),
+                    weight_decay=5e-4,
+                ),
+            ),
+            googlenet=Setting(
+                PICTURES,
+                replace(
+                    paper_a_imagenet(),
+                    steps=60 * _EPOCH,
+                    schedule=Exponential(every=8 * _EPOCH, rate=0.01, factor=0.96),
+                ),
+            ),
+        ),
+    },
+    deviations=(
+        SGD_NOTE,
+        DECAY_NOTE,
+        PLATEAU_NOTE,
+        CROPS_NOTE,
+        "VGG-16 learns by its own paper's 370,000 steps from 0.01 with three drops, whose places are not published; "
+        "GoogLeNet by its 4 % less every eight epochs, from a rate and for a length that are not.",
+        "A Table 4's errors are of fully convolutional networks at several sizes, which is not done here; BN-Inception "
+        "has no value in Table 3.",
+    ),
+    metrics=("multiply_adds", "train_error", "test_error", "top5_error"),
+    second="cost",
 )

@@ -2,19 +2,25 @@
 
 import io
 import re
+from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reslab.papers.claims import Row
+from reslab.nets import ResNet
+from reslab.papers.claims import METRICS, Metric, Row
 from reslab.study.plan import Plan, Run
 from reslab.study.verdict import sample
 from reslab.train.record import read_metrics
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito's, told apart by all
+DASHES = ("-", "--", ":", "-.")  # for more rows than colours
 FORMATS = ("png", "svg", "pdf")
+_LONG = 20  # letters of a name that take half of a panel's width
+_TOLD = 60  # points of a curve, at most, that tell their values
 
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -28,6 +34,22 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+@dataclass
+class Drawing:
+    """A figure, what its caption says, and the points that tell their values to a person who looks at them closely."""
+
+    figure: Figure
+    caption: str
+    points: list[tuple[Axes, float, float, str]] = field(default_factory=list)
+
+
+def drawings(plan: Plan) -> dict[str, Drawing]:
+    """The figures of a plan by name: its curves, where it trains, and its second figure."""
+    second = {"depth": depths, "rows": finals, "cost": costs}[plan.study.second]
+    trained = {"curves": curves(plan)} if plan.runs else {}
+    return trained | {plan.study.second: second(plan)}
+
+
 def panels(plan: Plan) -> dict[str, list[Row]]:
     """The plan's rows by panel, in the study's order."""
     grouped: dict[str, list[Row]] = {}
@@ -36,27 +58,39 @@ def panels(plan: Plan) -> dict[str, list[Row]]:
     return grouped
 
 
-def curves(plan: Plan) -> Figure:
-    """Error over steps, a panel beside the other: thin the training batches, bold the test set. A Figs. 4 and 6.
-
-    Lines are means over the seeds, bands reach from the least to the greatest of them.
-    """
-    grouped = panels(plan)
+def curves(plan: Plan) -> Drawing:
+    """Error over steps, a panel beside the other: thin the training batches, bold the test set. A Figs. 4 and 6."""
+    grouped = {
+        panel: kept
+        for panel, rows in panels(plan).items()
+        if (kept := [row for row in rows if row.name not in plan.absent])
+    }
+    columns = 1 if max(len(row.name) for row in plan.rows) > _LONG else 2
+    legend = max(-(-len(rows) // columns) for rows in grouped.values())
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(4.6 * len(grouped), 3.8), layout="constrained")
+        figure = Figure(figsize=(4.4 * len(grouped), 3.4 + 0.22 * legend), layout="constrained")
         axes = figure.subplots(1, len(grouped), sharey=True, squeeze=False)[0]
+        drawing = Drawing(
+            figure,
+            "Thin: error of the training batches between two readings; bold: error on the whole test set, in "
+            "evaluation mode. Lines are means over the seeds, bands reach from the least to the greatest. The test set "
+            "chooses nothing: the last weights are the result. Early test errors also show how BN's running averages, "
+            "which evaluation uses, lag behind the weights.",
+        )
         for ax, (panel, rows) in zip(axes, grouped.items(), strict=True):
-            for row, colour in zip(rows, COLOURS, strict=False):
+            for index, row in enumerate(rows):
                 runs = plan.runs_of(row.name)
-                _curve(ax, runs, "train_error", colour=colour, width=0.8)
-                _curve(ax, runs, "test_error", colour=colour, width=2.2, label=row.name)
-            ax.set(title=panel, xlabel="step", xlim=(0, plan.scale.recipe.steps), ylim=(0, 100))
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=min(4, len(rows)), fontsize=9)
+                look = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS)]}
+                _curve(drawing, ax, runs, "train_error", f"{row.name}, training", linewidth=0.8, **look)
+                _curve(drawing, ax, runs, "test_error", f"{row.name}, test", linewidth=2.2, label=row.name, **look)
+            longest = max(run.recipe.steps for run in plan.runs if run.row in [row.name for row in rows])
+            ax.set(title=panel, xlabel="step", xlim=(0, longest), ylim=(0, plan.scale.top))
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=columns, fontsize=9)
         axes[0].set_ylabel("error, %   (thin: training, bold: test)")
-    return figure
+    return drawing
 
 
-def _curve(ax: Axes, runs: list[Run], key: str, *, colour: str, width: float, label: str | None = None) -> None:
+def _curve(drawing: Drawing, ax: Axes, runs: list[Run], key: str, told: str, **look: Any) -> None:
     at: dict[int, list[float]] = {}
     for run in runs:
         for line in read_metrics(run.out):
@@ -64,28 +98,102 @@ def _curve(ax: Axes, runs: list[Run], key: str, *, colour: str, width: float, la
                 at.setdefault(line["step"], []).append(line[key])
     steps = sorted(at)
     means = [sum(at[step]) / len(at[step]) for step in steps]
-    ax.plot(steps, means, color=colour, linewidth=width, label=label)
+    ax.plot(steps, means, **look)
     if len(runs) > 1:
         lows, highs = [min(at[step]) for step in steps], [max(at[step]) for step in steps]
-        ax.fill_between(steps, lows, highs, color=colour, alpha=0.12, linewidth=0)
+        ax.fill_between(steps, lows, highs, color=look["color"], alpha=0.12, linewidth=0)
+    every = max(1, len(steps) // _TOLD)
+    for step, value in list(zip(steps, means, strict=True))[every - 1 :: every]:
+        drawing.points.append((ax, step, value, f"{told}, step {step:,}: {value:.2f} %"))
 
 
-def depths(plan: Plan) -> Figure:
+def depths(plan: Plan) -> Drawing:
     """The final training error over the depth, a line for each panel's rows and a point for each run."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+        drawing = Drawing(
+            figure,
+            "Error of the last weights over the whole training set, in evaluation mode; a faint mark for each run, "
+            "lines through the means.",
+        )
+        ax = figure.subplots()
+        known_depths = set()
+        for (panel, rows), colour, mark in zip(panels(plan).items(), COLOURS, "so^Dv*", strict=False):
+            known = []
+            for row in rows:
+                network, found = plan.network(row), sample(plan, row.name, "train_error")
+                if isinstance(network, ResNet) and found.mean is not None:
+                    known.append((network.depth, found.mean))
+                    ax.plot([network.depth] * found.n, found.values, mark, color=colour, markersize=4, alpha=0.45)
+                    told = f"{row.name}: {found} % (n = {found.n})"
+                    drawing.points.append((ax, network.depth, found.mean, told))
+            if known:
+                known_depths |= {depth for depth, _ in known}
+                ax.plot(*zip(*known, strict=True), f"{mark}-", color=colour, linewidth=1.8, label=panel)
+        ax.set(xlabel="depth, weight layers", ylabel="final training error, %", ylim=(-3, 100))
+        if known_depths:
+            ax.set_xticks(sorted(known_depths))
+            ax.legend()
+    return drawing
+
+
+def finals(plan: Plan) -> Drawing:
+    """The final test error of every row: a faint mark for each run, a strong one for the mean or the median."""
+    rows = plan.rows
+    paper = plan.scale_name == "paper"
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.0, 0.8 + 0.34 * len(rows)), layout="constrained")
+        kind = "median" if plan.study.medians else "mean"
+        published = "; a diamond for the published value" if paper else ""
+        drawing = Drawing(
+            figure,
+            f"Test error of the last weights: a faint mark for each run, a strong one for the {kind}{published}.",
+        )
+        ax = figure.subplots()
+        for place, row in enumerate(rows):
+            found = sample(plan, row.name, "test_error")
+            middle = found.median if plan.study.medians else found.mean
+            if middle is not None:
+                ax.plot(found.values, [place] * found.n, "o", color=COLOURS[0], markersize=4, alpha=0.35)
+                ax.plot([middle], [place], "o", color=COLOURS[0], markersize=7)
+                drawing.points.append(
+                    (ax, middle, place, f"{row.name}: {found} % (n = {found.n}), {kind} {middle:.2f} %")
+                )
+            value = row.published.values.get("test_error") if row.published else None
+            if paper and isinstance(value, float):
+                ax.plot([value], [place], "D", color=COLOURS[3], markersize=6, fillstyle="none")
+                drawing.points.append((ax, value, place, f"{row.name}, published: {value:.2f} %"))
+        ax.set_yticks(range(len(rows)), [row.name for row in rows])
+        ax.set(xlabel="final test error, %", ylim=(len(rows) - 0.5, -0.5))
+        ax.set_xlim(left=0)
+    return drawing
+
+
+def costs(plan: Plan) -> Drawing:
+    """Test error over multiply-adds where networks are trained, parameters over multiply-adds where they are not."""
+    metric: Metric = "test_error" if plan.runs else "parameters"
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        drawing = Drawing(figure, f"{METRICS[metric].capitalize()}, over multiply-adds, on a logarithmic scale.")
         ax = figure.subplots()
         for (panel, rows), colour, mark in zip(panels(plan).items(), COLOURS, "so^Dv*", strict=False):
-            samples = [(row.network.depth, sample(plan, row.name, "train_error")) for row in rows]
-            known = [(depth, found) for depth, found in samples if found.n]
-            for depth, found in known:
-                ax.plot([depth] * found.n, found.values, mark, color=colour, markersize=4, alpha=0.45, linewidth=0)
-            means = [found.mean or 0.0 for _, found in known]
-            ax.plot([depth for depth, _ in known], means, f"{mark}-", color=colour, linewidth=1.8, label=panel)
-        ax.set(xlabel="depth, weight layers", ylabel="final training error, %", ylim=(-3, 100))
-        ax.set_xticks(sorted({row.network.depth for row in plan.rows}))
-        ax.legend()
-    return figure
+            places = []
+            for row in rows:
+                found, cost = sample(plan, row.name, metric), sample(plan, row.name, "multiply_adds").mean
+                if found.mean is None or cost is None:
+                    continue
+                places.append((cost, found.mean))
+                ax.annotate(row.name, places[-1], xytext=(4, 4), textcoords="offset points", fontsize=7)
+                told = f"{row.name}: {found} {METRICS[metric].rpartition(', ')[2]}, {cost:.3g} billion multiply-adds"
+                drawing.points.append((ax, *places[-1], told))
+            if places:
+                ax.plot(*zip(*places, strict=True), mark, color=colour, label=panel)
+        ax.set(xlabel=METRICS["multiply_adds"], ylabel=METRICS[metric], xscale="log")
+        if metric == "parameters":
+            ax.set_yscale("log")
+        if drawing.points:
+            ax.legend()
+    return drawing
 
 
 def drawn(figure: Figure, file_format: str) -> bytes:
@@ -97,8 +205,11 @@ def drawn(figure: Figure, file_format: str) -> bytes:
     return buffer.getvalue()
 
 
-def inline(svg: bytes, prefix: str) -> str:
-    """An SVG file as an element of a page: no addresses, and names that no other figure's can meet."""
+def inline(drawing: Drawing, svg: bytes, prefix: str) -> str:
+    """An SVG file as an element of a page: no addresses, names that no other figure's can meet, and its points.
+
+    To be called when the SVG is the last that was drawn of the figure, so that the points are where it has them.
+    """
     text = svg.decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -106,4 +217,18 @@ def inline(svg: bytes, prefix: str) -> str:
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = text.replace('xlink:href="#', f'href="#{prefix}-').replace("url(#", f"url(#{prefix}-")
     head, rest = text.split(">", 1)
+    rest = rest.replace("</svg>", f'<g class="points">{_circles(drawing)}</g></svg>')
     return re.sub(r'\s(width|height)="[^"]*"', "", head) + ">" + rest
+
+
+def _circles(drawing: Drawing) -> str:
+    """An invisible circle on each point that is within its axes, with what it tells."""
+    figure = drawing.figure
+    width, height = figure.get_size_inches() * 72  # SVG's unit is a point
+    circles = []
+    for ax, x, y, told in drawing.points:
+        across, up = figure.transFigure.inverted().transform(ax.transData.transform((x, y)))
+        if -0.01 <= ax.transAxes.inverted().transform(ax.transData.transform((x, y)))[1] <= 1.01:
+            place = f'cx="{across * width:.1f}" cy="{(1 - up) * height:.1f}"'
+            circles.append(f'<circle {place} r="5"><title>{escape(told)}</title></circle>')
+    return "".join(circles)

@@ -1,14 +1,18 @@
 """Which runs a study needs at a scale, and where each lies."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from reslab.data.images import DataSet
-from reslab.nets import ResNet
-from reslab.papers.claims import Row, Scale, Study
-from reslab.train.loop import fitted
+from reslab.data.loader import shape
+from reslab.nets import AnyNetwork
+from reslab.papers.claims import PICTURES, Row, Scale, Study
+from reslab.spec import replace
+from reslab.study.budget import Cut, cut
+from reslab.train.forecast import work
 from reslab.train.recipe import Recipe
-from reslab.train.record import is_done, run_name
+from reslab.train.record import is_done, is_locked, read_json, run_name
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Run:
     """One training of one row with one seed; `out` is its run directory."""
 
     row: str
-    network: ResNet
+    network: AnyNetwork
     recipe: Recipe
     data: str
     seed: int
@@ -26,15 +30,44 @@ class Run:
     def done(self) -> bool:
         return is_done(self.out)
 
+    @property
+    def failure(self) -> Path:
+        """Where the reason stands for which a run last failed. It lies beside the run directory."""
+        return self.out.with_name(f"{self.out.name}.failed.json")
+
+    @property
+    def status(self) -> str:
+        """In a word or two: its result's status, "running", "failed: ..." or "not run"."""
+        if (self.out / "result.json").is_file():
+            return str(read_json(self.out / "result.json")["status"])
+        if is_locked(self.out):
+            return "running"
+        if self.failure.is_file():
+            return f"failed: {read_json(self.failure)['reason']}"
+        return "stopped" if (self.out / "run.json").is_file() else "not run"
+
+    @property
+    def operations(self) -> float:
+        """What it takes to train: two operations for each multiply-add."""
+        return 2 * work(self.network, self.recipe)
+
 
 @dataclass(frozen=True)
 class Plan:
-    """A study at a scale, with its runs, seed by seed, so that a plan that is stopped early has whole seeds."""
+    """A study at a scale, with its runs, seed by seed, so that a plan that is stopped early has whole seeds.
+
+    absent: the rows that cannot be trained as asked, and why
+    pictures: the folder that stands for the study's pictures, as --data names it
+    cut: what a budget took away
+    """
 
     study: Study
     scale_name: str
     seeds: int
     runs: tuple[Run, ...]
+    absent: dict[str, str]
+    pictures: str | None = None
+    cut: Cut | None = None
 
     @property
     def scale(self) -> Scale:
@@ -52,25 +85,68 @@ class Plan:
         """The runs of a row that have their result, by seed."""
         return [run for run in self.runs if run.row == row and run.done]
 
+    def network(self, row: Row) -> AnyNetwork:
+        """A row's network at this scale, fitted to its images where it is trained."""
+        fitted = (run.network for run in self.runs if run.row == row.name)
+        return next(fitted, self.scale.networks.get(row.name, row.network))
+
     @property
     def command(self) -> str:
         """The command that does the same again."""
-        return f"reslab study run {self.study.name} --scale {self.scale_name} --seeds {self.seeds}"
+        seeds = f" --seeds {self.seeds}" if self.seeds else ""
+        pictures = f" --data {self.pictures}" if self.pictures else ""
+        budget = f" --budget {self.cut.budget:g}" if self.cut else ""
+        return f"reslab study run {self.study.name} --scale {self.scale_name}{seeds}{pictures}{budget}"
 
 
-def make_plan(study: Study, scale_name: str, seeds: int | None, data: DataSet, runs: Path) -> Plan:
+def make_plan(
+    study: Study,
+    scale_name: str,
+    runs: Path,
+    seeds: int | None = None,
+    pictures: str | None = None,
+    budget: float | None = None,
+) -> Plan:
     """The runs under `runs` that a study needs; the scale's number of seeds unless another is given.
 
-    `data` is the scale's data set, whose images the networks are fitted to. Two studies that need the same training
-    name the same directory and so share it.
+    `pictures` is the folder for studies on ImageNet. With a `budget`, in hours on this machine, fewer seeds and then
+    fewer steps are trained. Two studies that need the same training name the same directory and so share it.
     """
     scale = study.scale(scale_name)
     seeds = seeds or scale.seeds
+    trained: list[tuple[str, AnyNetwork, Recipe, str]] = []
+    absent: dict[str, str] = {}
+    for row in study.rows if seeds and scale.settings else ():
+        if row.name not in scale.rows:
+            continue
+        setting = scale.settings[row.setting]
+        data = pictures if setting.data == PICTURES else setting.data
+        if data is None:
+            wanted = "imagenet:PATH" if scale_name == "paper" else "folder:PATH"
+            absent[row.name] = f"needs --data {wanted}"
+            continue
+        network = _fitted(scale.networks.get(row.name, row.network), data, scale.size)
+        trained.append((row.name, network, setting.recipe, data))
+    taken = cut([(network, recipe) for _, network, recipe, _ in trained], seeds, budget) if budget else None
     planned = []
-    for seed in range(seeds):
-        for row in study.rows:
-            if row.name in scale.rows:
-                network = fitted(row.network, data)
-                out = runs / run_name(network, scale.recipe, scale.data, seed)
-                planned.append(Run(row.name, network, scale.recipe, scale.data, seed, out))
-    return Plan(study, scale_name, seeds, tuple(planned))
+    for seed in range(taken.seeds if taken else seeds):
+        for row_name, network, recipe, data in trained:
+            how = taken.shortened(recipe) if taken else recipe
+            out = runs / run_name(network, how, data, seed)
+            planned.append(Run(row_name, network, how, data, seed, out))
+    return Plan(study, scale_name, taken.seeds if taken else seeds, tuple(planned), absent, pictures, taken)
+
+
+def _fitted(network: AnyNetwork, data: str, size: int | None) -> AnyNetwork:
+    channels, held, classes = shape(data)
+    fields: dict[str, Any] = {"channels": channels, "size": held or size or network.size, "classes": classes}
+    return replace(network, **fields)
+
+
+def hours(operations: float, per_second: float) -> str:
+    """The time that operations take, as a person says it."""
+    seconds = operations / per_second
+    for unit, length in (("years", 31_557_600), ("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:,.1f} {unit}" if seconds < 10 * length else f"{seconds / length:,.0f} {unit}"
+    return f"{math.ceil(seconds)} seconds"

@@ -1,7 +1,5 @@
 """A study's report: made from the run directories alone, so that it can be made again at any time."""
 
-import csv
-import io
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,32 +8,62 @@ from typing import Any
 import jinja2
 
 from reslab.disk import write_whole
-from reslab.nets import name_of
-from reslab.papers.claims import METRICS, Row
-from reslab.study import figures
+from reslab.errors import DataError
+from reslab.nets import ResNet, name_of
+from reslab.papers.claims import COUNTED, METRICS, Row
+from reslab.study import figures, tables
 from reslab.study.plan import Plan, Run
+from reslab.study.run import progress
 from reslab.study.verdict import CONFIDENCE, Verdict, measure, sample, verdicts
-from reslab.train.record import read_json
+from reslab.train.record import is_locked, read_json
 
 
 def render(plan: Plan, out: Path) -> Path:
-    """Write report.html, results.json, table.csv and the figures (PNG, SVG, PDF) into `out`; return the page's path.
+    """Write report.html, results.json, the table (CSV, LaTeX, Markdown) and the figures (PNG, PDF, SVG) into `out`.
 
-    Each file replaces its forerunner whole.
+    Each file replaces its forerunner whole. Returns the page's path.
     """
-    drawings = {"curves": figures.curves(plan), "depth": figures.depths(plan)}
-    files: dict[str, bytes] = {}
-    for name, figure in drawings.items():
-        for file_format in figures.FORMATS:
-            files[f"figures/{name}.{file_format}"] = figures.drawn(figure, file_format)
     found = results(plan)
-    files["results.json"] = (json.dumps(found, indent=2, allow_nan=False) + "\n").encode()
-    files["table.csv"] = _csv(found["rows"]).encode()
-    svgs = {name: figures.inline(files[f"figures/{name}.svg"], name) for name in drawings}
+    files: dict[str, bytes] = {"results.json": (json.dumps(found, indent=2, allow_nan=False) + "\n").encode()}
+    columns = tables.columns(plan, found["rows"])
+    for ending, write in tables.FORMATS.items():
+        files[f"table.{ending}"] = write(columns).encode()
+    svgs = {}
+    for name, drawing in figures.drawings(plan).items():
+        for file_format in ("png", "pdf", "svg"):  # the page's is the last that is drawn
+            files[f"figures/{name}.{file_format}"] = figures.drawn(drawing.figure, file_format)
+        svgs[name] = (figures.inline(drawing, files[f"figures/{name}.svg"], name), drawing.caption)
     files["report.html"] = _page(plan, found, svgs).encode()
     for file_name, content in files.items():
         write_whole(out / file_name, content)
     return out / "report.html"
+
+
+def page(plan: Plan, watched: bool = False) -> str:
+    """The report's page alone; `watched` looks for a newer one every few seconds."""
+    drawings = figures.drawings(plan)
+    svgs = {
+        name: (figures.inline(drawing, figures.drawn(drawing.figure, "svg"), name), drawing.caption)
+        for name, drawing in drawings.items()
+    }
+    return _page(plan, results(plan), svgs, watched)
+
+
+def render_index(reports: Path) -> Path:
+    """Write index.html over all reports in a directory; returns its path."""
+    found = []
+    for file in sorted(reports.glob("*/results.json")):
+        try:
+            told = read_json(file)
+            found.append({**told, "page": f"{file.parent.name}/report.html", "judged": _judged(told["claims"])})
+        except (DataError, KeyError, TypeError):  # another's file, or one of an older form: it is not listed
+            continue
+    write_whole(reports / "index.html", _template("index.html").render(reports=found).encode())
+    return reports / "index.html"
+
+
+def _judged(claims: list[dict[str, Any]]) -> dict[str, int]:
+    return dict(Counter(claim["judgement"] for claim in claims))
 
 
 def results(plan: Plan) -> dict[str, Any]:
@@ -46,6 +74,7 @@ def results(plan: Plan) -> dict[str, Any]:
         "source": plan.study.source,
         "scale": plan.scale_name,
         "seeds": plan.seeds,
+        "cut": str(plan.cut) if plan.cut else None,
         "command": plan.command,
         "confidence": CONFIDENCE,
         "claims": [_claim(verdict) for verdict in verdicts(plan)],
@@ -71,33 +100,38 @@ def _claim(verdict: Verdict) -> dict[str, Any]:
 
 
 def _row(plan: Plan, row: Row) -> dict[str, Any]:
-    network = next(run for run in plan.runs if run.row == row.name).network
+    network = plan.network(row)
     cost = network.cost()
     done = plan.runs_of(row.name)
     told: dict[str, Any] = {
         "row": row.name,
+        "panel": row.panel,
         "network": name_of(network),
-        "depth": network.depth,
+        "depth": network.depth if isinstance(network, ResNet) else None,
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "n": len(done),
         "diverged": sum(read_json(run.out / "result.json")["status"] == "diverged" for run in done),
+        "absent": plan.absent.get(row.name),
+        "measured": {},
+        "published": None,
     }
-    for metric in METRICS:
+    for metric in plan.study.metrics:
         found = sample(plan, row.name, metric)
-        told[metric] = {"mean": found.mean, "std": found.std, "values": list(found.values), "text": str(found)}
-    if plan.scale_name == "paper" and row.published is not None:
-        told["published"] = row.published._asdict()
+        middles = {"mean": found.mean, "std": found.std, "median": found.median}
+        told["measured"][metric] = {**middles, "values": list(found.values), "text": str(found)}
+    if row.published is not None and (plan.scale_name == "paper" or not plan.scale.settings):
+        told["published"] = {"source": row.published.source, "values": dict(row.published.values)}
     return told
 
 
 def _run(run: Run) -> dict[str, Any]:
-    told = {"row": run.row, "seed": run.seed, "directory": run.out.name, "status": "not run"}
+    told = {"row": run.row, "seed": run.seed, "directory": run.out.name, "status": run.status}
     if not run.done:
         return told
     result = read_json(run.out / "result.json")
-    told |= {key: result[key] for key in ("status", "step", "seconds", "images_per_second")}
-    return told | {metric: measure(run, metric) for metric in METRICS}
+    told |= {key: result[key] for key in ("step", "seconds", "images_per_second")}
+    return told | {metric: measure(run, metric) for metric in METRICS if metric not in COUNTED}
 
 
 def _cost(plan: Plan) -> dict[str, Any]:
@@ -120,18 +154,22 @@ def _cost(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    plain = ["row", "network", "depth", "parameters", "multiply_adds", "n", "diverged"]
-    writer.writerow(plain + [f"{metric}_{part}" for metric in METRICS for part in ("mean", "std")])
-    for row in rows:
-        measured = [row[metric][part] for metric in METRICS for part in ("mean", "std")]
-        writer.writerow([row[key] for key in plain] + ["" if value is None else f"{value:.4f}" for value in measured])
-    return buffer.getvalue()
+def _page(plan: Plan, found: dict[str, Any], svgs: dict[str, tuple[str, str]], watched: bool = False) -> str:
+    running = [(run.row, run.seed, *progress(run)) for run in plan.missing if is_locked(run.out)]
+    return _template("report.html").render(
+        plan=plan,
+        study=plan.study,
+        scale=plan.scale,
+        found=found,
+        table=tables.columns(plan, found["rows"]),
+        metrics=METRICS,
+        svgs=svgs,
+        running=running,
+        watched=watched,
+    )
 
 
-def _page(plan: Plan, found: dict[str, Any], svgs: dict[str, str]) -> str:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reslab.study"),
         autoescape=True,
@@ -139,7 +177,6 @@ def _page(plan: Plan, found: dict[str, Any], svgs: dict[str, str]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["signed"] = lambda number: f"{number:.2f}".replace("-", "−")
-    return environment.get_template("report.html").render(
-        plan=plan, study=plan.study, scale=plan.scale, found=found, metrics=METRICS, svgs=svgs
-    )
+    environment.filters["signed"] = lambda number: f"{number:,.2f}".replace("-", "−")
+    environment.globals["wrong"] = {"holds": "holds", "does not hold": "not-hold", "not decided": "open"}
+    return environment.get_template(name)

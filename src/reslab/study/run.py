@@ -6,10 +6,11 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -20,13 +21,15 @@ from rich.table import Table
 
 from reslab.data.images import DataSet
 from reslab.data.loader import load
+from reslab.errors import SpecError
 from reslab.machine import cores
 from reslab.study.plan import Plan, Run
 from reslab.train.execution import Execution
-from reslab.train.loop import train
-from reslab.train.record import is_locked, read_metrics
+from reslab.train.loop import duration, train
+from reslab.train.record import is_locked, read_json, read_metrics, write_json
 
 _POLL = 0.5  # seconds between two looks at the running ones
+_PARTS = {"train": "training", "test": "test"}
 _PATIENCE = 60  # seconds that a worker has to end its step and save
 
 _stopping = threading.Event()  # in a worker: its parent has asked it to stop
@@ -36,23 +39,40 @@ def run_plan(plan: Plan, workers: int, console: Console) -> dict[Run, str]:
     """Train what the plan is missing, `workers` runs at a time, each with its share of the cores.
 
     Shows a live table on a terminal, a line for each finished run elsewhere. A run whose worker process is lost is
-    begun again, once. Returns the runs that failed with their reasons; a run that diverged has not failed. A stop
+    begun again, once, from its last checkpoint. A run that another process is training is waited for. Returns the runs
+    that failed with their reasons, which also lie beside their directories; a run that diverged has not failed. A stop
     (KeyboardInterrupt) ends the workers behind the step that they are at, their runs saved.
     """
     failed: dict[Run, str] = {}
     lost: Counter[Run] = Counter()
-    teller = Teller(len(plan.missing), console)
-    while remaining := [run for run in plan.missing if run not in failed]:
-        processes = min(workers, len(remaining))
+    teller = Teller(plan, console)
+    while remaining := distinct(run for run in plan.missing if run not in failed):
+        free = [run for run in remaining if not is_locked(run.out)]
+        if not free:
+            time.sleep(_POLL)
+            continue
+        processes = min(workers, len(free))
         settings = (max(1, cores() // processes), os.getpid())
         context = multiprocessing.get_context("spawn")
         with _ended_with_us(ProcessPoolExecutor(processes, context, _begin, settings)) as pool:
-            broken = _watch({pool.submit(_train, run): run for run in remaining}, teller, failed)
+            broken = _watch({pool.submit(_train, run): run for run in free}, teller, failed)
         if broken:
-            lost.update([run for run in remaining if not run.done][:processes])  # they are begun in their order
+            lost.update([run for run in free if not run.done][:processes])  # they are begun in their order
             failed |= {run: "its worker process was lost twice" for run, times in lost.items() if times > 1}
-            console.print("a worker process was lost; what it trained begins again", highlight=False)
+            console.print("a worker process was lost; what it trained goes on", highlight=False)
+    for run, reason in failed.items():
+        note(run, reason)
     return failed
+
+
+def distinct(runs: Iterable[Run]) -> list[Run]:
+    """Each training once, though two rows may want it."""
+    return list({run.out: run for run in runs}.values())
+
+
+def note(run: Run, reason: str) -> None:
+    """Keep the reason why a run failed, until it is begun again."""
+    write_json(run.failure, {"reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
 @contextmanager
@@ -96,26 +116,57 @@ def _data(name: str) -> DataSet:
 def _train(run: Run) -> dict[str, Any]:
     if _stopping.is_set():
         return {"status": "stopped", "step": 0}
-    result = train(run.network, run.recipe, _data(run.data), run.out, run.seed, Execution(resume="any"))
+    result = train_run(run)
     if result["status"] == "stopped":
         _stopping.set()
     return result
 
 
+def train_run(run: Run) -> dict[str, Any]:
+    """Train a run here, from its last checkpoint where it has one. -> what its result.json holds.
+
+    Where another process has just trained it, that one's result; where one is at it, the status "elsewhere".
+    """
+    if run.done:
+        return dict(read_json(run.out / "result.json"))
+    if is_locked(run.out):
+        return {"status": "elsewhere", "step": 0}
+    run.failure.unlink(missing_ok=True)
+    try:
+        return train(run.network, run.recipe, _data(run.data), run.out, run.seed, Execution(resume="any"))
+    except SpecError:
+        if run.done or is_locked(run.out):  # another process was quicker
+            return {"status": "elsewhere", "step": 0}
+        raise
+
+
 class Teller:
     """What a person sees of the runs: a line when one ends and, on a terminal, a table of those under way."""
 
-    def __init__(self, total: int, console: Console):
-        self.total = total
+    def __init__(self, plan: Plan, console: Console):
+        self.missing = distinct(plan.missing)
         self.console = console
         self.ended = 0
         self.started = time.monotonic()
 
-    def end(self, run: Run, text: str) -> None:
+    def end(self, run: Run, result: dict[str, Any]) -> None:
+        """Tell of a run that ended with a result; of one that another process trains, nothing."""
+        if result["status"] == "elsewhere":
+            return
+        if result["status"] != "finished":
+            self.tell(run, f"{result['status']} at step {result['step']}")
+            return
+        errors = (
+            f"training error {result['train']['top1_error']:.2f} %  test error {result['test']['top1_error']:.2f} %"
+        )
+        self.tell(run, errors)
+
+    def tell(self, run: Run, text: str) -> None:
         self.ended += 1
-        left = (time.monotonic() - self.started) / self.ended * (self.total - self.ended)
-        more = f"  about {left:.0f} s more" if self.ended < self.total else ""
-        line = f"{self.ended}/{self.total}  {run.row}  seed {run.seed}  {text}{more}"
+        total = len(self.missing)
+        left = (time.monotonic() - self.started) / self.ended * (total - self.ended)
+        more = f"  about {duration(left)} more" if self.ended < total else ""
+        line = f"{self.ended}/{total}  {run.row}  seed {run.seed}  {text}{more}"
         self.console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -132,35 +183,35 @@ def _watch(futures: "dict[Future[dict[str, Any]], Run]", teller: Teller, failed:
                     broken = True
                 elif error is not None:
                     failed[run] = f"{type(error).__name__}: {error}".splitlines()[0]
-                    teller.end(run, failed[run])
+                    teller.tell(run, failed[run])
                 else:
-                    teller.end(run, _told(future.result()))
+                    teller.end(run, future.result())
             if teller.console.is_terminal:
-                live.update(_table([run for run in pending.values() if is_locked(run.out)]), refresh=True)
+                live.update(running_table(pending.values()), refresh=True)
     return broken
 
 
-def _told(result: dict[str, Any]) -> str:
-    if result["status"] != "finished":
-        return f"{result['status']} at step {result['step']}"
-    return f"training error {result['train']['top1_error']:.2f} %  test error {result['test']['top1_error']:.2f} %"
-
-
-def _table(running: list[Run]) -> Table:
-    table = Table("run", "seed", "step", "training error", "test error", "images/s", title="running")
-    for run in running:
-        lines = list(read_metrics(run.out))
-        if not lines:
-            table.add_row(run.row, str(run.seed), "begins", "", "", "")
-            continue
-        last = lines[-1]
-        tests = [line["test_error"] for line in lines if "test_error" in line]
-        table.add_row(
-            run.row,
-            str(run.seed),
-            f"{last['step']}/{run.recipe.steps}",
-            f"{last['train_error']:.1f} %",
-            f"{tests[-1]:.1f} %" if tests else "",
-            f"{last['images_per_second']:,.0f}",
-        )
+def running_table(runs: Iterable[Run]) -> Table:
+    """The runs under way: how far each is, its errors, its speed and the time that it still takes."""
+    table = Table("run", "seed", "step", "training error", "test error", "images/s", "left", title="running")
+    for run in runs:
+        if is_locked(run.out):
+            table.add_row(run.row, str(run.seed), *progress(run))
     return table
+
+
+def progress(run: Run) -> tuple[str, str, str, str, str]:
+    """How far a run under way is: step, training error, test error, images per second, time left."""
+    lines = list(read_metrics(run.out))
+    if not lines:
+        return "begins", "", "", "", ""
+    last = lines[-1]
+    tests = [line["test_error"] for line in lines if "test_error" in line]
+    left = (run.recipe.steps - last["step"]) * run.recipe.batch / last["images_per_second"]
+    return (
+        f"{last['step']}/{run.recipe.steps}",
+        f"{last['train_error']:.1f} %",
+        f"{tests[-1]:.1f} %" if tests else "",
+        f"{last['images_per_second']:,.0f}",
+        duration(left),
+    )

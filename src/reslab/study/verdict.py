@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from statistics import mean, stdev, variance
+from statistics import mean, median, stdev, variance
 from typing import Any, Literal
 
-from reslab.papers.claims import Claim, Metric
+from reslab.papers.claims import COUNTED, Claim, Metric, Row
 from reslab.study.plan import Plan, Run
 from reslab.train.record import read_json, read_metrics
 
@@ -23,15 +23,25 @@ def measure(run: Run, metric: Metric) -> float:
     result: dict[str, Any] = read_json(run.out / "result.json")
     if result["status"] == "diverged":
         return FAILED_ERROR
+    if metric == "curve":
+        watched = "validation_error" if run.recipe.validation else "test_error"
+        return mean(float(line[watched]) for line in read_metrics(run.out) if watched in line)
     part = "train" if metric == "train_error" else "test"
-    return float(result[part]["top1_error"])
+    return float(result[part]["top5_error" if metric == "top5_error" else "top1_error"])
+
+
+def count(row: Row, plan: Plan, metric: Metric) -> float:
+    """What is counted of a row's network, in the metric's unit."""
+    cost = plan.network(row).cost()
+    return cost.parameters / 1e6 if metric == "parameters" else cost.multiply_adds / 1e9
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A metric over the seeds of a row."""
+    """A metric over the seeds of a row; `exact` where it is counted or given, and no seed changes it."""
 
     values: tuple[float, ...]
+    exact: bool = False
 
     @property
     def n(self) -> int:
@@ -46,9 +56,15 @@ class Sample:
         """The sample's standard deviation (n - 1); None below two values."""
         return stdev(self.values) if self.n > 1 else None
 
+    @property
+    def median(self) -> float | None:
+        return median(self.values) if self.values else None
+
     def __str__(self) -> str:
         if self.mean is None:
             return "not run"
+        if self.exact:
+            return f"{self.mean:,.3g}" if self.mean < 100 else f"{self.mean:,.0f}"
         return f"{self.mean:.2f}" + (f" ± {self.std:.2f}" if self.std is not None else "")
 
 
@@ -73,7 +89,8 @@ def judge(claim: Claim, lower: Sample, higher: Sample) -> Verdict:
     """Hold the difference of the means against the claim's margin.
 
     Welch's interval at 95 % confidence: the claim holds where the whole interval lies below the margin, does not hold
-    where it lies above, and is not decided otherwise or where a row has fewer than two seeds.
+    where it lies above, and is not decided otherwise or where a row has fewer than two seeds. What is counted or given
+    has no spread.
     """
     interval = _welch(lower, higher)
     judgement: Judgement = "not decided"
@@ -87,28 +104,34 @@ def judge(claim: Claim, lower: Sample, higher: Sample) -> Verdict:
 
 
 def _welch(lower: Sample, higher: Sample) -> tuple[float, float] | None:
-    if lower.n < 2 or higher.n < 2:
+    both = (lower, higher)
+    if any(side.n < (1 if side.exact else 2) for side in both):
         return None
     from scipy.stats import t
 
     difference = mean(lower.values) - mean(higher.values)
-    variances = [variance(sample.values) / sample.n for sample in (lower, higher)]
-    if sum(variances) == 0:
+    spread = [(0.0 if side.exact else variance(side.values) / side.n, side.n - 1) for side in both]
+    if sum(squared for squared, _ in spread) == 0:
         return difference, difference
-    freedom = sum(variances) ** 2 / sum(v**2 / (s.n - 1) for v, s in zip(variances, (lower, higher), strict=True))
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(sum(variances))
+    freedom = sum(squared for squared, _ in spread) ** 2 / sum(squared**2 / n for squared, n in spread if squared)
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(sum(squared for squared, _ in spread))
     return difference - reach, difference + reach
 
 
-def sample(plan: Plan, row: str, metric: Metric) -> Sample:
-    """A metric over a row's runs that have their result."""
+def sample(plan: Plan, row: str | float, metric: Metric) -> Sample:
+    """A metric over a row's runs that have their result, or of its network; a number stands for itself."""
+    if not isinstance(row, str):
+        return Sample((row,), exact=True)
+    if metric in COUNTED:
+        named = next(known for known in plan.rows if known.name == row)
+        return Sample((count(named, plan, metric),), exact=True)
     return Sample(tuple(measure(run, metric) for run in plan.runs_of(row)))
 
 
 def verdicts(plan: Plan) -> list[Verdict]:
-    """Every claim of the plan's study that the scale has both rows for."""
+    """Every claim of the plan's study that can be judged at its scale, which has its rows."""
     return [
         judge(claim, sample(plan, claim.lower, claim.metric), sample(plan, claim.higher, claim.metric))
         for claim in plan.study.claims
-        if claim.lower in plan.scale.rows and claim.higher in plan.scale.rows
+        if set(claim.rows) <= set(plan.scale.rows) and plan.scale_name in (claim.scales or (plan.scale_name,))
     ]

@@ -72,7 +72,7 @@ def train(
         settled(execution.deterministic),
         make_loader(data, place, network.size, on_bad=execution.on_bad) as loader,
     ):
-        loader.check(recipe.augment)
+        loader.check(recipe.augment, recipe.crops)
         console = console if ranks.first else None
         told = facts(network, recipe, data, seed, execution, chosen)
         recorded = Record(out, told, execution.resume != "never") if ranks.first else Unrecorded()
@@ -178,8 +178,9 @@ class _Run:
         result: dict[str, Any] = {"status": "finished", "step": recipe.steps, **meter.totals()}
         parts: tuple[PartName, ...] = ("test", "train", "validation") if recipe.validation else ("test", "train")
         for part in parts:
-            known = watched if part == self.watched else None
-            result[part] = (known or evaluate(network, self.loader.views(part)))._asdict()
+            crops = recipe.crops if part == "test" else 1
+            known = watched if part == self.watched and crops == 1 else None
+            result[part] = (known or evaluate(network, self.loader.views(part, crops)))._asdict()
         if skipped := merged(self.loader.skipped):
             result["skipped"] = skipped
         return self.record.finish(result)
@@ -208,11 +209,11 @@ class _Run:
         if line["waiting"] >= _WORTH_TELLING:
             text += f"  {line['waiting']:.0f} % of the time waiting for data"
         if step < steps:
-            text += f"  {_duration((steps - step) * self.recipe.batch / line['images_per_second'])} left"
+            text += f"  {duration((steps - step) * self.recipe.batch / line['images_per_second'])} left"
         self.console.print(text, highlight=False, soft_wrap=True)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Seconds as a person says them: "3 h 20 min"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from reslab.data.crops import Augment
+from reslab.data.crops import Augment, Crops
 from reslab.errors import SpecError
 from reslab.spec import kind, spec
 from reslab.train.schedule import Drops, Schedule
@@ -50,6 +50,7 @@ class Recipe:
     clip: the greatest norm of the gradient, all parameters together
     average: the decay of a running average of the weights, which is what is evaluated and kept; None for no average
     bn: whose images BN's batch statistics are over: of each "rank", as in the papers, or of "all"
+    crops: views of each test picture at the end, whose probabilities are averaged; 10 is A sec. 3.4
     validation: training images held out; they are evaluated while training, and the test images at the end alone
     evaluate_every, log_every, checkpoint_every: steps between two evaluations, between two lines of training loss and
     error, and between two checkpoints. No evaluation chooses anything: the last weights are the result.
@@ -65,6 +66,7 @@ class Recipe:
     clip: PositiveFloat | None = None
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
     bn: Literal["rank", "all"] = "rank"
+    crops: Crops = 1
     validation: NonNegativeInt = 0
     evaluate_every: PositiveInt = 1000
     log_every: PositiveInt = 100

@@ -77,6 +77,7 @@ def paper_a_imagenet() -> Recipe:
         batch=256,
         schedule=Drops(at=(150_000, 300_000, 450_000)),
         augment=ScaleJitter(colour=Lighting()),
+        crops=10,
         evaluate_every=5_000,
         checkpoint_every=2_500,
     )
@@ -92,7 +93,7 @@ def paper_c_imagenet() -> Recipe:
     or two on one GPU. The paper does not say when it ends; 90 epochs are fb.resnet.torch's, on which it is based.
     """
     epoch = _steps(1, 256)
-    return replace(paper_a_imagenet(), steps=90 * epoch, schedule=Drops(at=(30 * epoch, 60 * epoch)))
+    return replace(paper_a_imagenet(), steps=90 * epoch, schedule=Drops(at=(30 * epoch, 60 * epoch)), crops=1)
 
 
 def paper_b_imagenet() -> Recipe:

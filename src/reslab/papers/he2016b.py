@@ -1,0 +1,324 @@
+"""Paper C: He, Zhang, Ren, Sun. Identity Mappings in Deep Residual Networks. arXiv 1603.05027, ECCV 2016."""
+
+from typing import Literal
+
+from reslab.nets import AnyNetwork, Dropped, Gated, Scaled, cifar_resnet, network
+from reslab.papers.claims import (
+    FAILED,
+    FAILS_ABOVE,
+    PICTURES,
+    Claim,
+    Published,
+    Row,
+    Scale,
+    Setting,
+    Study,
+    every,
+)
+from reslab.papers.he2016a import (
+    BN_NOTE,
+    CROPS_NOTE,
+    DECAY_NOTE,
+    DIGITS,
+    DIGITS_NOTE,
+    SGD_NOTE,
+    SHORT_CIFAR,
+    SHORT_NOTE,
+)
+from reslab.spec import replace
+from reslab.train.recipes import paper_c_cifar, paper_c_imagenet
+from reslab.train.schedule import Drops
+
+_PAPER = replace(paper_c_cifar(), log_every=40)
+_SHORT = replace(SHORT_CIFAR, schedule=Drops(at=(4000, 6000), warmup=50))
+_WARMUP_NOTE = f"{SHORT_NOTE[:-1]}, 50 steps of warm-up in place of 400."
+_DEVIATIONS = (BN_NOTE, SGD_NOTE, DECAY_NOTE)
+
+
+def _shortcut(depth: int) -> dict[str, AnyNetwork]:
+    """C Table 1 with networks of a depth."""
+    return {
+        "original": cifar_resnet(depth),
+        "scaling 0, 1 (plain)": cifar_resnet(depth, shortcut=None),
+        "scaling 0.5, 1": cifar_resnet(depth, merge=Scaled(0.5, 1.0)),
+        "scaling 0.5, 0.5": cifar_resnet(depth, merge=Scaled(0.5, 0.5)),
+        "exclusive gating, b 0": cifar_resnet(depth, merge=Gated(bias=0.0, exclusive=True)),
+        "exclusive gating, b −6": cifar_resnet(depth, merge=Gated(bias=-6.0, exclusive=True)),
+        "exclusive gating, b −7": cifar_resnet(depth, merge=Gated(bias=-7.0, exclusive=True)),
+        "shortcut-only gating, b 0": cifar_resnet(depth, merge=Gated(bias=0.0)),
+        "shortcut-only gating, b −6": cifar_resnet(depth, merge=Gated(bias=-6.0)),
+        "1×1 convolution": cifar_resnet(depth, shortcut="C"),
+        "dropout 0.5": cifar_resnet(depth, merge=Dropped(0.5)),
+    }
+
+
+_TABLE_1: tuple[float | Literal["fail"], ...] = (
+    6.61,
+    FAILED,
+    FAILED,
+    12.35,
+    FAILED,
+    8.70,
+    9.81,
+    12.86,
+    6.91,
+    12.22,
+    FAILED,
+)
+_PANELS = ("scaling",) * 4 + ("gating",) * 5 + ("convolution and dropout",) * 2
+
+_SHORTCUTS = tuple(
+    Row(name, value, panel, published=Published("C Table 1, median of 5", {"test_error": error}))
+    for (name, value), panel, error in zip(_shortcut(110).items(), _PANELS, _TABLE_1, strict=True)
+)
+
+SHORTCUTS = Study(
+    name="shortcuts",
+    title="Identity shortcuts are the best",
+    source="C sec. 3, Table 1, Figs. 2 and 3; the review's Fig. 5",
+    question=(
+        "A shortcut that scales, gates, convolves or drops the signal has more to offer than one that only passes it "
+        "on. Does it train better?"
+    ),
+    rows=_SHORTCUTS,
+    claims=(
+        *(
+            Claim(f"The identity is better than {row.name}", "original", row.name, "test_error", "C sec. 3.1, Table 1")
+            for row in _SHORTCUTS[1:]
+        ),
+        Claim(
+            "A gate that is nearly closed (b −6) is better than one half open (b 0)",
+            "shortcut-only gating, b −6",
+            "shortcut-only gating, b 0",
+            "test_error",
+            "C sec. 3.1, shortcut-only gating",
+        ),
+        *(
+            Claim(
+                f"{row.name} fails: its test error is above {FAILS_ABOVE:g} %",
+                FAILS_ABOVE,
+                row.name,
+                "test_error",
+                "C Table 1",
+                scales=("short", "paper"),
+            )
+            for row, error in zip(_SHORTCUTS, _TABLE_1, strict=True)
+            if error == FAILED
+        ),
+    ),
+    scales={
+        "demo": Scale(
+            {"cifar": DIGITS},
+            seeds=4,
+            rows=every(_SHORTCUTS),
+            note=f"32 layers in place of 110; {DIGITS_NOTE}",
+            networks=_shortcut(32),
+        ),
+        "short": Scale(
+            {"cifar": Setting("cifar10", _SHORT)},
+            seeds=3,
+            rows=every(_SHORTCUTS),
+            note=f"56 layers in place of 110; {_WARMUP_NOTE}",
+            networks=_shortcut(56),
+        ),
+        "paper": Scale(
+            {"cifar": Setting("cifar10", _PAPER)},
+            seeds=5,
+            rows=every(_SHORTCUTS),
+            note="The recipe as printed.",
+            top=60.0,
+        ),
+    },
+    deviations=(
+        *_DEVIATIONS,
+        "Where the shape changes, the paper does not say what a gate does; here the shortcut is first brought to the "
+        "output's shape and then gated.",
+        "The paper prints one row for exclusive gates with b from 0 to −5, all of which fail; here b is 0.",
+    ),
+    medians=True,
+)
+
+ARRANGEMENTS = {
+    "original": "original",
+    "BN after addition": "bn-after-addition",
+    "ReLU before addition": "relu-before-addition",
+    "ReLU-only pre-activation": "relu-only-preactivation",
+    "full pre-activation": "full-preactivation",
+}
+_TABLE_2 = {
+    "original": (6.61, 5.93),
+    "BN after addition": (8.17, 6.50),
+    "ReLU before addition": (7.84, 6.14),
+    "ReLU-only pre-activation": (6.71, 5.91),
+    "full pre-activation": (6.37, 5.46),
+}
+
+
+def _arranged(basic: int, bottleneck: int) -> dict[str, AnyNetwork]:
+    """C Table 2 with networks of two depths, under the names of 110 and 164 layers."""
+    networks: dict[str, AnyNetwork] = {}
+    for depth, kernels, title in ((basic, (3, 3), 110), (bottleneck, (1, 3, 1), 164)):
+        for name, arrangement in ARRANGEMENTS.items():
+            networks[f"{name}, {title}"] = cifar_resnet(depth, kernels=kernels, arrangement=arrangement)
+    return networks
+
+
+_ACTIVATIONS = tuple(
+    Row(
+        name,
+        value,
+        f"{name.rpartition(', ')[2]} layers",
+        published=Published(
+            "C Table 2, median of 5", {"test_error": _TABLE_2[name.rpartition(", ")[0]][name.endswith("164")]}
+        ),
+    )
+    for name, value in _arranged(110, 164).items()
+)
+
+ACTIVATIONS = Study(
+    name="activations",
+    title="Where BN and ReLU belong",
+    source="C sec. 4, Table 2, Figs. 4 and 6; the review's Fig. 6",
+    question="BN and ReLU may stand before the convolutions, behind them, or behind the addition. Which is best?",
+    rows=_ACTIVATIONS,
+    claims=(
+        *(
+            Claim(
+                f"At {depth} layers, full pre-activation is better than the original",
+                f"full pre-activation, {depth}",
+                f"original, {depth}",
+                "test_error",
+                "C sec. 4.1, Table 2",
+            )
+            for depth in (110, 164)
+        ),
+        *(
+            Claim(
+                f"At {depth} layers, the original is better than {name}",
+                f"original, {depth}",
+                f"{name}, {depth}",
+                "test_error",
+                "C sec. 4.1, Table 2",
+            )
+            for depth in (110, 164)
+            for name in ("BN after addition", "ReLU before addition")
+        ),
+    ),
+    scales={
+        "demo": Scale(
+            {"cifar": DIGITS},
+            seeds=4,
+            rows=every(_ACTIVATIONS),
+            note=f"32 layers in place of 110, 29 of bottlenecks in place of 164; {DIGITS_NOTE}",
+            networks=_arranged(32, 29),
+        ),
+        "short": Scale(
+            {"cifar": Setting("cifar10", _SHORT)},
+            seeds=3,
+            rows=every(_ACTIVATIONS),
+            note=f"56 layers in place of 110, 56 of bottlenecks in place of 164; {_WARMUP_NOTE}",
+            networks=_arranged(56, 56),
+            top=60.0,
+        ),
+        "paper": Scale(
+            {"cifar": Setting("cifar10", _PAPER)},
+            seeds=5,
+            rows=every(_ACTIVATIONS),
+            note="The recipe as printed.",
+            top=30.0,
+        ),
+    },
+    deviations=_DEVIATIONS,
+    medians=True,
+)
+
+_TABLE_3 = {
+    "ResNet-110, one-layer skips": ("{}110-cifar-1layer", "cifar", 9.90, 8.91),
+    "ResNet-110": ("{}110-cifar", "cifar", 6.61, 6.37),
+    "ResNet-164": ("{}164-cifar", "cifar", 5.93, 5.46),
+    "ResNet-1001": ("{}1001-cifar", "cifar", 7.61, 4.92),
+    "ResNet-164, CIFAR-100": ("{}164-cifar", "cifar100", 25.16, 24.33),
+    "ResNet-1001, CIFAR-100": ("{}1001-cifar", "cifar100", 27.82, 22.71),
+}
+_KINDS = {"original": "resnet", "pre-activation": "preact"}
+
+
+def _both() -> tuple[Row, ...]:
+    rows = []
+    for name, (pattern, setting, *errors) in _TABLE_3.items():
+        panel = {"cifar": "CIFAR-10", "cifar100": "CIFAR-100"}[setting]
+        for (kind, family), error in zip(_KINDS.items(), errors, strict=True):
+            published = Published("C Table 3, median of 5", {"test_error": error})
+            rows.append(Row(f"{name}, {kind}", network(pattern.format(family)), panel, setting, published))
+    for depth in (152, 200):
+        for kind, family in _KINDS.items():
+            rows.append(Row(f"ResNet-{depth}, ImageNet, {kind}", network(f"{family}{depth}"), "ImageNet", "imagenet"))
+    return tuple(rows)
+
+
+_PREACTIVATION = _both()
+_DEMO = {
+    f"{name}, {kind}": cifar_resnet(depth, kernels=kernels, arrangement=arrangement)
+    for name, depth, kernels in (
+        ("ResNet-110, one-layer skips", 32, (3,)),
+        ("ResNet-110", 32, (3, 3)),
+        ("ResNet-164", 29, (1, 3, 1)),
+        ("ResNet-1001", 83, (1, 3, 1)),
+    )
+    for kind, arrangement in (("original", "original"), ("pre-activation", "full-preactivation"))
+}
+
+PREACTIVATION = Study(
+    name="preactivation",
+    title="Pre-activation, from 110 to 1001 layers",
+    source="C sec. 4.1 and 4.2, Tables 3 and 5, Fig. 1",
+    question="What does full pre-activation gain, and does it gain more the deeper a network is?",
+    rows=_PREACTIVATION,
+    claims=tuple(
+        Claim(
+            f"Pre-activation is better: {name}",
+            f"{name}, pre-activation",
+            f"{name}, original",
+            "test_error",
+            "C Table 5" if "ImageNet" in name else "C Table 3",
+        )
+        for name in (*_TABLE_3, "ResNet-152, ImageNet", "ResNet-200, ImageNet")
+    ),
+    scales={
+        "demo": Scale(
+            {"cifar": DIGITS},
+            seeds=3,
+            rows=tuple(_DEMO),
+            note=f"32 layers in place of 110, bottlenecks of 29 and 83 in place of 164 and 1001; {DIGITS_NOTE}",
+            networks=_DEMO,
+        ),
+        "short": Scale(
+            {"cifar": Setting("cifar10", _SHORT), "cifar100": Setting("cifar100", _SHORT)},
+            seeds=3,
+            rows=tuple(
+                row.name
+                for row in _PREACTIVATION
+                if row.setting != "imagenet" and not row.name.startswith("ResNet-1001")
+            ),
+            note=_WARMUP_NOTE,
+            top=60.0,
+        ),
+        "paper": Scale(
+            {
+                "cifar": Setting("cifar10", _PAPER),
+                "cifar100": Setting("cifar100", _PAPER),
+                "imagenet": Setting(PICTURES, paper_c_imagenet()),
+            },
+            seeds=5,
+            rows=every(_PREACTIVATION),
+            note="The recipes as printed.",
+            top=60.0,
+        ),
+    },
+    deviations=(
+        *_DEVIATIONS,
+        CROPS_NOTE,
+        "C Table 5's errors are of crops of 320 pixels; here crops are of 224, and no published value stands beside.",
+    ),
+    medians=True,
+)

@@ -1,0 +1,67 @@
+"""What a study costs on this machine, and what of it fits into a budget."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from reslab.nets import AnyNetwork
+from reslab.spec import replace
+from reslab.train.forecast import work
+from reslab.train.recipe import Recipe
+from reslab.train.schedule import Cosine, Drops, Exponential
+
+_SHARE = 0.4  # of the best convolution's speed, that training gets; `reslab bench` measures 0.4 to 0.7
+GPU = 2e13
+"""Operations per second that are taken for a GPU: a guess, far below the most that one does, as maps are small."""
+_LEAST_SEEDS = 2  # below two no claim is judged
+
+
+@lru_cache(maxsize=1)
+def speed_here() -> float:
+    """Operations per second of training to be expected on this machine, all cores together."""
+    from reslab.bench.compare import roof
+    from reslab.machine import find_precision
+
+    return _SHARE * roof(find_precision("auto", "cpu")[0])
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a budget of some hours leaves: so many seeds, and a share of the steps."""
+
+    budget: float
+    seeds: int
+    share: float
+
+    def __str__(self) -> str:
+        steps = f" and {100 * self.share:.0f} % of the steps" if self.share < 1 else ""
+        return f"cut to fit {self.budget:g} hours: {self.seeds} seeds{steps}"
+
+    def shortened(self, recipe: Recipe) -> Recipe:
+        """A recipe with that share of its steps, everything at the same shares of them."""
+        if self.share >= 1:
+            return recipe
+
+        def less(steps: int) -> int:
+            return max(1, round(steps * self.share))
+
+        schedule: Any = recipe.schedule
+        match schedule:
+            case Drops():
+                schedule = replace(schedule, at=tuple(map(less, schedule.at)), warmup=less(schedule.warmup))
+            case Exponential():
+                schedule = replace(schedule, every=less(schedule.every))
+            case Cosine():
+                schedule = replace(schedule, warmup=less(schedule.warmup))
+        every = {key: less(getattr(recipe, key)) for key in ("evaluate_every", "log_every", "checkpoint_every")}
+        return replace(recipe, steps=less(recipe.steps), schedule=schedule, **every)
+
+
+def cut(rows: list[tuple[AnyNetwork, Recipe]], seeds: int, budget: float) -> Cut | None:
+    """What is left of one run of each row for so many seeds in a budget of hours; None where all of it fits."""
+    seconds = sum(2 * work(network, recipe) for network, recipe in rows) / speed_here()
+    allowed = budget * 3600
+    if seconds * seeds <= allowed:
+        return None
+    left = max(min(_LEAST_SEEDS, seeds), min(seeds, int(allowed // seconds))) if seconds else seeds
+    return Cut(budget, left, min(1.0, allowed / (seconds * left)))
