@@ -2,6 +2,9 @@
 
 import dataclasses
 import logging
+import signal
+import socket
+import threading
 import time
 from typing import Any
 
@@ -14,6 +17,7 @@ from reslab.study.run import Teller, distinct, note, running_table, train_run
 from reslab.train.record import is_locked
 
 _POLL = 0.5  # seconds between two looks
+_ANSWERS = 10  # seconds that a cluster has to take up a connection
 _RETRIES = 3  # times that a run is begun again, from its checkpoint, when its worker or node is lost
 
 
@@ -78,8 +82,14 @@ def _ray(address: str) -> Any:
         import ray
     except ImportError:
         raise SpecError("ray is not installed: pip install 'reslab[ray]'") from None
+    host, _, port = address.removeprefix("ray://").partition(":")
+    handler = signal.getsignal(signal.SIGTERM)
     try:
+        if port:  # Ray itself waits for minutes for one that is not there
+            socket.create_connection((host, int(port)), timeout=_ANSWERS).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise SpecError(f"--ray {address}: {str(error).splitlines()[0]}") from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray's own would end this process with nothing told
     return ray

@@ -1,0 +1,86 @@
+"""Runs on a Ray cluster: the same results as here, whatever happens to a worker."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from rich.console import Console
+
+from reslab.errors import SpecError
+from reslab.study.cluster import run_on_ray
+from reslab.study.plan import make_plan
+from reslab.study.render import results
+from reslab.study.run import run_plan
+from reslab.train.record import is_locked
+
+from .conftest import STUDY
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
+
+
+@pytest.fixture
+def two_nodes():
+    """A cluster of two nodes on this machine, each of one core."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    found.add_node(num_cpus=1)
+    yield found
+    found.shutdown()
+
+
+def timeless(plan):
+    found = results(plan)
+    del found["cost"]
+    for run in found["runs"]:
+        del run["seconds"], run["images_per_second"]
+    return found
+
+
+def _holder(plan):
+    """The process that holds a run's lock."""
+    while True:
+        for run in plan.runs:
+            if is_locked(run.out):
+                found = subprocess.run(["fuser", run.out / ".lock"], capture_output=True, text=True).stdout.split()
+                if found:
+                    return int(found[0])
+        time.sleep(0.02)
+
+
+def test_a_cluster_of_two_nodes_gives_the_same_though_a_worker_is_killed(two_nodes, tmp_path):
+    here = make_plan(STUDY, "demo", tmp_path / "here")
+    assert run_plan(here, 2, Console(quiet=True)) == {}
+    there = make_plan(STUDY, "demo", tmp_path / "there")
+    killed = []
+
+    def kill_the_first_that_trains():
+        killed.append(_holder(there))
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_first_that_trains, daemon=True)
+    killer.start()
+    heard = io.StringIO()
+    assert run_on_ray(there, two_nodes.address, Console(file=heard, width=200), threads=1) == {}
+    assert killed
+    assert there.missing == ()
+    assert heard.getvalue().count("training error") == len(there.runs)
+    assert timeless(there) == timeless(here)
+
+
+def test_a_cluster_that_is_not_there_is_said(tmp_path):
+    pytest.importorskip("ray")
+    with pytest.raises(SpecError, match=r"--ray 127\.0\.0\.1:1: "):
+        run_on_ray(make_plan(STUDY, "demo", tmp_path), "127.0.0.1:1", Console(quiet=True), threads=1)
+
+
+def test_without_ray_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SpecError, match=r"pip install 'reslab\[ray\]'"):
+        run_on_ray(make_plan(STUDY, "demo", tmp_path), "auto", Console(quiet=True), threads=1)
