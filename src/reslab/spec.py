@@ -71,10 +71,20 @@ def replace(value: T, **changes: Any) -> T:
 
 
 def digest(*values: Any) -> str:
-    """Eight hex digits that name what the given specs and plain values say, the same on every machine."""
-    texts = [v if isinstance(v, str | int) else plain(v) for v in values]
-    canonical = json.dumps(texts, sort_keys=True, separators=(",", ":"))
+    """Eight hex digits that name what the given specs and plain values say, the same on every machine.
+
+    Fields at their defaults are left out, so that a field that a spec gains later renames nothing.
+    """
+    canonical = json.dumps([_said(value) for value in values], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def _said(value: Any) -> Any:
+    """A value in plain JSON types, each spec in it without the fields that are at their defaults, but with its kind."""
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: (field.default, getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {name: _said(held) for name, (default, held) in fields.items() if name == "kind" or held != default}
+    return [_said(inner) for inner in value] if isinstance(value, tuple) else value
 
 
 def keys(value: Any) -> list[str]:

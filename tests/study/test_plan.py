@@ -68,9 +68,9 @@ def test_a_budget_takes_seeds_first_and_then_steps(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "speed_here", lambda: total / 3600)  # all of it in an hour
     assert make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=1.0).cut is None
     two = make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=0.7)
-    assert (two.seeds, two.runs[0].recipe.steps) == (2, 8000)
+    assert (two.seeds, two.runs[0].recipe.steps) == (2, 1600)
     half = make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=1 / 3)
-    assert (half.seeds, half.runs[0].recipe.steps, half.runs[0].recipe.schedule.at) == (2, 4000, (2000, 3000))
+    assert (half.seeds, half.runs[0].recipe.steps, half.runs[0].recipe.schedule.at) == (2, 800, (400, 600))
     assert str(half.cut) == "cut to fit 0.333333 hours: 2 seeds and 50 % of the steps"
     assert sum(run.operations for run in half.runs) == pytest.approx(total / 3)
     assert "--budget 0.333333" in half.command

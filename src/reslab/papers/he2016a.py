@@ -9,7 +9,12 @@ from reslab.train.recipes import demo, paper_a_cifar, paper_a_cifar_warmup, pape
 from reslab.train.schedule import Drops, Exponential
 
 SHORT_CIFAR = Recipe(
-    steps=8000, schedule=Drops(at=(4000, 6000)), augment=PadCropFlip(), evaluate_every=400, log_every=40
+    steps=1600,
+    schedule=Drops(at=(800, 1200)),
+    augment=PadCropFlip(),
+    evaluate_every=200,
+    log_every=20,
+    checkpoint_every=250,
 )
 SHORT_PICTURES = replace(
     paper_a_imagenet(),
@@ -26,7 +31,7 @@ DIGITS_NOTE = (
     "8×8 digits in place of 32×32 photographs (the last maps are 2×2), 168 steps in place of 64,000, 20 of them a "
     "warm-up at 0.01, no augmentation."
 )
-SHORT_NOTE = "8,000 steps in place of 64,000, the rate dropping at the same shares of them."
+SHORT_NOTE = "1,600 steps in place of 64,000, the rate dropping at the same shares of them."
 PICTURES_NOTE = (
     "any folder of pictures in place of ImageNet, seen at 64 pixels, 6,000 steps of 64 in place of 600,000 of 256, one "
     "crop in place of ten."
@@ -131,6 +136,15 @@ DEGRADATION = Study(
             higher="plain-20",
             metric="steps_to_10",
             source="A sec. 4.1, on 18 layers",
+            scales=("demo", "paper"),
+        ),
+        Claim(
+            text="At the smaller depth the residual network is ahead while both train",
+            lower="ResNet-20",
+            higher="plain-20",
+            metric="curve",
+            source="A sec. 4.1, on 18 layers",
+            scales=("short", "paper"),
         ),
         Claim(
             text="At 110 layers a plain network fails: its test error is above 60 %",

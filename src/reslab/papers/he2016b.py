@@ -30,8 +30,9 @@ from reslab.train.recipes import paper_c_cifar, paper_c_imagenet
 from reslab.train.schedule import Drops
 
 _PAPER = replace(paper_c_cifar(), log_every=40)
-_SHORT = replace(SHORT_CIFAR, schedule=Drops(at=(4000, 6000), warmup=50))
+_SHORT = replace(SHORT_CIFAR, schedule=Drops(at=(800, 1200), warmup=50))
 _WARMUP_NOTE = f"{SHORT_NOTE[:-1]}, 50 steps of warm-up in place of 400."
+_NO_WARMUP_NOTE = f"{SHORT_NOTE[:-1]}, and no warm-up, as paper A has it at 56 layers."
 _DEVIATIONS = (BN_NOTE, SGD_NOTE, DECAY_NOTE)
 
 
@@ -115,10 +116,10 @@ SHORTCUTS = Study(
             networks=_shortcut(32),
         ),
         "short": Scale(
-            {"cifar": Setting("cifar10", _SHORT)},
+            {"cifar": Setting("cifar10", SHORT_CIFAR)},
             seeds=3,
             rows=every(_SHORTCUTS),
-            note=f"56 layers in place of 110; {_WARMUP_NOTE}",
+            note=f"56 layers in place of 110; {_NO_WARMUP_NOTE}",
             networks=_shortcut(56),
         ),
         "paper": Scale(
@@ -213,10 +214,10 @@ ACTIVATIONS = Study(
             networks=_arranged(32, 29),
         ),
         "short": Scale(
-            {"cifar": Setting("cifar10", _SHORT)},
+            {"cifar": Setting("cifar10", SHORT_CIFAR)},
             seeds=3,
             rows=every(_ACTIVATIONS),
-            note=f"56 layers in place of 110, 56 of bottlenecks in place of 164; {_WARMUP_NOTE}",
+            note=f"56 layers in place of 110, 56 of bottlenecks in place of 164; {_NO_WARMUP_NOTE}",
             networks=_arranged(56, 56),
             top=60.0,
         ),
