@@ -1,9 +1,5 @@
 """The figures of a study, as a person expects them in a paper."""
 
-import io
-import re
-from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -12,35 +8,13 @@ from matplotlib.figure import Figure
 
 from reslab.nets import ResNet
 from reslab.papers.claims import METRICS, Metric, Row
+from reslab.report.drawing import COLOURS, DASHES, STYLE, Drawing
 from reslab.study.plan import Plan, Run
 from reslab.study.verdict import sample
 from reslab.train.record import read_metrics
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito's, told apart by all
-DASHES = ("-", "--", ":", "-.")  # for more rows than colours
-FORMATS = ("png", "svg", "pdf")
 _LONG = 20  # letters of a name that take half of a panel's width
 _TOLD = 60  # points of a curve, at most, that tell their values
-
-_STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "svg.hashsalt": "reslab",  # the same figure gives the same file
-}
-
-
-@dataclass
-class Drawing:
-    """A figure, what its caption says, and the points that tell their values to a person who looks at them closely."""
-
-    figure: Figure
-    caption: str
-    points: list[tuple[Axes, float, float, str]] = field(default_factory=list)
 
 
 def drawings(plan: Plan) -> dict[str, Drawing]:
@@ -67,7 +41,7 @@ def curves(plan: Plan) -> Drawing:
     }
     columns = 1 if max(len(row.name) for row in plan.rows) > _LONG else 2
     legend = max(-(-len(rows) // columns) for rows in grouped.values())
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.4 * len(grouped), 3.4 + 0.22 * legend), layout="constrained")
         axes = figure.subplots(1, len(grouped), sharey=True, squeeze=False)[0]
         drawing = Drawing(
@@ -109,7 +83,7 @@ def _curve(drawing: Drawing, ax: Axes, runs: list[Run], key: str, told: str, **l
 
 def depths(plan: Plan) -> Drawing:
     """The final training error over the depth, a line for each panel's rows and a point for each run."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.4), layout="constrained")
         drawing = Drawing(
             figure,
@@ -141,7 +115,7 @@ def finals(plan: Plan) -> Drawing:
     """The final test error of every row: a faint mark for each run, a strong one for the mean or the median."""
     rows = plan.rows
     paper = plan.scale_name == "paper"
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.0, 0.8 + 0.34 * len(rows)), layout="constrained")
         kind = "median" if plan.study.medians else "mean"
         published = "; a diamond for the published value" if paper else ""
@@ -172,7 +146,7 @@ def finals(plan: Plan) -> Drawing:
 def costs(plan: Plan) -> Drawing:
     """Test error over multiply-adds where networks are trained, parameters over multiply-adds where they are not."""
     metric: Metric = "test_error" if plan.runs else "parameters"
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
         drawing = Drawing(figure, f"{METRICS[metric].capitalize()}, over multiply-adds, on a logarithmic scale.")
         ax = figure.subplots()
@@ -194,41 +168,3 @@ def costs(plan: Plan) -> Drawing:
         if drawing.points:
             ax.legend()
     return drawing
-
-
-def drawn(figure: Figure, file_format: str) -> bytes:
-    """A figure as the bytes of a file, the same bytes for the same figure."""
-    dateless = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(buffer, format=file_format, dpi=150, metadata=dateless[file_format])
-    return buffer.getvalue()
-
-
-def inline(drawing: Drawing, svg: bytes, prefix: str) -> str:
-    """An SVG file as an element of a page: no addresses, names that no other figure's can meet, and its points.
-
-    To be called when the SVG is the last that was drawn of the figure, so that the points are where it has them.
-    """
-    text = svg.decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
-    text = re.sub(r'\bid="', f'id="{prefix}-', text)
-    text = text.replace('xlink:href="#', f'href="#{prefix}-').replace("url(#", f"url(#{prefix}-")
-    head, rest = text.split(">", 1)
-    rest = rest.replace("</svg>", f'<g class="points">{_circles(drawing)}</g></svg>')
-    return re.sub(r'\s(width|height)="[^"]*"', "", head) + ">" + rest
-
-
-def _circles(drawing: Drawing) -> str:
-    """An invisible circle on each point that is within its axes, with what it tells."""
-    figure = drawing.figure
-    width, height = figure.get_size_inches() * 72  # SVG's unit is a point
-    circles = []
-    for ax, x, y, told in drawing.points:
-        across, up = figure.transFigure.inverted().transform(ax.transData.transform((x, y)))
-        if -0.01 <= ax.transAxes.inverted().transform(ax.transData.transform((x, y)))[1] <= 1.01:
-            place = f'cx="{across * width:.1f}" cy="{(1 - up) * height:.1f}"'
-            circles.append(f'<circle {place} r="5"><title>{escape(told)}</title></circle>')
-    return "".join(circles)

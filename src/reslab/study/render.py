@@ -5,12 +5,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from reslab.disk import write_whole
 from reslab.errors import DataError
 from reslab.nets import ResNet, name_of
 from reslab.papers.claims import COUNTED, METRICS, Row
+from reslab.report import drawing
+from reslab.report.page import template
+from reslab.report.table import FORMATS
 from reslab.study import figures, tables
 from reslab.study.plan import Plan, Run
 from reslab.study.run import progress
@@ -26,13 +27,13 @@ def render(plan: Plan, out: Path) -> Path:
     found = results(plan)
     files: dict[str, bytes] = {"results.json": (json.dumps(found, indent=2, allow_nan=False) + "\n").encode()}
     columns = tables.columns(plan, found["rows"])
-    for ending, write in tables.FORMATS.items():
+    for ending, write in FORMATS.items():
         files[f"table.{ending}"] = write(columns).encode()
     svgs = {}
-    for name, drawing in figures.drawings(plan).items():
+    for name, figure in figures.drawings(plan).items():
         for file_format in ("png", "pdf", "svg"):  # the page's is the last that is drawn
-            files[f"figures/{name}.{file_format}"] = figures.drawn(drawing.figure, file_format)
-        svgs[name] = (figures.inline(drawing, files[f"figures/{name}.svg"], name), drawing.caption)
+            files[f"figures/{name}.{file_format}"] = drawing.drawn(figure.figure, file_format)
+        svgs[name] = (drawing.inline(figure, files[f"figures/{name}.svg"], name), figure.caption)
     files["report.html"] = _page(plan, found, svgs).encode()
     for file_name, content in files.items():
         write_whole(out / file_name, content)
@@ -43,8 +44,8 @@ def page(plan: Plan, watched: bool = False) -> str:
     """The report's page alone; `watched` looks for a newer one every few seconds."""
     drawings = figures.drawings(plan)
     svgs = {
-        name: (figures.inline(drawing, figures.drawn(drawing.figure, "svg"), name), drawing.caption)
-        for name, drawing in drawings.items()
+        name: (drawing.inline(figure, drawing.drawn(figure.figure, "svg"), name), figure.caption)
+        for name, figure in drawings.items()
     }
     return _page(plan, results(plan), svgs, watched)
 
@@ -58,7 +59,7 @@ def render_index(reports: Path) -> Path:
             found.append({**told, "page": f"{file.parent.name}/report.html", "judged": _judged(told["claims"])})
         except (DataError, KeyError, TypeError):  # another's file, or one of an older form: it is not listed
             continue
-    write_whole(reports / "index.html", _template("index.html").render(reports=found).encode())
+    write_whole(reports / "index.html", template("reslab.study", "index.html").render(reports=found).encode())
     return reports / "index.html"
 
 
@@ -156,7 +157,7 @@ def _cost(plan: Plan) -> dict[str, Any]:
 
 def _page(plan: Plan, found: dict[str, Any], svgs: dict[str, tuple[str, str]], watched: bool = False) -> str:
     running = [(run.row, run.seed, *progress(run)) for run in plan.missing if is_locked(run.out)]
-    return _template("report.html").render(
+    return template("reslab.study", "report.html").render(
         plan=plan,
         study=plan.study,
         scale=plan.scale,
@@ -167,16 +168,3 @@ def _page(plan: Plan, found: dict[str, Any], svgs: dict[str, tuple[str, str]], w
         running=running,
         watched=watched,
     )
-
-
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reslab.study"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["signed"] = lambda number: f"{number:,.2f}".replace("-", "−")
-    environment.globals["wrong"] = {"holds": "holds", "does not hold": "not-hold", "not decided": "open"}
-    return environment.get_template(name)

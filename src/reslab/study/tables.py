@@ -1,28 +1,10 @@
-"""A study's table as plain text in the forms that people paste elsewhere."""
+"""The table of a study's results."""
 
-import csv
-import io
-from typing import Any, NamedTuple
+from typing import Any
 
 from reslab.papers.claims import COUNTED, METRICS, Metric
+from reslab.report.table import Column
 from reslab.study.plan import Plan
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-}
-_LATEX |= {"−": r"$-$"} | {letter: f"\\{letter}" for letter in "&%$#_{}"}
-
-
-class Column(NamedTuple):
-    """A column of the table: its title, its cells, and whether it holds numbers."""
-
-    title: str
-    cells: list[str]
-    numbers: bool = True
 
 
 def columns(plan: Plan, rows: list[dict[str, Any]]) -> list[Column]:
@@ -61,33 +43,3 @@ def _published(row: dict[str, Any], metric: Metric) -> str:
     if isinstance(value, str):
         return value
     return f"{value:g}" if metric in COUNTED else f"{value:.2f}"
-
-
-def _csv(table: list[Column]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(_lines(table))
-    return buffer.getvalue()
-
-
-def _markdown(table: list[Column]) -> str:
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in _lines(table)]
-    lines.insert(1, ["---:" if column.numbers else "---" for column in table])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _latex(table: list[Column]) -> str:
-    head, *rest = ["  " + " & ".join(map(_escaped, line)) + r" \\" for line in _lines(table)]
-    form = "".join("r" if column.numbers else "l" for column in table)
-    body = "\n".join(rest)
-    return f"\\begin{{tabular}}{{{form}}}\n  \\hline\n{head}\n  \\hline\n{body}\n  \\hline\n\\end{{tabular}}\n"
-
-
-def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
-
-
-def _lines(table: list[Column]) -> list[list[str]]:
-    return [[column.title for column in table], *map(list, zip(*(column.cells for column in table), strict=True))]
-
-
-FORMATS = {"csv": _csv, "tex": _latex, "md": _markdown}

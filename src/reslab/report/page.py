@@ -1,0 +1,17 @@
+"""Templates of pages: one file each, nothing loaded from elsewhere, everything from names and folders escaped."""
+
+import jinja2
+
+
+def template(package: str, name: str) -> jinja2.Template:
+    """A template of a package, which may include those that all pages share (style.html, pointing.html)."""
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("reslab.report")]),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["signed"] = lambda number: f"{number:,.2f}".replace("-", "−")
+    environment.globals["wrong"] = {"holds": "holds", "does not hold": "not-hold", "not decided": "open"}
+    return environment.get_template(name)

@@ -1,0 +1,52 @@
+"""A table as plain text in the forms that people paste elsewhere."""
+
+import csv
+import io
+from typing import NamedTuple
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+}
+_LATEX |= {"−": r"$-$"} | {letter: f"\\{letter}" for letter in "&%$#_{}"}
+
+
+class Column(NamedTuple):
+    """A column of the table: its title, its cells, and whether it holds numbers."""
+
+    title: str
+    cells: list[str]
+    numbers: bool = True
+
+
+def _csv(table: list[Column]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(_lines(table))
+    return buffer.getvalue()
+
+
+def _markdown(table: list[Column]) -> str:
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in _lines(table)]
+    lines.insert(1, ["---:" if column.numbers else "---" for column in table])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _latex(table: list[Column]) -> str:
+    head, *rest = ["  " + " & ".join(map(_escaped, line)) + r" \\" for line in _lines(table)]
+    form = "".join("r" if column.numbers else "l" for column in table)
+    body = "\n".join(rest)
+    return f"\\begin{{tabular}}{{{form}}}\n  \\hline\n{head}\n  \\hline\n{body}\n  \\hline\n\\end{{tabular}}\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)
+
+
+def _lines(table: list[Column]) -> list[list[str]]:
+    return [[column.title for column in table], *map(list, zip(*(column.cells for column in table), strict=True))]
+
+
+FORMATS = {"csv": _csv, "tex": _latex, "md": _markdown}
