@@ -10,6 +10,7 @@ from reslab.data.batches import order, positions
 from reslab.data.digits import load_digits
 from reslab.data.held import Held
 from reslab.data.loader import load
+from reslab.data.normalise import MeanImage
 from reslab.errors import SpecError
 
 
@@ -38,6 +39,15 @@ def test_a_batch_is_the_images_less_their_mean():
     expected = data.train.pixels[where].astype(np.float32) / 255 - data.train.mean()
     np.testing.assert_allclose(images.numpy(), expected, atol=1e-6)
     assert labels.tolist() == data.train.labels[where].tolist()
+
+
+def test_a_mean_image_that_weights_bring_is_used_and_one_of_another_size_refused():
+    data, device = load_digits(), torch.device("cpu")
+    grey = Held(data, device, MeanImage(np.full((1, 8, 8), 0.5, np.float32)))
+    (images, _), *_ = grey.views("test")
+    np.testing.assert_allclose(images[:9].numpy(), data.test.pixels[:9].astype(np.float32) / 255 - 0.5, atol=1e-6)
+    with pytest.raises(SpecError, match="digits: images of 1×8×8, but the network was trained on images of 1×28×28"):
+        Held(data, device, MeanImage(np.zeros((1, 28, 28), np.float32)))
 
 
 def test_an_unknown_set_is_told_the_known_ones():

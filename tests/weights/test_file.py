@@ -5,10 +5,11 @@ import pickle
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from reslab.data.normalise import MeanStd
+from reslab.data.normalise import MeanImage, MeanStd
 from reslab.errors import DataError
 from reslab.nets import Conv, cifar_resnet
 from reslab.spec import replace
@@ -97,6 +98,27 @@ def test_ours_tell_what_they_are(tmp_path, small):
     assert not network.training
     assert network(torch.randn(2, 3, 8, 8)).shape == (2, 3)
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_a_mean_image_and_the_names_of_classes_travel_with_them(tmp_path, small):
+    mean = MeanImage(np.random.default_rng(0).random((3, 32, 32), dtype=np.float32))
+    save_weights(small._replace(normalise=mean, classes=("cat", "Hündin", "\udc80")), tmp_path / "w.safetensors")
+    again = read_weights(tmp_path / "w.safetensors")
+    np.testing.assert_array_equal(again.normalise.mean, mean.mean)
+    assert again.classes == ("cat", "Hündin", "\udc80")
+    assert set(again.state) == set(small.state)
+
+
+def test_a_mean_image_of_another_size_is_named(tmp_path, small):
+    save_weights(small._replace(normalise=MeanImage(np.zeros((3, 4, 4), np.float32))), tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match=r"mean image is 3×4×4 .* expected 3×32×32"):
+        read_weights(tmp_path / "w.safetensors")
+
+
+def test_names_of_fewer_classes_than_there_are_are_damage(tmp_path, small):
+    save_weights(small._replace(classes=("cat", "dog")), tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match="2 names of 3 classes"):
+        read_weights(tmp_path / "w.safetensors")
 
 
 def test_another_number_of_classes_keeps_the_body_and_says_so(tmp_path, small):

@@ -14,7 +14,7 @@ from torch import Tensor
 from reslab.data.crops import Augment, Crops
 from reslab.data.draws import generator
 from reslab.data.images import DataSet, Part
-from reslab.data.normalise import MeanStd
+from reslab.data.normalise import MeanStd, Normalise
 from reslab.ranks import Ranks, here
 
 PartName = Literal["train", "validation", "test"]
@@ -24,17 +24,22 @@ Batch = tuple[Tensor, Tensor]
 class Loader(ABC):
     """A data set as batches of normalised float images on a device, each rank's share of them.
 
-    `normalise` is what others need to see images as the network does; None where the mean training image is taken off.
+    `normalise` is what others need to see images as the network does.
     `skipped` tells of the files that could not be read, and why. What works in the background ends with the context.
     """
 
-    def __init__(self, data: DataSet, device: torch.device, normalise: MeanStd | None):
+    def __init__(self, data: DataSet, device: torch.device, normalise: Normalise):
         self.data = data
         self.device = device
         self.normalise = normalise
+        self.mean, self.std = (tensor.to(device) for tensor in factors(normalise))
         self.ranks: Ranks = here()
         self.skipped: dict[str, str] = {}
         self.background = ExitStack()
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Bytes (N, C, H, W) -> float32 images as the network sees them."""
+        return pixels.float().div_(255).sub_(self.mean).div_(self.std)
 
     def part(self, name: PartName) -> Part:
         """A part of the data set."""
@@ -64,6 +69,13 @@ class Loader(ABC):
 
     def __exit__(self, *error: object) -> None:
         self.background.close()
+
+
+def factors(normalise: Normalise) -> tuple[Tensor, Tensor]:
+    """What images in 0..1 are to have taken off, and by what they are divided then. Each fits (C, H, W)."""
+    if isinstance(normalise, MeanStd):
+        return torch.tensor(normalise.mean)[:, None, None], torch.tensor(normalise.std)[:, None, None]
+    return torch.from_numpy(normalise.mean), torch.ones(())
 
 
 def positions(seed: int, step: int, size: int, images: int) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from reslab.data.batches import Batch, Loader, PartName, positions
 from reslab.data.crops import DRAWN, Augment, Crops, PadCropFlip, PictureCrop, views
 from reslab.data.draws import generator
 from reslab.data.images import DataSet, Part, Pictures
-from reslab.data.normalise import IMAGENET, MeanStd
+from reslab.data.normalise import IMAGENET, Normalise
 from reslab.data.picture import Look, PictureError, pixels, seen
 from reslab.errors import DataError, SpecError
 from reslab.machine import cores
@@ -35,14 +35,11 @@ class Decoded(Loader):
     """
 
     def __init__(
-        self, data: DataSet, device: torch.device, size: int, normalise: MeanStd = IMAGENET, on_bad: OnBad = "error"
+        self, data: DataSet, device: torch.device, size: int, normalise: Normalise = IMAGENET, on_bad: OnBad = "error"
     ):
         super().__init__(data, device, normalise)
         self.size = size
         self.on_bad = on_bad
-        self.mean, self.std = (
-            torch.tensor(values, device=device)[:, None, None] for values in (normalise.mean, normalise.std)
-        )
         self._pool = ThreadPoolExecutor(cores())
         self.background.callback(self._pool.shutdown, cancel_futures=True)
 
@@ -109,8 +106,7 @@ class Decoded(Loader):
                     raise
                 self.skipped[error.file] = error.reason
         raw = torch.from_numpy(np.concatenate(good)).to(self.device)
-        images = raw.float().div_(255).sub_(self.mean).div_(self.std)
-        return images, torch.tensor(labels, dtype=torch.int64, device=self.device)
+        return self.normalised(raw), torch.tensor(labels, dtype=torch.int64, device=self.device)
 
 
 class _Glance(NamedTuple):

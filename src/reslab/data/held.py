@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from reslab.data.augment import draw, pad_crop_flip
 from reslab.data.batches import Batch, Loader, PartName, positions
 from reslab.data.crops import Augment, Crops, PadCropFlip
 from reslab.data.images import DataSet, Images
-from reslab.data.normalise import MeanStd
+from reslab.data.normalise import MeanImage, Normalise
 from reslab.errors import SpecError
 
 _AT_ONCE = 500  # images of an evaluation batch
@@ -19,18 +18,16 @@ _AT_ONCE = 500  # images of an evaluation batch
 class Held(Loader):
     """Images that are held whole on the device, as bytes, and become float images when they are asked for.
 
-    Values are in 0..1, less the mean training image as in the papers, or normalised by channel where others' weights
-    want that.
+    Values are in 0..1, less the mean training image as in the papers, unless weights want another `normalise`. Raises
+    SpecError where that is a mean image of another size.
     """
 
-    def __init__(self, data: DataSet, device: torch.device, normalise: MeanStd | None = None):
-        super().__init__(data, device, normalise)
+    def __init__(self, data: DataSet, device: torch.device, normalise: Normalise | None = None):
         assert isinstance(data.train, Images)
-        if normalise is None:
-            self.mean, self.std = torch.from_numpy(data.train.mean()), torch.ones(())
-        else:
-            self.mean, self.std = (torch.tensor(values)[:, None, None] for values in (normalise.mean, normalise.std))
-        self.mean, self.std = self.mean.to(device), self.std.to(device)
+        super().__init__(data, device, normalise or MeanImage(data.train.mean()))
+        if isinstance(normalise, MeanImage) and normalise.mean.shape != data.train.pixels.shape[1:]:
+            sizes = ["×".join(map(str, shape)) for shape in (normalise.mean.shape, data.train.pixels.shape[1:])]
+            raise SpecError(f"{data.name}: images of {sizes[1]}, but the network was trained on images of {sizes[0]}")
         self._parts: dict[str, Batch] = {}
 
     def tensors(self, name: PartName) -> Batch:
@@ -41,10 +38,6 @@ class Held(Loader):
             tensors = torch.from_numpy(part.pixels), torch.from_numpy(part.labels)
             self._parts[name] = tensors[0].to(self.device), tensors[1].to(self.device)
         return self._parts[name]
-
-    def images(self, pixels: Tensor) -> Tensor:
-        """Bytes (N, C, H, W) -> normalised float32 images."""
-        return pixels.float().div_(255).sub_(self.mean).div_(self.std)
 
     def check(self, augment: Augment | None, crops: Crops = 1) -> None:
         if crops != 1:
@@ -61,7 +54,7 @@ class Held(Loader):
         for step in steps:
             where = self.ranks.share(positions(seed, step, size, len(labels)))
             chosen = torch.from_numpy(np.ascontiguousarray(where)).to(self.device)
-            images = self.images(pixels[chosen])
+            images = self.normalised(pixels[chosen])
             if augment:
                 draws = draw(seed, step, size, augment.pad)
                 images = pad_crop_flip(images, draws.share(self.ranks), augment.pad, augment.flip)
@@ -71,4 +64,4 @@ class Held(Loader):
         self.check(None, crops)
         pixels, labels = (self.ranks.share(tensor) for tensor in self.tensors(name))
         for start in range(0, len(labels), _AT_ONCE):
-            yield self.images(pixels[start : start + _AT_ONCE]), labels[start : start + _AT_ONCE]
+            yield self.normalised(pixels[start : start + _AT_ONCE]), labels[start : start + _AT_ONCE]

@@ -15,7 +15,7 @@ from reslab.data.fashion import load_fashion
 from reslab.data.folder import load_folder, load_imagenet
 from reslab.data.held import Held
 from reslab.data.images import DataSet, Images
-from reslab.data.normalise import IMAGENET, MeanStd
+from reslab.data.normalise import IMAGENET, Normalise
 from reslab.errors import SpecError, nearest
 
 
@@ -72,9 +72,12 @@ def shape(name: str) -> Shape:
 
 
 def make_loader(
-    data: DataSet, device: torch.device, size: int, normalise: MeanStd | None = None, on_bad: OnBad = "error"
+    data: DataSet, device: torch.device, size: int, normalise: Normalise | None = None, on_bad: OnBad = "error"
 ) -> Loader:
-    """The loader that a data set wants. size: of the images that the network reads."""
+    """The loader that a data set wants. size: of the images that the network reads.
+
+    normalise: what the network's weights want; None is what a training on the data takes
+    """
     if isinstance(data.train, Images):
         return Held(data, device, normalise)
     return Decoded(data, device, size, normalise or IMAGENET, on_bad)

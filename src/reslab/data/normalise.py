@@ -1,5 +1,10 @@
 """How images become what a network reads."""
 
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
 from reslab.spec import spec
 
 Channels = tuple[float, float, float]
@@ -12,6 +17,15 @@ class MeanStd:
     mean: Channels
     std: Channels
 
+
+@dataclass(frozen=True, eq=False)
+class MeanImage:
+    """x - mean, x in 0..1, for the mean of all training images, (C, H, W). A sec. 4.2, "per-pixel mean subtracted"."""
+
+    mean: NDArray[np.float32]
+
+
+Normalise = MeanStd | MeanImage
 
 IMAGENET = MeanStd((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """The mean and standard deviation that torchvision's and most others' weights were trained with."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from reslab.disk import write_whole
 from reslab.train.learner import Learner
 from reslab.train.optim import restore_state, state_of
-from reslab.weights.file import MODEL, State, Weights, save_state, save_weights
+from reslab.weights.file import MODEL, State, Weights, read_weights, save_state, save_weights
 from reslab.weights.manifest import write_manifest
 
 KEPT = 2  # checkpoints of a run, the last and the one before
@@ -48,7 +48,7 @@ def save_checkpoint(out: Path, step: int, kept: Weights, learner: Learner | None
 
 def restore(folder: Path, learner: Learner) -> dict[str, Any]:
     """Bring what learns to a checkpoint; return what was told with it."""
-    kept = load_file(folder / MODEL)
+    kept = read_weights(folder / MODEL).state
     if learner.average:
         learner.average.network.load_state_dict(kept)
     behind = folder / _TRAINING  # not there behind the last step

@@ -189,7 +189,8 @@ class _Run:
         network = self.learner.result()
         told = {"meter": self.meter.told(), "metrics_bytes": self.record.synced()}
         if self.ranks.first:
-            kept = Weights(network.spec, dict(network.state_dict()), self.loader.normalise)
+            state, classes = dict(network.state_dict()), self.loader.data.classes
+            kept = Weights(network.spec, state, self.loader.normalise, classes)
             save_checkpoint(self.out, done, kept, None if last else self.learner, told)
 
     def _diverged(self, step: int) -> dict[str, Any]:

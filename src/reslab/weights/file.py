@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from reslab.data.normalise import MeanStd
+from reslab.data.normalise import MeanImage, MeanStd, Normalise
 from reslab.disk import write_whole
 from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
@@ -21,17 +22,23 @@ from reslab.weights.manifest import newest
 
 State = dict[str, Tensor]
 
+_MEAN = "images.mean"  # the mean image, among the tensors
 MODEL = "model.safetensors"  # the weights in a checkpoint
 
 PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put in front of every key
 
 
 class Weights(NamedTuple):
-    """A network with its tensors, and how the images that it was trained on were normalised (None: mean image)."""
+    """A network with its tensors, and what using it takes.
+
+    normalise: how it wants its images; None where the file does not say
+    classes: their names in the order of the logits; none where the file does not say
+    """
 
     network: NetworkSpec
     state: State
-    normalise: MeanStd | None = None
+    normalise: Normalise | None = None
+    classes: tuple[str, ...] = ()
 
 
 def read_state(path: Path) -> State:
@@ -71,10 +78,18 @@ def _bare(path: Path, state: Any) -> State:
 
 
 def save_weights(weights: Weights, path: Path) -> None:
-    """Write a .safetensors file that `load` reads: the tensors, and the spec and normalisation as its metadata."""
-    told = {"network": plain(weights.network), "normalise": plain(weights.normalise) if weights.normalise else None}
+    """Write a .safetensors file that `load` reads: the tensors, and as its metadata the spec, how images are
+    normalised and the names of the classes."""
+    normalise, state = weights.normalise, weights.state
+    told = {
+        "network": plain(weights.network),
+        "normalise": plain(normalise) if isinstance(normalise, MeanStd) else None,
+        "classes": weights.classes,
+    }
+    if isinstance(normalise, MeanImage):
+        state = {**state, _MEAN: torch.from_numpy(normalise.mean)}
     metadata = {"reslab": json.dumps(told)}  # one entry, as safetensors writes several in any order
-    save_state(weights.state, path, metadata)
+    save_state(state, path, metadata)
 
 
 def must_be_safetensors(path: Path) -> None:
@@ -103,20 +118,31 @@ def read_weights(path: Path) -> Weights:
         metadata = file.metadata() or {}
         if "reslab" not in metadata:
             raise DataError(f"{path}: another's weights; `reslab weights {path} --as NETWORK --out FILE` takes them in")
-        network, normalise = _told(metadata["reslab"], str(path))
+        network, normalise, classes = _told(metadata["reslab"], str(path))
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, it is no dict
+    if (mean := state.pop(_MEAN, None)) is not None:
+        _must_fit(mean, network, path)
+        normalise = MeanImage(mean.numpy())
     check(state, {key: value.shape for key, value in empty(network).state_dict().items()}, str(path))
-    return Weights(network, state, normalise)
+    return Weights(network, state, normalise, classes)
 
 
-def _told(text: str, where: str) -> tuple[NetworkSpec, MeanStd | None]:
+def _must_fit(mean: Tensor, network: NetworkSpec, path: Path) -> None:
+    if mean.shape != (wanted := (network.channels, network.size, network.size)) or mean.dtype != torch.float32:
+        raise DataError(f"{path}: its mean image is {_size(mean.shape)} {mean.dtype}, expected {_size(wanted)}")
+
+
+def _told(text: str, where: str) -> tuple[NetworkSpec, Normalise | None, tuple[str, ...]]:
     try:
         told = json.loads(text)
         network = from_json(AnyNetwork, json.dumps(told["network"]), where)
         normalise = told["normalise"] and from_json(MeanStd, json.dumps(told["normalise"]), where)
+        classes = tuple(map(str, told.get("classes", ())))
     except (ValueError, KeyError, TypeError, SpecError) as error:
         raise DataError(f"{where}: its description is damaged: {error}") from None
-    return network, normalise
+    if classes and len(classes) != network.classes:
+        raise DataError(f"{where}: its description is damaged: {len(classes)} names of {network.classes} classes")
+    return network, normalise, classes
 
 
 def load(path: Path | str, classes: int | None = None) -> Network:
@@ -169,7 +195,7 @@ def check(state: State, shapes: dict[str, torch.Size], where: str) -> None:
         raise DataError(f"{where}: the tensors do not fit, nothing was loaded\n{'; '.join(told)}")
 
 
-def _size(shape: torch.Size) -> str:
+def _size(shape: Sequence[int]) -> str:
     return "×".join(str(length) for length in shape) or "scalar"
 
 
