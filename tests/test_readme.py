@@ -24,6 +24,8 @@ LONG = {
     "reslab bench resnet20-cifar --vs akamaster-style": "takes a minute",
     "reslab export resnet50.safetensors --format torchvision --out theirs.safetensors": "needs weights",
     "reslab study run degradation --scale demo": "takes minutes",
+    "reslab study run shortcuts --budget 0.05": "takes minutes",
+    "reslab study watch shortcuts": "ends with Ctrl-C",
 }
 
 
