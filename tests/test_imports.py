@@ -16,6 +16,7 @@ RANK = {
     "machine": 1,
     "ranks": 2,
     "report": 2,
+    "sample": 2,
     "spec": 2,
     "nets": 3,
     "data": 3,

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp, ttest_ind
 
 from reslab.papers.claims import Claim
+from reslab.sample import Sample
 from reslab.study.plan import Run
-from reslab.study.verdict import Sample, judge, measure
+from reslab.study.verdict import judge, measure
 from reslab.train.recipe import Recipe
 
 CLAIM = Claim("left is lower", "left", "right", "test_error", "A")

@@ -159,8 +159,9 @@ def _plan(name: str, scale: str, seeds: int | None, data: str | None, budget: fl
 
 
 def _report(plan: "Plan") -> None:
+    from reslab.sample import Sample
     from reslab.study.render import render, render_index
-    from reslab.study.verdict import Sample, verdicts
+    from reslab.study.verdict import verdicts
 
     page = render(plan, REPORTS / f"{plan.study.name}-{plan.scale_name}")
     index = render_index(REPORTS)

@@ -12,10 +12,11 @@ from reslab.papers.claims import COUNTED, METRICS, Row
 from reslab.report import drawing
 from reslab.report.page import template
 from reslab.report.table import FORMATS
+from reslab.sample import CONFIDENCE
 from reslab.study import figures, tables
 from reslab.study.plan import Plan, Run
 from reslab.study.run import progress
-from reslab.study.verdict import CONFIDENCE, Verdict, measure, sample, verdicts
+from reslab.study.verdict import Verdict, measure, sample, verdicts
 from reslab.train.record import is_locked, read_json
 
 
