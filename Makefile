@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test soak check bench clean
+.PHONY: demo test soak check bench results clean
 
 demo: $(VENV)/installed
 	$(BIN)/reslab demo
@@ -22,6 +22,9 @@ check: $(VENV)/installed-dev
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/speed.py
+
+results: $(VENV)/installed
+	$(BIN)/python benchmarks/results.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -107,7 +107,9 @@ def test_tables_agree_with_the_records(report, trained):
     assert len(markdown) == 4
     assert markdown[2].count("|") == len(rows[0]) + 1
     latex = (report / "table.tex").read_text()
-    assert r"final test error, \% &" in latex
+    assert r"final training error, \% &" in latex
+    assert "below 10" not in latex, "no run reached it"
+    assert "Steps to 10 %" not in (report / "report.html").read_text()
     assert latex.count(r" \\") == 3
 
 
@@ -122,6 +124,7 @@ def test_a_study_with_runs_missing_says_so(tmp_path):
     page = render(plan, tmp_path / "report").read_text()
     assert "not run" in page
     assert "not decided" in page
+    assert "below 10 %" in (tmp_path / "report" / "table.csv").read_text()
 
 
 def test_hostile_names_are_text_in_every_form(tmp_path):

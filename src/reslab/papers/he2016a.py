@@ -170,9 +170,7 @@ DEGRADATION = Study(
     ),
     scales={
         "demo": Scale({"cifar": DIGITS}, seeds=4, rows=_rows(20, 32, 56), note=DIGITS_NOTE),
-        "short": Scale(
-            {"cifar": Setting("cifar10", SHORT_CIFAR)}, seeds=3, rows=_rows(20, 56), note=SHORT_NOTE, top=60.0
-        ),
+        "short": Scale({"cifar": Setting("cifar10", SHORT_CIFAR)}, seeds=3, rows=_rows(20, 56), note=SHORT_NOTE),
         "paper": Scale(
             {
                 "cifar": Setting("cifar10", replace(paper_a_cifar(), log_every=40)),

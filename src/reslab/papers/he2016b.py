@@ -101,7 +101,7 @@ SHORTCUTS = Study(
                 row.name,
                 "test_error",
                 "C Table 1",
-                scales=("short", "paper"),
+                scales=("paper",),
             )
             for row, error in zip(_SHORTCUTS, _TABLE_1, strict=True)
             if error == FAILED

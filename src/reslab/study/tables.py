@@ -5,6 +5,7 @@ from typing import Any
 from reslab.papers.claims import COUNTED, METRICS, Metric
 from reslab.report.table import Column
 from reslab.study.plan import Plan
+from reslab.study.verdict import measure
 
 
 def columns(plan: Plan, rows: list[dict[str, Any]]) -> list[Column]:
@@ -16,7 +17,7 @@ def columns(plan: Plan, rows: list[dict[str, Any]]) -> list[Column]:
         )
     if plan.runs or plan.absent:
         found.append(Column("n", [_count(row) for row in rows]))
-    for metric in plan.study.metrics:
+    for metric in metrics(plan):
         found.append(Column(METRICS[metric], [row["measured"][metric]["text"] for row in rows]))
         if plan.study.medians and metric == "test_error":
             found.append(Column("its median", [_number(row["measured"][metric]["median"]) for row in rows]))
@@ -26,6 +27,13 @@ def columns(plan: Plan, rows: list[dict[str, Any]]) -> list[Column]:
         sources = [row["published"]["source"] if row["published"] else "" for row in rows]
         found.append(Column("source", sources, numbers=False))
     return found
+
+
+def metrics(plan: Plan) -> list[Metric]:
+    """Those that say something: not how soon 10 % was reached, where no run reached it."""
+    done = [run for run in plan.runs if run.done]
+    reached = not done or any(measure(run, "steps_to_10") < run.recipe.steps for run in done)
+    return [metric for metric in plan.study.metrics if metric != "steps_to_10" or reached]
 
 
 def _count(row: dict[str, Any]) -> str:
