@@ -143,7 +143,7 @@ def _sides(verdict: Verdict) -> str:
 
 def _beside(plan: Plan) -> list[Column]:
     """ResNet-20 by reslab in two precisions, and by the loop that everyone writes."""
-    float32 = [folder for folder in sorted((ROOT / "float32").glob("*")) if is_done(folder)]
+    float32 = [folder for folder in sorted((ROOT / "float32").glob("resnet20-*")) if is_done(folder)]
     plain = sorted((ROOT / "beside").glob("*.json"))
     found = {
         "reslab, bfloat16": sample(plan, "ResNet-20", "test_error"),
