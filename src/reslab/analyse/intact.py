@@ -10,6 +10,9 @@ from torch import Tensor, nn
 Mode = Literal["eval", "train"]
 """Whether BN takes its running statistics, or those of each batch, as in training."""
 
+Told = Callable[[float], None]
+"""Hears which share of the work is done."""
+
 
 @contextmanager
 def intact(network: nn.Module, mode: Mode, seed: int = 0) -> Iterator[None]:

@@ -23,6 +23,7 @@ from reslab.weights.file import MODEL, built, read_weights
 from reslab.weights.manifest import holds
 
 INITIAL, TRAINED = "initial", "trained"
+_ENDINGS = (".safetensors", ".th", ".pth", ".pt")
 AT_ONCE = 128
 """Images of a batch; where BN's statistics are a batch's, they are over as many as in A sec. 4.2."""
 
@@ -96,7 +97,7 @@ def _subject(word: str, data: DataSet, seed: int) -> Subject:
     path = Path(word)
     if (path / "run.json").is_file():
         return _run(path)
-    if path.exists() or path.suffix or path.name != word:
+    if path.is_file() or path.suffix in _ENDINGS or path.name != word:
         weights = read_weights(path)
         return Subject(path.stem, weights.network, {TRAINED: built(weights)}, weights.normalise)
     spec = fitted(network(word), data)
