@@ -93,14 +93,27 @@ def fresh(spec: NetworkSpec, seed: int) -> Network:
         return spec.build().eval()
 
 
-def _subject(word: str, data: DataSet, seed: int) -> Subject:
+def alone(words: Sequence[str], seed: int = 0, device: str = "cpu") -> dict[str, Network]:
+    """The networks that words name by those words, for what needs no images; of a run the last weights.
+
+    Raises as `subjects` does.
+    """
+    if twice := next((word for word in words if list(words).count(word) > 1), None):
+        raise SpecError(f"{twice}: named twice")
+    found = {word: list(_subject(word, None, seed).states.values())[-1] for word in words}
+    for module in found.values():
+        module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return found
+
+
+def _subject(word: str, data: DataSet | None, seed: int) -> Subject:
     path = Path(word)
     if (path / "run.json").is_file():
         return _run(path)
     if path.is_file() or path.suffix in _ENDINGS or path.name != word:
         weights = read_weights(path)
         return Subject(path.stem, weights.network, {TRAINED: built(weights)}, weights.normalise)
-    spec = fitted(network(word), data)
+    spec = fitted(network(word), data) if data else network(word)
     return Subject(word, spec, {INITIAL: fresh(spec, seed)})
 
 

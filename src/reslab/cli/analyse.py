@@ -74,7 +74,6 @@ def analyse_responses(
 def _analyse(kind: str, look: Look, asked: Asked) -> None:
     """Load what is asked for, look, write the report, and tell the table, the claims and the page."""
     from reslab.analyse.conditions import Conditions
-    from reslab.analyse.render import render, results
     from reslab.analyse.subject import subjects
     from reslab.data.loader import load
     from reslab.machine import find_device
@@ -82,11 +81,23 @@ def _analyse(kind: str, look: Look, asked: Asked) -> None:
     device, data = find_device(asked.device), load(asked.data)
     found = subjects(asked.words, data, asked.seed, device)
     mode: Any = asked.mode or "eval"
-    with _progress(kind) as told:
+    with progress(kind) as told:
         analysis = look(found, Conditions(data, asked.images, mode, asked.seed, device), told)
     command = asked.command(kind)
-    page = render(analysis, command, asked.out or REPORTS / _place(kind, found, data.name))
-    if asked.as_json:
+    written(
+        analysis,
+        command,
+        asked.out or REPORTS / place(kind, [subject.kind for subject in found], data.name),
+        asked.as_json,
+    )
+
+
+def written(analysis: "Analysis", command: str, out: Path, as_json: bool) -> None:
+    """Write an analysis's report, and tell its table, claims and page, or all of it as JSON."""
+    from reslab.analyse.render import render, results
+
+    page = render(analysis, command, out)
+    if as_json:
         typer.echo(json.dumps(results(analysis, command) | {"page": str(page)}, indent=2))
         return
     _tell(analysis, page)
@@ -105,15 +116,15 @@ def _tell(analysis: "Analysis", page: Path) -> None:
     typer.echo(f"report: {page}")
 
 
-def _place(kind: str, found: "list[Subject]", data: str) -> str:
+def place(kind: str, names: list[str], data: str = "") -> str:
     """A report's directory: the analysis, its networks and data, short enough for any file system."""
-    names = list(dict.fromkeys(subject.kind for subject in found))
-    told = "-".join(names[:4]) + (f"-and-{len(names) - 4}-more" if len(names) > 4 else "")
-    return f"{kind}-{told}-{data.replace(':', '-').replace('/', '_')}"
+    named = [Path(name).stem for name in dict.fromkeys(names)]
+    told = "-".join(named[:4]) + (f"-and-{len(named) - 4}-more" if len(named) > 4 else "")
+    return f"{kind}-{told}" + (f"-{data.replace(':', '-').replace('/', '_')}" if data else "")
 
 
 @contextmanager
-def _progress(kind: str) -> Iterator[Callable[[float], None]]:
+def progress(kind: str) -> Iterator[Callable[[float], None]]:
     """A bar on a terminal, a line for each tenth elsewhere."""
     from rich.progress import Progress
 
