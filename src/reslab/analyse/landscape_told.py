@@ -117,7 +117,7 @@ def _contours(found: Mapping[str, Landscape]) -> Drawing:
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for ax, (label, landscape) in zip(axes, found.items(), strict=False):
             steps, losses = landscape.grid.steps, landscape.losses()
-            shown = np.where(np.isfinite(losses), losses, highest * 1e3)
+            shown = np.clip(np.where(np.isfinite(losses), losses, highest * 1e3), lowest, None)
             shades = ax.contourf(steps, steps, shown.T, levels, norm=LogNorm(), cmap="viridis")
             ax.contour(steps, steps, shown.T, levels[::3], colors="white", linewidths=0.4)
             ax.plot(0, 0, "x", color="#D55E00")
