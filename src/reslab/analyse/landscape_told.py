@@ -28,7 +28,7 @@ _NOTES = (
     "Two directions out of hundreds of thousands show little of a landscape; another seed shows others.",
 )
 _BASIN = 1.0  # above the loss in the middle, in nats
-_HIGHEST = 100.0  # times the lowest loss, where the colours end
+_COLOURED = (0.01, 30.0)  # nats, between which colours differ
 
 
 def tell(subjects: Sequence[Subject], found: Mapping[str, Landscape], facts: Mapping[str, str]) -> Analysis:
@@ -102,9 +102,7 @@ def _findings(found: Kinds, landscapes: Mapping[str, Landscape]) -> list[Finding
 
 
 def _contours(found: Mapping[str, Landscape]) -> Drawing:
-    lowest = max(min(landscape.losses().min() for landscape in found.values()), 1e-4)
-    highest = max(landscape.losses()[np.isfinite(landscape.losses())].max() for landscape in found.values())
-    levels = np.geomspace(lowest, min(highest, _HIGHEST * lowest) * 1.001, 25)
+    levels = np.geomspace(*_COLOURED, 25)
     columns = min(len(found), 3)
     rows = -(-len(found) // columns)
     with mpl.rc_context({**STYLE, "axes.grid": False}):
@@ -112,13 +110,13 @@ def _contours(found: Mapping[str, Landscape]) -> Drawing:
         drawing = Drawing(
             figure,
             "Loss over the first direction (across) and the second (up), colours by its logarithm, the same for all; "
-            "white where it is beyond them. The cross marks the weights themselves.",
+            "and ending at 0.01 and 30. The cross marks the weights themselves.",
         )
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for ax, (label, landscape) in zip(axes, found.items(), strict=False):
             steps, losses = landscape.grid.steps, landscape.losses()
-            shown = np.clip(np.where(np.isfinite(losses), losses, highest * 1e3), lowest, None)
-            shades = ax.contourf(steps, steps, shown.T, levels, norm=LogNorm(), cmap="viridis")
+            shown = np.clip(losses, _COLOURED[0] / 2, _COLOURED[1] * 2)
+            shades = ax.contourf(steps, steps, shown.T, levels, norm=LogNorm(), cmap="viridis", extend="both")
             ax.contour(steps, steps, shown.T, levels[::3], colors="white", linewidths=0.4)
             ax.plot(0, 0, "x", color="#D55E00")
             ax.set(title=label, aspect="equal", xlabel="first direction", ylabel="second direction")
