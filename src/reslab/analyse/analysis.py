@@ -26,6 +26,7 @@ class Analysis:
     about: what was measured, how, and in which units, with the source
     facts: what it was measured on: networks, images, mode, device, seconds, each with its name
     notes: what a reader must know to read it right
+    values: every value, where the table sums them up
     """
 
     kind: str
@@ -36,3 +37,4 @@ class Analysis:
     findings: tuple[Finding, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    values: list[Column] = field(default_factory=list)

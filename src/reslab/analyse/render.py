@@ -13,13 +13,15 @@ from reslab.report.table import FORMATS
 
 
 def render(analysis: Analysis, command: str, out: Path) -> Path:
-    """Write analysis.html, results.json, the table (CSV, LaTeX, Markdown) and the figures (PNG, PDF, SVG) into `out`.
+    """Write analysis.html, results.json, the tables and the figures (PNG, PDF, SVG) into `out`.
 
     command: what makes it again. Each file replaces its forerunner whole. Returns the page's path.
     """
     files = {"results.json": (json.dumps(results(analysis, command), indent=2, allow_nan=False) + "\n").encode()}
     for ending, write in FORMATS.items():
         files[f"table.{ending}"] = write(analysis.table).encode()
+    if analysis.values:
+        files["values.csv"] = FORMATS["csv"](analysis.values).encode()
     svgs = {}
     for name, figure in analysis.drawings.items():
         for file_format in ("png", "pdf", "svg"):  # the page's is the last that is drawn
@@ -40,6 +42,7 @@ def results(analysis: Analysis, command: str) -> dict[str, Any]:
         "about": analysis.about,
         "command": command,
         "table": {column.title: column.cells for column in analysis.table},
+        "values": {column.title: column.cells for column in analysis.values},
         "findings": [asdict(finding) for finding in analysis.findings],
         "facts": dict(analysis.facts),
         "notes": list(analysis.notes),

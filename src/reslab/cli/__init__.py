@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reslab.cli import bench, data, look, runs, study, weights
+from reslab.cli import analyse, analyse_cost, analyse_landscape, bench, data, look, runs, study, weights
 from reslab.errors import DataError, ReslabError
 
 app = typer.Typer(
@@ -30,6 +30,9 @@ for command in (
     bench.bench,
 ):
     app.command()(command)
+analyse.app.command("cost")(analyse_cost.analyse_cost)
+analyse.app.command("landscape")(analyse_landscape.analyse_landscape)
+app.add_typer(analyse.app, name="analyse")
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")
 

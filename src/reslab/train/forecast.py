@@ -73,7 +73,8 @@ def activation_bytes(network: NetworkSpec, batch: int, recompute: int = 0) -> in
 
     def keep(tensor: Tensor) -> Tensor:
         nonlocal total
-        if not isinstance(tensor, nn.Parameter) and id(tensor) not in kept:
+        weight = isinstance(tensor, nn.Parameter) or isinstance(tensor._base, nn.Parameter)
+        if not weight and id(tensor) not in kept:
             kept[id(tensor)] = tensor  # also keeps its id from being given again
             total += tensor.numel() * tensor.element_size()
         return tensor

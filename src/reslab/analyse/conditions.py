@@ -1,0 +1,38 @@
+"""What an analysis is made under, and the facts that its page says of it."""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from reslab.analyse.intact import Mode, Told
+from reslab.analyse.subject import Subject
+from reslab.data.images import DataSet
+from reslab.machine import processor
+
+
+class Conditions(NamedTuple):
+    """The data and how many of its test images, BN's mode, the seed of what is drawn, the device."""
+
+    data: DataSet
+    images: int
+    mode: Mode = "eval"
+    seed: int = 0
+    device: str = "cpu"
+
+    def facts(self, subjects: Sequence[Subject], began: float) -> dict[str, str]:
+        """What was measured on what, and how long it took since `began` on time.monotonic's clock."""
+        seen = min(self.images, len(self.data.test.labels))
+        gpu = f"{torch.cuda.get_device_name()}, " if self.device == "cuda" else ""
+        return {
+            "networks": ", ".join(f"{subject.label} ({subject.kind})" for subject in subjects),
+            "images": f"{seen:,} of {len(self.data.test.labels):,} test images of {self.data.name}",
+            "machine": f"{gpu}{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+            "time": f"{time.monotonic() - began:.0f} s",
+        }
+
+
+def part(told: Told | None, index: int, of: int) -> Told | None:
+    """What hears of a share of one of several equal pieces of work, and tells of the whole."""
+    return (lambda share: told((index + share) / of)) if told else None

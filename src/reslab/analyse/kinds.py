@@ -1,0 +1,50 @@
+"""Subjects of one kind, the same network under several seeds, and the kinds that a paper compares."""
+
+from collections.abc import Iterable, Sequence
+
+from reslab.analyse.subject import Subject
+from reslab.nets import Add, ResNet
+from reslab.nets.network import NetworkSpec
+from reslab.sample import Sample
+from reslab.spec import replace
+
+Kinds = dict[NetworkSpec, list[Subject]]
+
+
+def kinds(subjects: Iterable[Subject]) -> Kinds:
+    """The subjects by their network, in the order given."""
+    found: Kinds = {}
+    for subject in subjects:
+        found.setdefault(subject.spec, []).append(subject)
+    return found
+
+
+def name(subjects: Sequence[Subject]) -> str:
+    """What figures call a kind: its network, or what the user calls its only subject."""
+    return subjects[0].label if len(subjects) == 1 else f"{subjects[0].kind} (n = {len(subjects)})"
+
+
+def counterparts(found: Kinds) -> list[tuple[NetworkSpec, NetworkSpec]]:
+    """Each residual network with the plain one of the same layers, where both are there. A sec. 3.3."""
+    residual = [spec for spec in found if isinstance(spec, ResNet) and spec.shortcut]
+    pairs = ((spec, replace(spec, shortcut=None, merge=Add())) for spec in residual)
+    return [(spec, plain) for spec, plain in pairs if plain in found]
+
+
+def deeper(found: Kinds) -> list[tuple[NetworkSpec, NetworkSpec]]:
+    """Residual networks that differ in depth alone, each with the next deeper one."""
+    residual = sorted((spec for spec in found if isinstance(spec, ResNet) and spec.shortcut), key=lambda s: s.depth)
+    pairs: list[tuple[NetworkSpec, NetworkSpec]] = []
+    for place, spec in enumerate(residual):
+        alike = [other for other in residual[place + 1 :] if replace(spec, units=other.units) == other]
+        pairs += [(spec, other) for other in alike[:1] if other.depth > spec.depth]
+    return pairs
+
+
+def told_sample(sample: Sample, of: Sequence[Subject]) -> str:
+    """A kind's figure in words, with its n."""
+    return (
+        f"{of[0].kind} {sample.mean:.3g}"
+        + (f" ± {sample.std:.2g}" if sample.std is not None else "")
+        + (f" (n = {sample.n})")
+    )

@@ -1,0 +1,188 @@
+"""Responses as a table, a figure and claims. A Fig. 7."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from reslab.analyse.analysis import Analysis, Finding
+from reslab.analyse.conditions import Conditions, part
+from reslab.analyse.intact import Mode, Told
+from reslab.analyse.kinds import Kinds, counterparts, deeper, kinds, name, told_sample
+from reslab.analyse.responses import Responses, places, responses
+from reslab.analyse.subject import INITIAL, Subject, images
+from reslab.errors import SpecError
+from reslab.report.drawing import COLOURS, STYLE, Drawing
+from reslab.report.table import Column
+from reslab.sample import Sample, compare
+
+Measured = Mapping[tuple[str, str], Responses]
+"""By a subject's label and its moment."""
+
+_ABOUT = (
+    "The standard deviation of the output of every 3×3 layer after BN, before the non-linearity and the addition, over "
+    "all images, channels and positions; it has no unit. In a residual network it is the strength of the residual "
+    "functions. Paper A, section 4.2, Fig. 7."
+)
+_INITIAL = (
+    "Initial weights are measured with the statistics of each batch, as training begins: BN's running statistics have "
+    "seen nothing then. Behind BN every response is 1 by its definition."
+)
+_NOT_BN = (
+    "Where no BN stands between a convolution and the addition or the non-linearity, as behind the last convolution "
+    "of a pre-activation unit, the convolution's own output is measured (rings in the figure); its scale is not that "
+    "of the layers behind BN."
+)
+
+
+def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None = None) -> Analysis:
+    """Measure and tell the responses of subjects, at first and at last. Raises SpecError where one has no 3x3 layer."""
+    began = time.monotonic()
+    for subject in subjects:
+        try:
+            places(subject.spec)
+        except SpecError as error:
+            raise SpecError(f"{subject.label}: {error}") from None
+    measured: dict[tuple[str, str], Responses] = {}
+    for index, subject in enumerate(subjects):
+        seen = images(subject, conditions.data, conditions.images, conditions.device)
+        ends = list(dict.fromkeys((next(iter(subject.states)), last(subject))))
+        for number, moment in enumerate(ends):
+            mode: Mode = "train" if moment == INITIAL else conditions.mode
+            heard = part(part(told, index, len(subjects)), number, len(ends))
+            measured[subject.label, moment] = responses(subject.states[moment], seen, mode, heard)
+    found = kinds(subjects)
+    statistics = {"eval": "its running statistics", "train": "those of each batch of 128"}[conditions.mode]
+    return Analysis(
+        kind="responses",
+        title=f"Responses of layers on {conditions.data.name}",
+        about=_ABOUT,
+        table=_table(found, measured),
+        drawings={"responses": _drawing(found, measured)},
+        findings=tuple(_findings(found, measured)),
+        facts={**conditions.facts(subjects, began), "statistics of BN": statistics},
+        notes=tuple(_notes(measured)),
+        values=_values(measured),
+    )
+
+
+def last(subject: Subject) -> str:
+    """The last moment of a subject."""
+    return list(subject.states)[-1]
+
+
+def _over_seeds(subjects: Sequence[Subject], measured: Measured, initial: bool) -> NDArray[np.float64] | None:
+    """The standard deviations of a kind at first or after training, (subjects, layers); None where there are none."""
+    moments = {subject.label: INITIAL if initial else last(subject) for subject in subjects}
+    rows = [measured[key].std for key in moments.items() if key in measured and initial == (key[1] == INITIAL)]
+    return np.stack(rows) if rows else None
+
+
+def _moments(found: Kinds, measured: Measured) -> list[tuple[list[Subject], str, NDArray[np.float64]]]:
+    rows = []
+    for subjects in found.values():
+        for initial in (True, False):
+            std = _over_seeds(subjects, measured, initial)
+            if std is not None:
+                rows.append((subjects, INITIAL if initial else last(subjects[0]), std))
+    return rows
+
+
+def _table(found: Kinds, measured: Measured) -> list[Column]:
+    rows = _moments(found, measured)
+    middles = [Sample(tuple(np.median(std, axis=1).tolist())) for _, _, std in rows]
+    return [
+        Column("network", [name(subjects) for subjects, _, _ in rows], numbers=False),
+        Column("weights", [moment for _, moment, _ in rows], numbers=False),
+        Column("3×3 layers", [str(std.shape[1]) for _, _, std in rows]),
+        Column("median response", [str(middle) for middle in middles]),
+        Column("least", [f"{std.mean(0).min():.3g}" for _, _, std in rows]),
+        Column("greatest", [f"{std.mean(0).max():.3g}" for _, _, std in rows]),
+    ]
+
+
+def _values(measured: Measured) -> list[Column]:
+    lines = [
+        (label, moment, place.layer, place.module, f"{std:.6g}")
+        for (label, moment), one in measured.items()
+        for place, std in zip(one.places, one.std, strict=True)
+    ]
+    titles = ("network", "weights", "layer", "read at the output of", "standard deviation")
+    columns = zip(titles, zip(*lines, strict=True), strict=True)
+    return [Column(title, list(cells), title == titles[-1]) for title, cells in columns]
+
+
+def _notes(measured: Measured) -> list[str]:
+    notes = [_INITIAL] if any(moment == INITIAL for _, moment in measured) else []
+    if any(not place.behind_bn for one in measured.values() for place in one.places):
+        notes.append(_NOT_BN)
+    return notes
+
+
+def _findings(found: Kinds, measured: Measured) -> list[Finding]:
+    """A Fig. 7's two orderings, judged by the median over the layers of each run after training."""
+    claims = [("Residual responses are smaller than plain ones", pair) for pair in counterparts(found)]
+    claims += [("A deeper residual network has smaller responses", (deep, less)) for less, deep in deeper(found)]
+    findings = []
+    for claim, pair in claims:
+        stds = [_over_seeds(found[spec], measured, initial=False) for spec in pair]
+        if any(std is None for std in stds):
+            continue
+        lower, higher = (Sample(tuple(np.median(std, axis=1).tolist())) for std in stds if std is not None)
+        judgement, _ = compare(lower, higher)
+        told = " and ".join(told_sample(side, found[spec]) for side, spec in zip((lower, higher), pair, strict=True))
+        told = f"median over the 3×3 layers: {told}"
+        if min(lower.n, higher.n) < 2:
+            told += "; two runs of each decide"
+        names = f"{found[pair[0]][0].kind} and {found[pair[1]][0].kind}"
+        findings.append(Finding(f"{claim}: {names}", "A sec. 4.2, Fig. 7", judgement, told))
+    return findings
+
+
+def _drawing(found: Kinds, measured: Measured) -> Drawing:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 6.4), layout="constrained")
+        drawing = Drawing(
+            figure,
+            "Above: the layers in order; below: sorted by their response. Solid: after training; dashed: initial "
+            "weights. Lines are means over runs under several seeds, bands reach from the least to the greatest.",
+        )
+        upper, lower = figure.subplots(2, 1)
+        for index, subjects in enumerate(found.values()):
+            colour = COLOURS[index % len(COLOURS)]
+            for initial in (False, True):
+                std = _over_seeds(subjects, measured, initial)
+                if std is None:
+                    continue
+                look: dict[str, Any] = {"color": colour, "linestyle": "--" if initial else "-"}
+                _line(drawing, upper, std, f"{name(subjects)}{', initial' if initial else ''}", look)
+                _line(drawing, lower, -np.sort(-std, axis=1), name(subjects), look)
+                bare = [at for at, place in enumerate(places(subjects[0].spec)) if not place.behind_bn]
+                ring = {"color": colour, "fillstyle": "none", "markersize": 5}
+                upper.plot([at + 1 for at in bare], std.mean(0)[bare], "o", **ring)  # type: ignore[arg-type]
+        for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
+            ax.set(xlabel=f"3×3 layer, {order}", ylabel="standard deviation of the response")
+            tops, bottoms = zip(*((one.std.max(), one.std.min()) for one in measured.values()), strict=True)
+            if max(tops) > _LOG * max(min(bottoms), 1e-12):
+                ax.set_yscale("log")
+            else:
+                ax.set_ylim(bottom=0)
+        figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    return drawing
+
+
+_LOG = 50  # times the least response, above which the axis is logarithmic
+
+
+def _line(drawing: Drawing, ax: Axes, std: NDArray[np.float64], told: str, look: dict[str, Any]) -> None:
+    layers, means = np.arange(1, std.shape[1] + 1), std.mean(0)
+    ax.plot(layers, means, linewidth=1.6, label=told, **look)
+    if len(std) > 1:
+        ax.fill_between(layers, std.min(0), std.max(0), color=look["color"], alpha=0.12, linewidth=0)
+    for layer, value in zip(layers, means, strict=True):
+        drawing.points.append((ax, float(layer), float(value), f"{told}, layer {layer}: {value:.3g}"))

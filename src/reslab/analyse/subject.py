@@ -1,0 +1,132 @@
+"""What is looked into: a network of a name, a run, or a file of weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reslab.data.batches import Batch
+from reslab.data.draws import torch_seed
+from reslab.data.images import DataSet
+from reslab.data.loader import make_loader
+from reslab.data.normalise import Normalise
+from reslab.errors import DataError, SpecError
+from reslab.nets import name_of, network
+from reslab.nets.modules import Network
+from reslab.nets.network import NetworkSpec
+from reslab.train.loop import fitted
+from reslab.train.record import is_done, read_json
+from reslab.weights.file import MODEL, built, read_weights
+from reslab.weights.manifest import holds
+
+INITIAL, TRAINED = "initial", "trained"
+_ENDINGS = (".safetensors", ".th", ".pth", ".pt")
+AT_ONCE = 128
+"""Images of a batch; where BN's statistics are a batch's, they are over as many as in A sec. 4.2."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One network with its weights at one or several moments.
+
+    label: what the user calls it
+    states: the built network by moment, in the order of time: "initial", "step 144" ..., "trained"
+    normalise: how it wants its images; None is what a training on the data takes
+    """
+
+    label: str
+    spec: NetworkSpec
+    states: Mapping[str, Network]
+    normalise: Normalise | None = None
+
+    @property
+    def kind(self) -> str:
+        """The name of its network, which runs under several seeds share."""
+        return name_of(self.spec)
+
+
+def subjects(words: Sequence[str], data: DataSet, seed: int = 0, device: str = "cpu") -> list[Subject]:
+    """The subjects that words name: names of networks (fresh weights under the seed), run directories, weights.
+
+    All are for the classes and channels of the data. Raises SpecError where one is not, or is named twice; DataError
+    for a file or run that cannot be read.
+    """
+    if twice := next((word for word in words if list(words).count(word) > 1), None):
+        raise SpecError(f"{twice}: named twice")
+    found = [_subject(word, data, seed) for word in words]
+    labels = [subject.label for subject in found]
+    for place, subject in enumerate(found):
+        ours, theirs = (subject.spec.classes, subject.spec.channels), (len(data.classes), data.channels)
+        if ours != theirs:
+            what = "{} classes and {} channels"
+            raise SpecError(
+                f"{words[place]}: a network of {what.format(*ours)}, but {data.name} has {what.format(*theirs)}"
+            )
+        if labels.count(subject.label) > 1:
+            found[place] = replace(subject, label=words[place])
+        for module in subject.states.values():
+            module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return found
+
+
+def images(subject: Subject, data: DataSet, count: int, device: str = "cpu") -> list[Batch]:
+    """Test images as a subject sees them, evenly spread over the set: (128, C, H, W) and labels (128,), the last fewer.
+
+    All images where there are no more than `count`.
+    """
+    where = np.unique(np.linspace(0, len(data.test.labels) - 1, count).round().astype(np.int64))
+    some = replace(data, test=data.test.take(where))
+    with make_loader(some, torch.device("cpu"), subject.spec.size, subject.normalise) as loader:
+        seen = list(loader.views("test"))
+    pixels, labels = (torch.cat(tensors) for tensors in zip(*seen, strict=True))
+    pixels = pixels.to(device, memory_format=torch.channels_last)
+    return list(zip(pixels.split(AT_ONCE), labels.to(device).split(AT_ONCE), strict=True))
+
+
+def fresh(spec: NetworkSpec, seed: int) -> Network:
+    """A network with the weights that a training under the seed begins with; torch's generator is as before."""
+    with torch.random.fork_rng():
+        torch.manual_seed(torch_seed(seed, "weights", 0))
+        return spec.build().eval()
+
+
+def alone(words: Sequence[str], seed: int = 0, device: str = "cpu") -> dict[str, Network]:
+    """The networks that words name by those words, for what needs no images; of a run the last weights.
+
+    Raises as `subjects` does.
+    """
+    if twice := next((word for word in words if list(words).count(word) > 1), None):
+        raise SpecError(f"{twice}: named twice")
+    found = {word: list(_subject(word, None, seed).states.values())[-1] for word in words}
+    for module in found.values():
+        module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return found
+
+
+def _subject(word: str, data: DataSet | None, seed: int) -> Subject:
+    path = Path(word)
+    if (path / "run.json").is_file():
+        return _run(path)
+    if path.is_file() or path.suffix in _ENDINGS or path.name != word:
+        weights = read_weights(path)
+        return Subject(path.stem, weights.network, {TRAINED: built(weights)}, weights.normalise)
+    spec = fitted(network(word), data) if data else network(word)
+    return Subject(word, spec, {INITIAL: fresh(spec, seed)})
+
+
+def _run(path: Path) -> Subject:
+    told: dict[str, Any] = read_json(path / "run.json")
+    kept = [folder for folder in sorted((path / "checkpoints").glob("step-*")) if holds(folder)]
+    if not kept:
+        raise DataError(f"{path}: a run without a whole checkpoint")
+    states = {}
+    for folder in kept:
+        weights = read_weights(folder / MODEL)
+        last = folder == kept[-1] and is_done(path)
+        states[TRAINED if last else f"step {int(folder.name.removeprefix('step-'))}"] = built(weights)
+    begins_fresh = told.get("weights") is None  # else it began with those of a file
+    initial = {INITIAL: fresh(weights.network, told["seed"])} if begins_fresh else {}
+    return Subject(path.resolve().name, weights.network, initial | states, weights.normalise)

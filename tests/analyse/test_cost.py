@@ -1,0 +1,81 @@
+"""What parts cost is what the whole costs, for every network."""
+
+import pytest
+import torch
+
+from reslab.analyse.cost import depth, parts, times
+from reslab.analyse.cost_told import look
+from reslab.nets import Gated, cifar_resnet, network
+from reslab.train.forecast import activation_bytes
+
+NAMES = ["resnet20-cifar", "plain34", "preact164-cifar", "inception-resnet-v2", "googlenet", "vgg16-bn", "lenet5"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_parts_add_up_to_the_network(name):
+    spec = network(name)
+    found, whole = parts(spec), spec.cost()
+    assert sum(part.parameters for part in found) == whole.parameters
+    assert sum(part.multiply_adds for part in found) == whole.multiply_adds
+    assert sum(part.bn for part in found) == whole.parameters - whole.weights - _biases(spec)
+    assert found[-1].output == (spec.classes,)
+
+
+def _biases(spec):
+    from reslab.weights.file import empty
+
+    modules = empty(spec)
+    parts = [module for name in modules.part_names for module in getattr(modules, name).modules()]
+    return sum(m.bias.numel() for m in parts if isinstance(m, torch.nn.Conv2d | torch.nn.Linear) and m.bias is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("resnet34", 34),
+        ("resnet50-c", 50),
+        ("preact1001-cifar", 1001),
+        ("vgg16", 16),
+        ("googlenet", 22),
+        ("alexnet", 8),
+    ],
+)
+def test_the_depth_is_the_one_in_the_name(name, layers):
+    assert sum(part.depth for part in parts(network(name))) == layers
+
+
+def test_a_gate_is_beside_the_longest_way():
+    assert sum(part.depth for part in parts(cifar_resnet(20, merge=Gated()))) == 20
+
+
+def test_activations_are_those_of_the_forecast():
+    spec = network("resnet20-cifar")
+    kept = sum(part.activations for part in parts(spec))
+    assert kept == pytest.approx(activation_bytes(spec, 2) / 2, rel=0.001)  # which has the loss's too
+
+
+def test_weights_are_no_activations():
+    head = parts(network("resnet18"))[-1]
+    assert head.activations < 4 * (512 * 7 * 7 + 512 + 1000) + 100
+
+
+def test_a_convolution_is_one_layer_deep():
+    assert depth(torch.nn.Conv2d(1, 1, 1)) == depth(torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(1, 1))) == 1
+
+
+def test_times_are_of_every_part_and_leave_the_network_as_it_was():
+    networks = [network("plain20-cifar").build(), cifar_resnet(8).build().eval()]
+    before = networks[0].stem.bn1.running_mean.clone()
+    found = times(networks, batch=2)
+    assert [list(laps) for laps in found] == [list(each.part_names) for each in networks]
+    assert all(milliseconds > 0 for laps in found for milliseconds in laps.values())
+    assert [each.training for each in networks] == [True, False]
+    assert torch.equal(networks[0].stem.bn1.running_mean, before)
+
+
+def test_the_table_has_every_part_and_the_whole():
+    analysis = look({"mine": cifar_resnet(8).build()}, batch=2)
+    columns = {column.title: column.cells for column in analysis.table}
+    assert columns["part"] == ["stem", "stage1", "stage2", "stage3", "head", "all"]
+    assert columns["parameters"][-1] == f"{cifar_resnet(8).cost().parameters:,}"
+    assert set(analysis.drawings) == {"cost"}

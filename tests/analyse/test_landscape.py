@@ -1,0 +1,160 @@
+"""The loss around weights: its middle, its directions, and the file that it grows in."""
+
+import json
+
+import pytest
+import torch
+
+from reslab.analyse.landscape import Grid, Landscape, direction, measure, moved
+from reslab.analyse.landscape_told import basin, tell
+from reslab.analyse.subject import Subject
+from reslab.cli import main
+from reslab.errors import DataError, SpecError
+from reslab.evaluate import evaluate
+from reslab.nets import Conv, cifar_resnet
+from reslab.spec import replace
+from reslab.train.stop import Stop
+
+SMALL = Grid(points=3, reach=0.5)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3), size=8, channels=1).build().eval()
+
+
+@pytest.fixture
+def images():
+    generator = torch.Generator().manual_seed(0)
+    return [(torch.randn(6, 1, 8, 8, generator=generator), torch.arange(6))]
+
+
+def filled(file, network, images, grid=SMALL, workers=1):
+    landscape = Landscape(file, network, images, grid)
+    assert landscape.fill(workers, Stop())
+    return landscape
+
+
+def test_the_middle_is_the_networks_own_loss(tmp_path, network, images):
+    expected = evaluate(network, images)
+    landscape = filled(tmp_path / "points.jsonl", network, images)
+    assert landscape.points[1, 1] == (expected.loss, expected.top1_error)
+    assert len(set(landscape.losses().ravel().tolist())) == 9
+
+
+def test_a_direction_is_as_long_as_the_weights_filter_by_filter(network):
+    found = direction(network, seed=3, index=0)
+    weights = dict(network.named_parameters())
+    assert set(found) == {name for name, weight in weights.items() if weight.ndim > 1}
+    for name, tensor in found.items():
+        lengths = tensor.flatten(1).norm(dim=1), weights[name].flatten(1).norm(dim=1)
+        torch.testing.assert_close(*lengths)
+    again, other = direction(network, 3, 0), direction(network, 3, 1)
+    assert all(torch.equal(found[name], again[name]) for name in found)
+    assert not any(torch.equal(found[name], other[name]) for name in found)
+
+
+def test_weights_are_where_they_were(network):
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    ways = direction(network, 0, 0), direction(network, 0, 1)
+    with pytest.raises(ZeroDivisionError), moved(network, ways, (0.3, 0.0)):
+        name = "stem.conv1.weight"
+        torch.testing.assert_close(network.state_dict()[name], before[name] + 0.3 * ways[0][name])
+        raise ZeroDivisionError
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_two_workers_measure_what_one_does(tmp_path, network, images):
+    one = filled(tmp_path / "one", network, images)
+    two = filled(tmp_path / "two", network, images, workers=2)
+    assert one.points == two.points
+
+
+def test_bf16_is_about_the_same(network, images):
+    ways = direction(network, 0, 0), direction(network, 0, 1)
+    found = [
+        measure(network, images, ways, SMALL._replace(precision=kind), (1, 1)).loss for kind in ("float32", "bf16")
+    ]
+    assert found[0] == pytest.approx(found[1], rel=0.02)
+
+
+def test_it_goes_on_where_it_was_stopped(tmp_path, network, images):
+    file = tmp_path / "points.jsonl"
+    whole = filled(file, network, images).points
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:5]) + lines[5][:9])  # four points, and one cut short
+    again = Landscape(file, network, images, SMALL)
+    assert len(again.missing) == 5
+    assert again.fill(1, Stop())
+    assert again.points == whole
+    assert sorted(file.read_text().splitlines()) == sorted(line.strip() for line in lines)
+
+
+def test_a_stop_keeps_what_there_is(tmp_path, network, images):
+    stop = Stop()
+    landscape = Landscape(tmp_path / "points.jsonl", network, images, SMALL)
+
+    def told(share):
+        stop.asked = share > 0.3
+
+    assert not landscape.fill(1, stop, told)
+    assert len(Landscape(tmp_path / "points.jsonl", network, images, SMALL).missing) == len(landscape.missing) > 0
+
+
+def test_another_landscape_is_not_mixed_in(tmp_path, network, images):
+    file = tmp_path / "points.jsonl"
+    filled(file, network, images)
+    with pytest.raises(SpecError, match=r"other seed\); choose another --out"):
+        Landscape(file, network, images, SMALL._replace(seed=1))
+    with torch.no_grad():
+        network.head.linear.bias[0] += 1
+    with pytest.raises(SpecError, match="other weights"):
+        Landscape(file, network, images, SMALL)
+    file.write_text("{}\n")
+    with pytest.raises(DataError, match="not the points of a landscape"):
+        Landscape(file, network, images, SMALL)
+
+
+def test_the_weights_stand_in_the_middle_of_an_odd_grid(tmp_path, network, images):
+    with pytest.raises(SpecError, match="odd number"):
+        Landscape(tmp_path / "points.jsonl", network, images, Grid(points=4))
+    assert Grid(points=5, reach=2.0).steps == [-2, -1, 0, 1, 2]
+
+
+def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, network, images):
+    with torch.no_grad():
+        network.head.linear.weight.fill_(float("nan"))
+    landscape = filled(tmp_path / "points.jsonl", network, images)
+    assert all(point.loss is None for point in landscape.points.values())
+    assert "NaN" not in (tmp_path / "points.jsonl").read_text()
+
+
+def test_a_wider_basin_is_decided_by_two_runs_of_each(tmp_path, network, images):
+    specs = {"residual": network.spec, "plain": replace(network.spec, shortcut=None)}
+    found, subjects = {}, []
+    for kind, depths in (("residual", (0.1, 0.2)), ("plain", (5.0, 6.0))):
+        for index, height in enumerate(depths):
+            label = f"{kind}{index}"
+            landscape = filled(tmp_path / label, network, images)
+            for place in landscape.points:
+                landscape.points[place] = landscape.points[place]._replace(loss=0.0 if place == (1, 1) else height)
+            found[label] = landscape
+            subjects.append(Subject(label, specs[kind], {}))
+    assert basin(found["residual0"]) == 100
+    assert basin(found["plain0"]) == pytest.approx(100 / 9)
+    [finding] = tell(subjects, found, {}).findings
+    assert finding.judgement == "holds"
+    [finding] = tell(subjects[1:3], found, {}).findings
+    assert finding.judgement == "not decided"
+
+
+def test_the_command_writes_its_page(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["analyse", "landscape", "resnet20-cifar", "--data", "digits", "--points", "3", "--images", "20", "--json"]
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert not end.value.code
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["values"]["loss"]) == 9
+    assert (tmp_path / told["page"]).is_file()
