@@ -43,4 +43,4 @@ def imagenet() -> dict[str, str]:
     The classes of ILSVRC 2012 (Russakovsky et al. 2015, arXiv 1409.0575), the words of WordNet 3.0.
     """
     lines = _IMAGENET.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("\t") for line in lines)  # type: ignore[misc]
+    return dict(line.split("\t") for line in lines)

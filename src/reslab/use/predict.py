@@ -54,15 +54,18 @@ class Sight(NamedTuple):
 def sight(weights: Weights) -> Sight:
     """How a network sees pictures: as the evaluation on data of the kind that it was trained on.
 
-    One trained on pictures sees the middle crop that `evaluate` takes of a folder's. One trained on small images, which
-    are held whole, sees the whole middle square of a picture, so that an image saved as a file is the image itself:
-    these have a mean image, or are others' CIFAR weights, which read at most 32 pixels and name no classes.
+    One trained on pictures sees the middle crop that `evaluate` takes of a folder's. One trained on images held whole
+    sees the whole middle square of a picture, so that such an image saved as a file is the image itself. Where the
+    weights do not say, those with a mean image were, and those that read at most 32 pixels and name no classes, which
+    are others' for CIFAR.
     Raises SpecError where the channels are neither one nor three.
     """
     network = weights.network
     if network.channels not in (1, 3):
         raise SpecError(f"a network of {network.channels} channels cannot see pictures, which have 1 or 3")
-    whole = isinstance(weights.normalise, MeanImage) or (not weights.classes and network.size <= _HELD)
+    whole = weights.whole
+    if whole is None:
+        whole = isinstance(weights.normalise, MeanImage) or (not weights.classes and network.size <= _HELD)
     return Sight(network.channels, network.size, whole)
 
 
