@@ -29,7 +29,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 SURFACE = {
-    (): ["bench", "data", "demo", "evaluate", "export", "networks", "show", "study", "train", "weights"],
+    (): ["bench", "data", "demo", "evaluate", "export", "networks", "predict", "show", "study", "train", "weights"],
     ("data",): ["check", "get", "list"],
     ("data", "list"): [],
     ("data", "get"): [],
@@ -54,15 +54,19 @@ SURFACE = {
         "--strict-resume",
     ],
     ("evaluate",): [
+        "--calibration",
         "--compile",
+        "--confusion",
         "--crops",
         "--data",
         "--device",
         "--engine",
         "--json",
         "--on-bad",
+        "--per-class",
         "--precision",
     ],
+    ("predict",): ["--batch", "--cam", "--device", "--json", "--top"],
     ("weights",): ["--as", "--out"],
     ("export",): ["--format", "--out"],
     ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from reslab.ranks import summed
 
+_BINS = 15  # of confidence; Guo et al. 2017 sec. 5
+
 
 class Evaluation(NamedTuple):
     """How a network does: images counted, errors in percent, mean cross-entropy."""
@@ -19,11 +21,55 @@ class Evaluation(NamedTuple):
     loss: float
 
 
+class Details:
+    """What stands behind the errors, of the images that `evaluate` counts.
+
+    confusion: images of each class (rows) by the class that they were taken for (columns), (classes, classes)
+    bins: images, their summed confidence and how many are right, by confidence in 15 equal parts of 0..1, (3, 15)
+    """
+
+    def __init__(self, classes: int):
+        self.confusion = torch.zeros(classes, classes, dtype=torch.float64)
+        self.bins = torch.zeros(3, _BINS, dtype=torch.float64)
+
+    def add(self, scores: Tensor, labels: Tensor) -> None:
+        """Count images by the logarithms of their probabilities, (N, classes)."""
+        scores, labels = scores.cpu(), labels.cpu()
+        score, best = scores.max(1)
+        ones = torch.ones(len(labels), dtype=torch.float64)
+        self.confusion.index_put_((labels, best), ones, accumulate=True)
+        confidence = score.double().exp()
+        where = (confidence * _BINS).ceil().long().clamp(1, _BINS) - 1
+        self.bins.index_add_(1, where, torch.stack([ones, confidence, (best == labels).double()]))
+
+    def sum_up(self) -> None:
+        """Add what the other ranks counted."""
+        self.confusion, self.bins = summed(self.confusion), summed(self.bins)
+
+    @property
+    def calibration_error(self) -> float:
+        """The expected calibration error in percent: |accuracy - confidence| over the bins. Guo et al. 2017, eq. 3."""
+        count, confidence, right = self.bins
+        return float(100 * (right - confidence).abs().sum() / count.sum())
+
+    @property
+    def images(self) -> list[int]:
+        """Of each class."""
+        return [int(count) for count in self.confusion.sum(1)]
+
+    @property
+    def class_errors(self) -> list[float | None]:
+        """Top-1 error of each class in percent; None where it has no images."""
+        right = self.confusion.diagonal().tolist()
+        return [100 * (1 - good / count) if count else None for good, count in zip(right, self.images, strict=True)]
+
+
 @torch.inference_mode()
-def evaluate(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
+def evaluate(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]], details: Details | None = None) -> Evaluation:
     """Evaluate a network on a loader's `views`, in evaluation mode; its mode is as before when this returns.
 
-    The probabilities of an image's crops are averaged. Every image counts once, over all ranks together.
+    The probabilities of an image's crops are averaged. Every image counts once, over all ranks together. What the
+    details count is added up over the ranks too.
     """
     was_training = network.training
     network.eval()
@@ -35,8 +81,12 @@ def evaluate(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]]) -> Eval
         wrong1 = (best[:, 0] != labels).sum()
         wrong5 = (best != labels[:, None]).all(1).sum()
         loss = F.nll_loss(scores, labels, reduction="sum")
+        if details is not None:
+            details.add(scores, labels)
         sums += torch.stack([wrong1.double(), wrong5.double(), loss.double(), sums.new_tensor(len(labels))])
     network.train(was_training)
+    if details is not None:
+        details.sum_up()
     wrong1, wrong5, loss, count = summed(sums).tolist()
     return Evaluation(int(count), 100 * wrong1 / count, 100 * wrong5 / count, loss / count)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reslab.cli import analyse, analyse_cost, analyse_landscape, bench, data, look, runs, study, weights
+from reslab.cli import analyse, analyse_cost, analyse_landscape, bench, data, look, predict, runs, study, weights
 from reslab.errors import DataError, ReslabError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ for command in (
     look.show,
     runs.train,
     runs.evaluate,
+    predict.predict,
     weights.weights,
     weights.export,
     bench.bench,

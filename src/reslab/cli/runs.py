@@ -122,6 +122,11 @@ def evaluate(
     engine: EngineName = "torch",
     precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto: bf16 where it is")] = "float32",
     compile_: Annotated[str, typer.Option("--compile", help="on or off, for --engine torch")] = "off",
+    per_class: Annotated[bool, typer.Option("--per-class", help="the error of each class too")] = False,
+    confusion: Annotated[bool, typer.Option("--confusion", help="which classes are taken for which too")] = False,
+    calibration: Annotated[
+        bool, typer.Option("--calibration", help="how far confidence and accuracy are apart too")
+    ] = False,
 ) -> None:
     """Measure top-1 and top-5 error, in percent, and loss on the test images."""
     from reslab.weights.file import built, read_weights
@@ -136,6 +141,7 @@ def evaluate(
     import torch
 
     from reslab.data.loader import load, make_loader
+    from reslab.evaluate import Details
     from reslab.evaluate import evaluate as evaluate_network
     from reslab.machine import find_device
     from reslab.ranks import joined, merged
@@ -153,14 +159,25 @@ def evaluate(
         if (engine, precision, compile_) != ("torch", "float32", "off"):
             some, _ = next(iter(loader.views("test", crops)))  # type: ignore[arg-type]
             run = make_engine(network, engine, precision, compile_ == "on", some)
-        found = evaluate_network(run, loader.views("test", crops))  # type: ignore[arg-type]
+        details = Details(ours[0]) if per_class or confusion or calibration else None
+        found = evaluate_network(run, loader.views("test", crops), details)  # type: ignore[arg-type]
         skipped = merged(loader.skipped)
     if not ranks.first:
         return
     for name, reason in skipped.items():
         console().print(f"skipped: {name}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    from reslab.cli.details import details_plain, details_text
+
+    wanted = [
+        name
+        for name, asked in (("calibration", calibration), ("per_class", per_class), ("confusion", confusion))
+        if asked
+    ]
     if as_json:
-        typer.echo(json.dumps(found._asdict()))
+        more = details_plain(details, images.classes, wanted) if details else {}
+        typer.echo(json.dumps(found._asdict() | more))
         return
     errors = f"top-1 error {found.top1_error:.2f} %  top-5 error {found.top5_error:.2f} %"
     typer.echo(f"{found.images:,} images  {errors}  loss {found.loss:.4f}")
+    if details:
+        typer.echo(details_text(details, images.classes, wanted))

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from pydantic import Field, PositiveFloat
-from scipy.special import ndtri
 
 from reslab.spec import kind, spec
 
@@ -30,6 +29,8 @@ class Lighting:
 
     def __call__(self, picture: Image.Image, draws: NDArray[np.float64]) -> Image.Image:
         """The changed picture; the last three of the draws from 0 to 1 make the normal ones."""
+        from scipy.special import ndtri  # which reading pictures without it need not wait for
+
         shift = 255 * _VECTORS @ (self.sigma * ndtri(draws[-3:]) * _VALUES)
         levels = np.arange(256)[None] + shift[:, None]
         return picture.point(np.clip(np.round(levels), 0, 255).astype(int).ravel().tolist())

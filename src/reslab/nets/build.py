@@ -152,7 +152,7 @@ def build_network(spec: NetworkSpec) -> Network:
     auxiliaries = [(path, build(chain, shape)) for path, shape, chain in spec.auxiliaries()]
     network = Network(spec, _parts(spec.plan(), spec.input), auxiliaries)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear) and not module.weight.is_meta:  # there it imports torch._dynamo
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

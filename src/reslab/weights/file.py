@@ -33,12 +33,14 @@ class Weights(NamedTuple):
 
     normalise: how it wants its images; None where the file does not say
     classes: their names in the order of the logits; none where the file does not say
+    whole: whether it was trained on images held whole, and not on crops of pictures; None where the file does not say
     """
 
     network: NetworkSpec
     state: State
     normalise: Normalise | None = None
     classes: tuple[str, ...] = ()
+    whole: bool | None = None
 
 
 def read_state(path: Path) -> State:
@@ -85,6 +87,7 @@ def save_weights(weights: Weights, path: Path) -> None:
         "network": plain(weights.network),
         "normalise": plain(normalise) if isinstance(normalise, MeanStd) else None,
         "classes": weights.classes,
+        "whole": weights.whole,
     }
     if isinstance(normalise, MeanImage):
         state = {**state, _MEAN: torch.from_numpy(normalise.mean)}
@@ -118,13 +121,13 @@ def read_weights(path: Path) -> Weights:
         metadata = file.metadata() or {}
         if "reslab" not in metadata:
             raise DataError(f"{path}: another's weights; `reslab weights {path} --as NETWORK --out FILE` takes them in")
-        network, normalise, classes = _told(metadata["reslab"], str(path))
+        network, normalise, classes, whole = _told(metadata["reslab"], str(path))
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, it is no dict
     if (mean := state.pop(_MEAN, None)) is not None:
         _must_fit(mean, network, path)
         normalise = MeanImage(mean.numpy())
     check(state, {key: value.shape for key, value in empty(network).state_dict().items()}, str(path))
-    return Weights(network, state, normalise, classes)
+    return Weights(network, state, normalise, classes, whole)
 
 
 def _must_fit(mean: Tensor, network: NetworkSpec, path: Path) -> None:
@@ -132,7 +135,7 @@ def _must_fit(mean: Tensor, network: NetworkSpec, path: Path) -> None:
         raise DataError(f"{path}: its mean image is {_size(mean.shape)} {mean.dtype}, expected {_size(wanted)}")
 
 
-def _told(text: str, where: str) -> tuple[NetworkSpec, Normalise | None, tuple[str, ...]]:
+def _told(text: str, where: str) -> tuple[NetworkSpec, Normalise | None, tuple[str, ...], bool | None]:
     try:
         told = json.loads(text)
         network = from_json(AnyNetwork, json.dumps(told["network"]), where)
@@ -142,7 +145,7 @@ def _told(text: str, where: str) -> tuple[NetworkSpec, Normalise | None, tuple[s
         raise DataError(f"{where}: its description is damaged: {error}") from None
     if classes and len(classes) != network.classes:
         raise DataError(f"{where}: its description is damaged: {len(classes)} names of {network.classes} classes")
-    return network, normalise, classes
+    return network, normalise, classes, told.get("whole")
 
 
 def load(path: Path | str, classes: int | None = None) -> Network:

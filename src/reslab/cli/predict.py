@@ -1,0 +1,122 @@
+"""The command that classifies pictures."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reslab.cli.words import AsJson, Device, RunOrFile, console
+from reslab.errors import DataError, SpecError
+
+if TYPE_CHECKING:
+    from reslab.use.names import ClassName
+    from reslab.use.predict import Guess, Predictor
+
+
+def predict(
+    file: RunOrFile,
+    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE...|FOLDER", help="files, folders or both")],
+    top: Annotated[int, typer.Option("--top", min=1, help="classes to name")] = 5,
+    cam: Annotated[
+        Path | None, typer.Option("--cam", metavar="OUT", help="folder for pictures of where the network looked")
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="pictures at once")] = 32,
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
+    """Name the classes of pictures, the most probable first, with their probabilities."""
+    from reslab.data.picture import shown
+    from reslab.use.pictures import overlay_files, picture_files
+
+    if cam is not None and cam.exists() and not cam.is_dir():
+        raise SpecError(f"--cam {cam}: not a folder")
+    files = picture_files(pictures)
+
+    import torch
+
+    from reslab.machine import find_device
+    from reslab.use.names import class_names
+    from reslab.use.predict import Predictor
+    from reslab.weights.file import read_weights
+
+    weights = read_weights(file)
+    predictor = Predictor(weights, torch.device(find_device(device)))
+    if weights.normalise is None:
+        _say(f"{file}: does not say how it wants its images; they are normalised as ImageNet's")
+    names = class_names(weights.classes, weights.network.classes)
+    batches = predictor.predict(files, top, batch)
+    if cam is not None:
+        batches = _with_overlays(batches, predictor, dict(zip(files, overlay_files(files, cam), strict=True)))
+    if len(files) > batch:
+        batches = _progress(batches, len(files), as_json)
+    told: list[dict[str, Any]] = []
+    for guess in chain.from_iterable(batches):
+        if as_json:
+            told.append(_plain(guess, names))
+        else:
+            _tell(guess, names)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+    for bad, reason in predictor.skipped.items():
+        _say(f"skipped: {shown(bad)}: {reason}")
+    if predictor.skipped:
+        raise typer.Exit(DataError.exit_code)
+
+
+def _say(text: str) -> None:
+    console().print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def _tell(guess: "Guess", names: "Sequence[ClassName]") -> None:
+    from reslab.data.picture import shown
+
+    typer.echo(shown(guess.file))
+    for index, probability in guess.best:
+        typer.echo(f"  {100 * probability:6.2f} %  {names[index]}")
+
+
+def _plain(guess: "Guess", names: "Sequence[ClassName]") -> dict[str, Any]:
+    classes = []
+    for index, probability in guess.best:
+        name, wordnet = names[index]
+        classes.append({"name": name, "probability": probability} | ({"wordnet": wordnet} if wordnet else {}))
+    return {"file": str(guess.file), "classes": classes}
+
+
+def _with_overlays(
+    batches: "Iterable[list[Guess]]", predictor: "Predictor", places: dict[Path, Path]
+) -> "Iterator[list[Guess]]":
+    """The same guesses, after a picture of where the network looked has been written for each."""
+    import numpy as np
+    import torch
+
+    from reslab.use.cam import heat, overlay, save_overlay
+
+    for guesses in batches:
+        images = predictor.normalised(np.stack([guess.pixels for guess in guesses]))
+        classes = torch.tensor([guess.best[0][0] for guess in guesses], device=images.device)
+        found = heat(predictor.network, images, classes).cpu().numpy()
+        for guess, place in zip(guesses, found, strict=True):
+            save_overlay(overlay(guess.pixels, place), places[guess.file])
+        yield guesses
+
+
+def _progress(batches: "Iterable[list[Guess]]", total: int, as_json: bool) -> "Iterator[list[Guess]]":
+    """The same guesses, told of on stderr: a bar on a terminal on which no results appear, else a line each tenth."""
+    from rich.progress import Progress
+
+    told, done, tenth = console(), 0, 0
+    bar = told.is_terminal and (as_json or not sys.stdout.isatty())
+    with Progress(console=told, disable=not bar, transient=True, redirect_stdout=False) as progress:
+        task = progress.add_task("predicting", total=total)
+        for guesses in batches:
+            yield guesses
+            done += len(guesses)
+            progress.update(task, completed=done)
+            if not told.is_terminal and 10 * done // total > tenth:
+                tenth = 10 * done // total
+                told.print(f"{done:,} of {total:,} pictures", highlight=False)

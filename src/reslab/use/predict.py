@@ -1,0 +1,144 @@
+"""Classes of pictures in files, seen as the evaluation of the same network would see them."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reslab.data.batches import factors
+from reslab.data.crops import View, views
+from reslab.data.normalise import IMAGENET, MeanImage
+from reslab.data.picture import PictureError, pixels, seen, shown
+from reslab.errors import DataError, SpecError
+from reslab.machine import cores
+from reslab.weights.file import Weights, built
+
+_Decoded = Future[NDArray[np.uint8]]
+_Read = tuple[list[Path], NDArray[np.uint8]]
+
+_AHEAD = 2  # batches that are decoded while one is classified
+_HELD = 32  # pixels; the largest images of the sets that are held whole
+
+
+class Sight(NamedTuple):
+    """How a network sees a picture file.
+
+    channels: 3, or 1 for grey
+    size: height and width that it reads
+    whole: the whole middle square rather than the middle crop that pictures are evaluated with
+    """
+
+    channels: int
+    size: int
+    whole: bool
+
+    def look(self, width: int, height: int) -> Sequence[View]:
+        if not self.whole:
+            return views(1, width, height)
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        return [View((left, top, left + side, top + side), False)]
+
+    def read(self, file: Path) -> NDArray[np.uint8]:
+        """What is seen of a file, (C, size, size). Raises PictureError."""
+        (picture,) = seen(file, self.look, self.size)
+        return np.asarray(picture.convert("L"))[None] if self.channels == 1 else pixels(picture)
+
+
+def sight(weights: Weights) -> Sight:
+    """How a network sees pictures: as the evaluation on data of the kind that it was trained on.
+
+    One trained on pictures sees the middle crop that `evaluate` takes of a folder's. One trained on images held whole
+    sees the whole middle square of a picture, so that such an image saved as a file is the image itself. Where the
+    weights do not say, those with a mean image were, and those that read at most 32 pixels and name no classes, which
+    are others' for CIFAR.
+    Raises SpecError where the channels are neither one nor three.
+    """
+    network = weights.network
+    if network.channels not in (1, 3):
+        raise SpecError(f"a network of {network.channels} channels cannot see pictures, which have 1 or 3")
+    whole = weights.whole
+    if whole is None:
+        whole = isinstance(weights.normalise, MeanImage) or (not weights.classes and network.size <= _HELD)
+    return Sight(network.channels, network.size, whole)
+
+
+class Guess(NamedTuple):
+    """What a network takes a picture for.
+
+    best: its classes by their numbers, the most probable first, with probabilities
+    pixels: the bytes that it saw, (C, size, size)
+    """
+
+    file: Path
+    best: list[tuple[int, float]]
+    pixels: NDArray[np.uint8]
+
+
+class Predictor:
+    """A network that classifies pictures on a device.
+
+    `network` is its module, in evaluation mode; `skipped` tells of the files that could not be read, and why.
+    Raises SpecError where the weights do not say how a network of one channel wants its images.
+    """
+
+    def __init__(self, weights: Weights, device: torch.device):
+        self.sight = sight(weights)
+        if weights.normalise is None and self.sight.channels == 1:
+            raise SpecError("the weights do not say how their network wants its images normalised: train it again")
+        self.device = device
+        self.network = built(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.mean, self.std = (tensor.to(device) for tensor in factors(weights.normalise or IMAGENET))
+        self.skipped: dict[Path, str] = {}
+
+    def predict(self, files: Sequence[Path], top: int = 5, batch: int = 32) -> Iterator[list[Guess]]:
+        """The `top` classes of each picture, batch by batch in the order of the files.
+
+        A batch is smaller by the files that cannot be read, which are in `skipped`. Raises DataError
+        where the network's outputs are not finite.
+        """
+        for read, images in self._batches(files, batch):
+            with torch.inference_mode():
+                probabilities = self.network(self.normalised(images)).float().softmax(1)
+            if not probabilities.isfinite().all():
+                raise DataError(f"{shown(read[0])}: outputs that are not finite; the network's weights are of no use")
+            found = probabilities.topk(min(top, probabilities.shape[1]))
+            rows = zip(read, found.indices.tolist(), found.values.tolist(), images, strict=True)
+            yield [
+                Guess(file, list(zip(classes, chances, strict=True)), pixels) for file, classes, chances, pixels in rows
+            ]
+
+    def normalised(self, images: NDArray[np.uint8]) -> Tensor:
+        """Bytes (N, C, H, W) -> what the network reads, on its device."""
+        return torch.from_numpy(images).to(self.device).float().div_(255).sub_(self.mean).div_(self.std)
+
+    def _batches(self, files: Sequence[Path], batch: int) -> Iterator[_Read]:
+        """The files that can be read and their pixels, decoded on all cores ahead of their use."""
+        waiting: deque[tuple[Sequence[Path], list[_Decoded]]] = deque()
+        with ThreadPoolExecutor(cores()) as pool:
+            try:
+                for start in range(0, len(files) + _AHEAD * batch, batch):
+                    if chosen := files[start : start + batch]:
+                        waiting.append((chosen, [pool.submit(self.sight.read, file) for file in chosen]))
+                    if start >= _AHEAD * batch and waiting:
+                        yield from self._ready(*waiting.popleft())
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ready(self, files: Sequence[Path], futures: list[_Decoded]) -> Iterator[_Read]:
+        """A batch, or nothing where none of its files can be read."""
+        read, images = [], []
+        for file, future in zip(files, futures, strict=True):
+            try:
+                images.append(future.result())
+                read.append(file)
+            except PictureError as error:
+                self.skipped[file] = error.reason
+        if images:
+            yield read, np.stack(images)
