@@ -12,7 +12,7 @@ from reslab.data.images import DataSet, Pictures, split
 from reslab.data.picture import shown
 from reslab.errors import DataError
 
-_TRAIN, _TEST = ("train",), ("val", "validation", "test")
+_TRAIN, _VALIDATION, _TEST = ("train",), ("val", "validation"), ("test",)
 _TEST_SHARE = 0.2
 _WNID = re.compile(r"n\d{8}")
 
@@ -20,14 +20,18 @@ _WNID = re.compile(r"n\d{8}")
 def load_folder(name: str, folder: Path) -> DataSet:
     """The pictures of a folder with the folders train and val (or validation, or test), each with a folder per class.
 
-    Without them the folder itself has the classes, and a fifth of each, always the same, is the test part. Classes
-    stand in the order of their names, or of their numbers where all are numbers. Hidden files and folders, and files
-    whose ending is no picture's, are passed over.
-    Raises DataError naming the folder where there are no classes, one is empty, or one has test pictures alone.
+    val is the test part, as ImageNet's is, but where there is a folder test too. Without them the folder itself has the
+    classes, and a fifth of each, always the same, is the test part. Classes stand in the order of their names, or of
+    their numbers where all are numbers. Hidden files and folders, and files whose ending is no picture's, are passed
+    over.
+    Raises DataError naming the folder where there are no classes or one alone, one is empty, or one has test pictures
+    alone.
     """
     if not folder.is_dir():
         raise DataError(f"{name}: no folder {shown(folder)}")
-    train_at, test_at = _inner(folder, _TRAIN), _inner(folder, _TEST)
+    train_at, validation_at, test_at = (_inner(folder, names) for names in (_TRAIN, _VALIDATION, _TEST))
+    if test_at is None:
+        validation_at, test_at = None, validation_at
     if (train_at is None) != (test_at is None):
         there, missing = (train_at, "val") if train_at else (test_at, "train")
         raise DataError(f"{shown(folder)}: has {there.name} and no {missing} beside it")  # type: ignore[union-attr]
@@ -37,7 +41,7 @@ def load_folder(name: str, folder: Path) -> DataSet:
         return DataSet(name, train, test, classes)
     train, classes = _classes(train_at)
     test = _known(test_at, classes)
-    return DataSet(name, train, test, classes)
+    return DataSet(name, train, test, classes, _known(validation_at, classes) if validation_at else None)
 
 
 def load_imagenet(name: str, folder: Path) -> DataSet:
@@ -63,6 +67,8 @@ def _classes(folder: Path) -> tuple[Pictures, tuple[str, ...]]:
     names = [entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
     if not names:
         raise DataError(f"{shown(folder)}: has no folders, one for each class")
+    if len(names) == 1:
+        raise DataError(f"{shown(folder)}: has one class alone, {shown(names[0])}; a network tells two or more apart")
     numbered = all(name.isascii() and name.isdigit() for name in names)
     classes = tuple(sorted(names, key=int) if numbered else sorted(names))
     return _pictures(folder, classes), classes
