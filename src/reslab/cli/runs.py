@@ -94,6 +94,13 @@ def train(
     if first:
         told.print(f"{name} on {data}, {execution.device}; run {out}", highlight=False, soft_wrap=True)
     result = train_network(start, how, images, out, seed, execution, told)
+    if first and result["status"] == "finished":
+        import torch
+
+        from reslab.train.report import write_report
+
+        page = write_report(out, images, torch.device(execution.device), execution.on_bad)
+        told.print(f"report: {page}", highlight=False, soft_wrap=True, markup=False)
     if first:
         _tell(result, out, told)
     if result["status"] == "stopped":
