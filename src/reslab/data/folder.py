@@ -37,11 +37,15 @@ def load_folder(name: str, folder: Path) -> DataSet:
         raise DataError(f"{shown(folder)}: has {there.name} and no {missing} beside it")  # type: ignore[union-attr]
     if train_at is None or test_at is None:
         pictures, classes = _classes(folder)
-        train, test = _parted(pictures, classes)
-        return DataSet(name, train, test, classes)
-    train, classes = _classes(train_at)
-    test = _known(test_at, classes)
-    return DataSet(name, train, test, classes, _known(validation_at, classes) if validation_at else None)
+        data = DataSet(name, *_parted(pictures, classes), classes)
+    else:
+        train, classes = _classes(train_at)
+        validation = _known(validation_at, classes) if validation_at else None
+        data = DataSet(name, train, _known(test_at, classes), classes, validation)
+    if len(classes) == 1:
+        told = f"one class alone, {shown(classes[0])}; a network tells two or more apart"
+        raise DataError(f"{shown(train_at or folder)}: {told}")
+    return data
 
 
 def load_imagenet(name: str, folder: Path) -> DataSet:
@@ -67,8 +71,6 @@ def _classes(folder: Path) -> tuple[Pictures, tuple[str, ...]]:
     names = [entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
     if not names:
         raise DataError(f"{shown(folder)}: has no folders, one for each class")
-    if len(names) == 1:
-        raise DataError(f"{shown(folder)}: has one class alone, {shown(names[0])}; a network tells two or more apart")
     numbered = all(name.isascii() and name.isdigit() for name in names)
     classes = tuple(sorted(names, key=int) if numbered else sorted(names))
     return _pictures(folder, classes), classes

@@ -28,7 +28,7 @@ def curves(lines: list[dict[str, Any]], best: dict[str, Any] | None) -> Drawing:
                 ax.axvline(best["step"], color="#888", linestyle=":", linewidth=1.2, label="best weights")
             ax.set(xlabel="step", ylabel=title, xlim=(0, lines[-1]["step"]))
             ax.set_ylim(bottom=0)
-        figure.axes[0].legend(loc="upper right", fontsize=9)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     drawing.caption = (
         "Thin: the training batches between two readings, augmented and with smoothed labels where the recipe says "
         "so; bold: whole parts in evaluation mode."

@@ -53,6 +53,7 @@ def write_report(run: Path, data: DataSet, device: torch.device, on_bad: OnBad =
     page = template("reslab.train", "run.html").render(
         title=f"{facts['network']['name']} on {data.name}",
         result=result,
+        best=result.get("best"),
         found=found,
         svgs=svgs,
         table=_table(counts, data.classes),
