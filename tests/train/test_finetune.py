@@ -18,6 +18,7 @@ from reslab.spec import digest, replace
 from reslab.train import loop
 from reslab.train.execution import Execution
 from reslab.train.freeze import freeze
+from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
 from reslab.train.optim import make_optimizer
 from reslab.train.recipe import Recipe
@@ -111,18 +112,23 @@ def test_a_fine_tuning_keeps_what_using_it_takes(body, pictures, tmp_path):
     assert result["best"]["test"]["images"] == 12
 
 
-def test_the_best_weights_are_those_of_the_least_validation_error(body, pictures, tmp_path, monkeypatch):
-    """Of equal errors the least loss decides; the test images never do."""
-    found = iter([(50.0, 2.0), (20.0, 1.0), (20.0, 3.0)])
+def script(monkeypatch, *found):
+    """Let the validation parts, of five images, have these errors and losses, one after another."""
+    coming = iter(found)
 
     def scripted(network, views):
         real = evaluate(network, views)
         if real.images != 5:
             return real
-        error, loss = next(found)
+        error, loss = next(coming)
         return real._replace(top1_error=error, loss=loss)
 
     monkeypatch.setattr(loop, "evaluate", scripted)
+
+
+def test_the_best_weights_are_those_of_the_least_validation_error(body, pictures, tmp_path, monkeypatch):
+    """Of equal errors the least loss decides; the test images never do."""
+    script(monkeypatch, (50.0, 2.0), (20.0, 1.0), (20.0, 3.0))
     how = replace(HOW, checkpoint_every=4)
     result = train(start_from(body, SMALL, pictures), how, pictures, tmp_path / "run")
     assert {key: result["best"][key] for key in ("step", "validation_error", "validation_loss")} == {
@@ -140,7 +146,9 @@ def test_the_best_weights_are_those_of_the_least_validation_error(body, pictures
 
 def test_a_fine_tuning_that_was_stopped_ends_as_one_that_was_not(body, pictures, tmp_path, monkeypatch):
     start = start_from(body, SMALL, pictures)
+    script(monkeypatch, (20.0, 1.0), (50.0, 1.0), (50.0, 1.0), (20.0, 1.0), (50.0, 1.0), (50.0, 1.0))
     whole = train(start, HOW, pictures, tmp_path / "whole")
+    assert whole["best"]["step"] == 2
     learnt = loop.Learner.learn
 
     def dies(self, images, labels, step):
@@ -223,6 +231,9 @@ def test_the_head_learns_at_its_own_rate():
         "head.linear.bias": 10.0,
     }
     assert len(rates) == len(list(network.parameters()))
+    learner = Learner(network, how)
+    learner.learn(torch.zeros(8, 3, 16, 16), torch.zeros(8, dtype=torch.int64), step=0)
+    assert sorted({group["lr"] for group in learner.optimizer.param_groups}) == pytest.approx([0.01, 0.1])
     freeze(network, replace(HOW, freeze="body"))
     assert sum(len(group["params"]) for group in make_optimizer(network, how).param_groups) == 2
 
