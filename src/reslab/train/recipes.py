@@ -198,7 +198,7 @@ def finetune() -> Recipe:
         validation=0.1,
         best=True,
         evaluate_every=50,
-        log_every=10,
+        log_every=25,
         checkpoint_every=100,
     )
 
