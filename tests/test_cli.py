@@ -52,6 +52,7 @@ SURFACE = {
         "--seed",
         "--set",
         "--strict-resume",
+        "--weights",
     ],
     ("evaluate",): [
         "--calibration",

@@ -89,6 +89,7 @@ def unsorted_validation(root):
         (lambda root: fill(root / "train", {"a": 2}), "has train and no val beside it"),
         (lambda root: fill(root / "val", {"a": 2}), "has val and no train beside it"),
         (lambda root: fill(root, {"a": 2, "b": 1}), "b: one picture, and a class needs two"),
+        (lambda root: fill(root, {"a": 5}), ": one class alone, a; a network tells two or more apart"),
         (lambda root: None, "has no folders, one for each class"),
     ],
 )

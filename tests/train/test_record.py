@@ -6,6 +6,7 @@ import pytest
 
 from reslab.errors import DataError, SpecError
 from reslab.nets import Scaled, cifar_resnet, network
+from reslab.spec import plain
 from reslab.train.recipes import recipe
 from reslab.train.record import Record, is_done, read_json, read_metrics, run_name, write_json
 
@@ -55,6 +56,31 @@ def test_another_run_is_not_written_over(tmp_path, key):
     with pytest.raises(SpecError, match=rf"holds another run \({key} .*\); choose another --out"):
         Record(tmp_path / "run", TOLD | {key: "else"}).__enter__()
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == TOLD
+
+
+@pytest.mark.parametrize("key", ["network", "recipe"])
+def test_a_run_of_before_a_spec_gained_a_field_is_the_same_run(tmp_path, key):
+    """What it does not say is at its default; another value than that is another run."""
+    value, how = network("resnet20-cifar"), recipe("demo")
+    told = TOLD | {"network": {"name": "resnet20-cifar", **plain(value)}, "recipe": plain(how), "weights": None}
+    with Record(tmp_path / "run", told):
+        pass
+    held = json.loads((tmp_path / "run" / "run.json").read_text())
+    del held["weights"], held[key][{"network": "merge", "recipe": "freeze"}[key]]
+    write_json(tmp_path / "run" / "run.json", held)
+    with Record(tmp_path / "run", told, resume=True):
+        pass
+    changed = {"network": {"merge": plain(Scaled(1, 1))}, "recipe": {"freeze": "body"}}[key]
+    with pytest.raises(SpecError, match=rf"holds another run \({key}"):
+        Record(tmp_path / "run", told | {key: told[key] | changed}, resume=True).__enter__()
+
+
+def test_a_run_of_a_later_version_is_another_run(tmp_path):
+    told = TOLD | {"recipe": plain(recipe("demo"))}
+    with Record(tmp_path / "run", told | {"recipe": told["recipe"] | {"tomorrow": 1}}):
+        pass
+    with pytest.raises(SpecError, match=r"holds another run \(recipe.tomorrow 1, not None\)"):
+        Record(tmp_path / "run", told, resume=True).__enter__()
 
 
 def test_a_directory_that_is_no_run_is_left_alone(tmp_path):

@@ -50,6 +50,9 @@ def train(
         int, typer.Option("--recompute", min=0, help="units that keep one activation: less memory, more time")
     ] = 0,
     on_bad: OnBad = "error",
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="RUN|FILE", help="weights to begin with, in place of fresh ones")
+    ] = None,
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
     from reslab.machine import find_device
@@ -77,16 +80,27 @@ def train(
     from reslab.train.loop import fitted
     from reslab.train.loop import train as train_network
     from reslab.train.record import run_name
+    from reslab.train.start import Start, start_from
 
     images = load(data)
     if images.size and "size" in assigned:
         raise SpecError("--set size: follows from the data, choose another --data")
-    chosen = fitted(chosen, images)
-    out = out or RUNS / run_name(chosen, how, data, seed)
+    if weights:
+        start = start_from(weights, chosen, images, chosen.size if "size" in assigned else None)
+    else:
+        start = Start(fitted(chosen, images))
+    out = out or RUNS / run_name(start.network, how, data, seed, start.source)
     told, first = console(), os.environ.get("RANK", "0") == "0"
     if first:
         told.print(f"{name} on {data}, {execution.device}; run {out}", highlight=False, soft_wrap=True)
-    result = train_network(chosen, how, images, out, seed, execution, told)
+    result = train_network(start, how, images, out, seed, execution, told)
+    if first and result["status"] == "finished":
+        import torch
+
+        from reslab.train.report import write_report
+
+        page = write_report(out, images, torch.device(execution.device), execution.on_bad)
+        told.print(f"report: {page}", highlight=False, soft_wrap=True, markup=False)
     if first:
         _tell(result, out, told)
     if result["status"] == "stopped":
@@ -109,6 +123,12 @@ def _tell(result: dict[str, Any], out: Path, told: "Console") -> None:
         words = {"train": "training"}
         errors = [f"{words.get(part, part)} error {result[part]['top1_error']:.2f} %" for part in parts]
         typer.echo("  ".join(errors))
+        if best := result.get("best"):
+            errors = [
+                f"{part} error {error:.2f} %"
+                for part, error in (("validation", best["validation_error"]), ("test", best["test"]["top1_error"]))
+            ]
+            typer.echo("  ".join([f"best.safetensors, of step {best['step']:,}:", *errors]))
         typer.echo(str(out))
 
 

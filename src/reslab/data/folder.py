@@ -12,7 +12,7 @@ from reslab.data.images import DataSet, Pictures, split
 from reslab.data.picture import shown
 from reslab.errors import DataError
 
-_TRAIN, _TEST = ("train",), ("val", "validation", "test")
+_TRAIN, _VALIDATION, _TEST = ("train",), ("val", "validation"), ("test",)
 _TEST_SHARE = 0.2
 _WNID = re.compile(r"n\d{8}")
 
@@ -20,24 +20,32 @@ _WNID = re.compile(r"n\d{8}")
 def load_folder(name: str, folder: Path) -> DataSet:
     """The pictures of a folder with the folders train and val (or validation, or test), each with a folder per class.
 
-    Without them the folder itself has the classes, and a fifth of each, always the same, is the test part. Classes
-    stand in the order of their names, or of their numbers where all are numbers. Hidden files and folders, and files
-    whose ending is no picture's, are passed over.
-    Raises DataError naming the folder where there are no classes, one is empty, or one has test pictures alone.
+    val is the test part, as ImageNet's is, but where there is a folder test too. Without them the folder itself has the
+    classes, and a fifth of each, always the same, is the test part. Classes stand in the order of their names, or of
+    their numbers where all are numbers. Hidden files and folders, and files whose ending is no picture's, are passed
+    over.
+    Raises DataError naming the folder where there are no classes or one alone, one is empty, or one has test pictures
+    alone.
     """
     if not folder.is_dir():
         raise DataError(f"{name}: no folder {shown(folder)}")
-    train_at, test_at = _inner(folder, _TRAIN), _inner(folder, _TEST)
+    train_at, validation_at, test_at = (_inner(folder, names) for names in (_TRAIN, _VALIDATION, _TEST))
+    if test_at is None:
+        validation_at, test_at = None, validation_at
     if (train_at is None) != (test_at is None):
         there, missing = (train_at, "val") if train_at else (test_at, "train")
         raise DataError(f"{shown(folder)}: has {there.name} and no {missing} beside it")  # type: ignore[union-attr]
     if train_at is None or test_at is None:
         pictures, classes = _classes(folder)
-        train, test = _parted(pictures, classes)
-        return DataSet(name, train, test, classes)
-    train, classes = _classes(train_at)
-    test = _known(test_at, classes)
-    return DataSet(name, train, test, classes)
+        data = DataSet(name, *_parted(pictures, classes), classes)
+    else:
+        train, classes = _classes(train_at)
+        validation = _known(validation_at, classes) if validation_at else None
+        data = DataSet(name, train, _known(test_at, classes), classes, validation)
+    if len(classes) == 1:
+        told = f"one class alone, {shown(classes[0])}; a network tells two or more apart"
+        raise DataError(f"{shown(train_at or folder)}: {told}")
+    return data
 
 
 def load_imagenet(name: str, folder: Path) -> DataSet:

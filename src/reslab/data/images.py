@@ -83,16 +83,23 @@ class DataSet:
         """Height and width of an image; None for pictures, which are cropped to what a network reads."""
         return int(self.train.pixels.shape[2]) if isinstance(self.train, Images) else None
 
-    def hold_out(self, count: int) -> "DataSet":
-        """The set with `count` training images, stratified by class and always the same, kept for validation.
+    def hold_out(self, amount: int | float) -> "DataSet":
+        """The set with some training images, stratified by class and always the same, kept for validation.
 
-        A sec. 4.2 holds out 5,000 of CIFAR-10's 50,000. Raises SpecError where a class would have none left.
+        amount: how many, or what share of them, at least one of each class. A sec. 4.2 holds out 5,000 of CIFAR-10's
+        50,000. Raises SpecError where a class has one image alone, or there are too few for it.
         """
+        images, counts = len(self.train.labels), np.bincount(self.train.labels, minlength=len(self.classes))
+        if counts.min() < 2:
+            alone = self.classes[int(counts.argmin())]
+            told = f"class {alone} of {self.name} has {counts.min()} training images, and needs one for each"
+            raise SpecError(f"validation {amount}: {told}; add some, or --set validation=0 --set best=false")
+        count = amount if isinstance(amount, int) else max(len(self.classes), round(amount * images))
         try:
             kept, held = split(self.train.labels, count)
         except ValueError as error:
-            told = f"{count} of the {len(self.train.labels):,} training images of {self.name}"
-            raise SpecError(f"validation {count}: cannot hold out {told}: {error}") from None
+            told = f"{count} of the {images:,} training images of {self.name}"
+            raise SpecError(f"validation {amount}: cannot hold out {told}: {error}") from None
         return replace(self, train=self.train.take(kept), validation=self.train.take(held))
 
 

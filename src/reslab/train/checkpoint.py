@@ -16,6 +16,7 @@ from reslab.train.optim import restore_state, state_of
 from reslab.weights.file import MODEL, State, Weights, read_weights, save_state, save_weights
 from reslab.weights.manifest import write_manifest
 
+BEST = "best.safetensors"  # in a run, and in its checkpoints what it was then
 KEPT = 2  # checkpoints of a run, the last and the one before
 _TRAINING, _OPTIMIZER, _STATE = "training.safetensors", "optimizer.safetensors", "state.json"
 
@@ -23,8 +24,9 @@ _TRAINING, _OPTIMIZER, _STATE = "training.safetensors", "optimizer.safetensors",
 def save_checkpoint(out: Path, step: int, kept: Weights, learner: Learner | None, told: Any) -> Path:
     """Write checkpoints/step-<step> of a run; only when it stands whole are older ones dropped.
 
-    It holds `kept`, the network to keep, `told`, plain values, and, but behind the last step, where learner is
-    None, what going on needs: the optimizer's state and, where the network to keep is an average, the one that learns.
+    It holds `kept`, the network to keep, `told`, plain values, the run's best weights where it keeps them, and, but
+    behind the last step, where learner is None, what going on needs: the optimizer's state and, where the network to
+    keep is an average, the one that learns.
     It is written beside, synced, named in a manifest and renamed into place.
     """
     folder = out / "checkpoints" / f"step-{step:08d}"
@@ -32,11 +34,13 @@ def save_checkpoint(out: Path, step: int, kept: Weights, learner: Learner | None
     for old in (beside, folder):
         shutil.rmtree(old, ignore_errors=True)  # what a crash left, or a checkpoint that did not hold
     beside.mkdir(parents=True)
-    save_weights(kept._replace(state=_on_cpu(kept.state)), beside / MODEL)
+    save_weights(kept, beside / MODEL)
     if learner is not None:
         save_state(_on_cpu(state_of(learner.optimizer, learner.network)), beside / _OPTIMIZER)
         if learner.average:
             save_state(_on_cpu(learner.network.state_dict()), beside / _TRAINING)
+    if (out / BEST).is_file():
+        write_whole(beside / BEST, (out / BEST).read_bytes())
     write_whole(beside / _STATE, json.dumps({"step": step, **told}, indent=2).encode())
     write_manifest(beside)
     beside.rename(folder)
@@ -56,6 +60,14 @@ def restore(folder: Path, learner: Learner) -> dict[str, Any]:
     if (folder / _OPTIMIZER).is_file():
         restore_state(learner.optimizer, learner.network, load_file(folder / _OPTIMIZER))
     return json.loads((folder / _STATE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def restore_best(out: Path, folder: Path | None) -> None:
+    """Bring a run's best weights to what they were at a checkpoint; None is before the first."""
+    if folder is not None and (folder / BEST).is_file():
+        write_whole(out / BEST, (folder / BEST).read_bytes())
+    else:
+        (out / BEST).unlink(missing_ok=True)
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> State:

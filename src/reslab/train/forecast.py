@@ -9,6 +9,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from reslab.data.images import DataSet
 from reslab.nets.network import NetworkSpec
 from reslab.train.execution import Chosen
+from reslab.train.freeze import freeze
 from reslab.train.learner import Loss
 from reslab.train.optim import groups
 from reslab.train.recipe import Recipe
@@ -31,7 +32,12 @@ def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int
     compiled = "compiled" if chosen.compile else "not compiled"
     yield f"{chosen.precision}, {compiled}: {chosen.why}"
     yield f"{recipe.schedule.told()}; {_rule(recipe)}"
-    decaying, free = (group["params"] for group in groups(empty(network), recipe.weight_decay))
+    model = empty(network)
+    frozen = sum(p.numel() for module in freeze(model, recipe) for p in module.parameters())
+    parts = groups(model, recipe)
+    decaying, free = ([p for part in some for p in part["params"]] for some in (parts[::2], parts[1::2]))
+    if frozen:
+        yield f"frozen: {frozen:,} weights{' of the body' if recipe.freeze else ' of BN, and its statistics'}"
     yield f"weight decay {recipe.weight_decay:g} on {_counted(decaying)}, none on {_counted(free)}"
     activations = activation_bytes(network, recipe.batch, recompute)
     if chosen.precision == "bf16":
@@ -45,6 +51,8 @@ def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int
 
 def _rule(recipe: Recipe) -> str:
     told: list[str] = [recipe.optimizer.kind]
+    if recipe.head_rate != 1:
+        told.append(f"{recipe.head_rate:g} times the rate in the head")
     if recipe.clip:
         told.append(f"gradients clipped at {recipe.clip:g}")
     if recipe.smoothing:

@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from reslab.nets.modules import Network
 from reslab.ranks import here
 from reslab.train.average import Average
+from reslab.train.freeze import freeze
 from reslab.train.optim import make_optimizer
 from reslab.train.recipe import Recipe
 from reslab.train.recompute import recompute
@@ -35,6 +36,7 @@ class Learner:
             synchronise(network)
         if recompute_units:
             recompute(network, recompute_units)
+        self._still = freeze(network, recipe)
         self.optimizer = make_optimizer(network, recipe)
         self.average = Average(network, recipe.average) if recipe.average else None
         self._loss: nn.Module = Loss(network, recipe.smoothing, bf16)
@@ -53,7 +55,9 @@ class Learner:
         (N, classes) from before the update. An image counts the same whatever rank it is on.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(step)
+            group["lr"] = self.recipe.rate(step) * group["factor"]
+        for module in self._still:
+            module.eval()
         loss, logits = self._loss(images.contiguous(memory_format=torch.channels_last), labels)
         self.optimizer.zero_grad()
         share = len(labels) * self.ranks.total / self.recipe.batch  # gradients are averaged over the ranks

@@ -12,20 +12,21 @@ from reslab.data.draws import torch_seed
 from reslab.data.images import DataSet
 from reslab.data.loader import make_loader
 from reslab.errors import SpecError
-from reslab.evaluate import evaluate
+from reslab.evaluate import Evaluation, evaluate
 from reslab.machine import ask_for_large_pages
 from reslab.nets.network import NetworkSpec
 from reslab.ranks import any_of, joined, merged, of_first
 from reslab.spec import replace
-from reslab.train.checkpoint import restore, save_checkpoint
+from reslab.train.checkpoint import BEST, restore, restore_best, save_checkpoint
 from reslab.train.execution import DEFAULT, Execution, choose, settled
 from reslab.train.forecast import forecast, work
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.recipe import Recipe
 from reslab.train.record import Record, Unrecorded, as_begun, facts
+from reslab.train.start import Start
 from reslab.train.stop import Stop
-from reslab.weights.file import Weights
+from reslab.weights.file import Weights, read_weights, save_weights
 from reslab.weights.manifest import newest
 
 N = TypeVar("N", bound=NetworkSpec)
@@ -39,7 +40,7 @@ def fitted(network: N, data: DataSet) -> N:
 
 
 def train(
-    network: NetworkSpec,
+    network: NetworkSpec | Start,
     recipe: Recipe,
     data: DataSet,
     out: Path,
@@ -49,7 +50,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a network and keep its record in the run directory `out`. Returns what result.json holds.
 
-    The network is that of the data's images and classes (`fitted`). Everything random is a pure function of the seed
+    The network is that of the data's images and classes (`fitted`), with fresh weights, or what `start_from` made of a
+    file, normalised as its weights want. Everything random is a pure function of the seed
     and the step; torch's own generator is seeded anew at each step. A run that is resumed goes on from its last whole
     checkpoint and ends with the weights of one that never stopped. SIGTERM, SIGINT and SIGUSR1 end the run behind the
     step, saved, with status "stopped"; a loss or weights that are no longer finite end it with status "diverged", a
@@ -58,31 +60,35 @@ def train(
     Raises SpecError where the network does not fit the data, `out` holds something else, or an exact resume is not to
     be had; DataError where a picture cannot be read.
     """
+    start = network if isinstance(network, Start) else Start(network)
+    network = start.network
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
     ask_for_large_pages()
     execution = as_begun(execution, out)
     chosen = choose(execution, work(network, recipe))
     place = torch.device(chosen.device)
-    if recipe.validation:
+    if recipe.validation and data.validation is None:
         data = data.hold_out(recipe.validation)
+    if recipe.best and data.validation is None:
+        raise SpecError("best: chosen by validation images, and there are none; --set validation=0.1 holds some out")
     with (
         joined() as ranks,
         Stop() as stop,
         settled(execution.deterministic),
-        make_loader(data, place, network.size, on_bad=execution.on_bad) as loader,
+        make_loader(data, place, network.size, start.normalise, execution.on_bad) as loader,
     ):
         loader.check(recipe.augment, recipe.crops)
         console = console if ranks.first else None
-        told = facts(network, recipe, data, seed, execution, chosen)
+        told = facts(start, recipe, data, seed, execution, chosen)
         recorded = Record(out, told, execution.resume != "never") if ranks.first else Unrecorded()
         with recorded as record:
             if console is not None:
-                for line in forecast(network, recipe, data, execution.recompute, chosen):
+                for line in (*start.told(), *forecast(network, recipe, data, execution.recompute, chosen)):
                     console.print(line, highlight=False, soft_wrap=True)
             torch.manual_seed(torch_seed(seed, "weights", 0))
             bf16 = chosen.precision == "bf16"
-            learner = Learner(network.build().to(place), recipe, execution.recompute, bf16, chosen.compile)
+            learner = Learner(start.build().to(place), recipe, execution.recompute, bf16, chosen.compile)
             run = _Run(out, seed, record, loader, learner, console)
             first = run.go_on(execution.resume)
             return run.steps(first, stop)
@@ -109,11 +115,14 @@ class _Run:
         self.ranks = learner.ranks
         self.console = console
         self.meter = Meter(loader.device)
-        self.watched: PartName = "validation" if self.recipe.validation else "test"
+        self.watched: PartName = "test" if loader.data.validation is None else "validation"
+        self.best: dict[str, Any] | None = None
 
     def go_on(self, resume: str) -> int:
         """Bring the run to its last whole checkpoint; return the step that comes next, 0 where there is none."""
         folder = of_first(newest(self.out) if resume != "never" and self.ranks.first else None)
+        if self.ranks.first:
+            restore_best(self.out, folder)
         if folder is None:
             self.record.rewind(0)
             return 0
@@ -124,6 +133,7 @@ class _Run:
         self.record.rewind(told["metrics_bytes"])
         self.record.resumed(told["step"])
         self.meter.restore(told["meter"], self.ranks.first)
+        self.best = told.get("best")
         if self.console is not None:
             self.console.print(f"goes on behind step {told['step']}", highlight=False)
             if differences:
@@ -165,6 +175,8 @@ class _Run:
                 if evaluates:
                     watched = evaluate(learner.result(), self.loader.views(self.watched))
                     line |= {f"{self.watched}_loss": watched.loss, f"{self.watched}_error": watched.top1_error}
+                    if recipe.best:
+                        self._keep_best(done, watched)
                 self.record.log(**line)
                 self._tell(line)
             if saves:
@@ -176,22 +188,40 @@ class _Run:
 
         network = learner.result()
         result: dict[str, Any] = {"status": "finished", "step": recipe.steps, **meter.totals()}
-        parts: tuple[PartName, ...] = ("test", "train", "validation") if recipe.validation else ("test", "train")
+        parts: list[PartName] = ["test", "train"]
+        if self.watched not in parts:
+            parts.append(self.watched)
         for part in parts:
             crops = recipe.crops if part == "test" else 1
             known = watched if part == self.watched and crops == 1 else None
             result[part] = (known or evaluate(network, self.loader.views(part, crops)))._asdict()
+        if self.best:
+            network.load_state_dict(read_weights(self.out / BEST).state)
+            result["best"] = self.best | {"test": evaluate(network, self.loader.views("test", recipe.crops))._asdict()}
         if skipped := merged(self.loader.skipped):
             result["skipped"] = skipped
         return self.record.finish(result)
 
     def _save(self, done: int, last: bool) -> None:
-        network = self.learner.result()
-        told = {"meter": self.meter.told(), "metrics_bytes": self.record.synced()}
+        kept = self._kept()
+        told = {"meter": self.meter.told(), "metrics_bytes": self.record.synced(), "best": self.best}
         if self.ranks.first:
-            state, classes = dict(network.state_dict()), self.loader.data.classes
-            kept = Weights(network.spec, state, self.loader.normalise, classes)
             save_checkpoint(self.out, done, kept, None if last else self.learner, told)
+
+    def _keep_best(self, done: int, watched: Evaluation) -> None:
+        best = self.best
+        if best and (best["validation_error"], best["validation_loss"]) <= (watched.top1_error, watched.loss):
+            return
+        self.best = {"step": done, "validation_error": watched.top1_error, "validation_loss": watched.loss}
+        kept = self._kept()
+        if self.ranks.first:
+            save_weights(kept, self.out / BEST)
+
+    def _kept(self) -> Weights:
+        """The weights to keep, with what using them takes."""
+        network = self.learner.result()
+        state = {key: tensor.cpu() for key, tensor in network.state_dict().items()}
+        return Weights(network.spec, state, self.loader.normalise, self.loader.data.classes)
 
     def _diverged(self, step: int) -> dict[str, Any]:
         part = self.loader.part("train")

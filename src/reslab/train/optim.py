@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reslab.train.freeze import in_head
 from reslab.train.recipe import SGD, Recipe
 
 
@@ -41,22 +42,31 @@ class TFRMSProp(torch.optim.Optimizer):
             torch._foreach_sub_(parameters, velocities)
 
 
-def groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """What decays and what does not: weights of convolutions and linear layers do, biases and BN's scale and shift not.
 
-    The paper is read as fb.resnet.torch's authors read it, who say that the paper decays convolutions alone.
+    The paper is read as fb.resnet.torch's authors read it, who say that the paper decays convolutions alone. Each group
+    has its `factor` of the learning rate; what is frozen is in none.
     """
-    parameters = list(network.parameters())
+    learning = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
+    if recipe.head_rate == 1:
+        return _parted([parameter for _, parameter in learning], recipe.weight_decay, 1.0)
+    body = [parameter for name, parameter in learning if not in_head(name)]
+    head = [parameter for name, parameter in learning if in_head(name)]
+    return [*_parted(body, recipe.weight_decay, 1.0), *_parted(head, recipe.weight_decay, recipe.head_rate)]
+
+
+def _parted(parameters: list[nn.Parameter], weight_decay: float, factor: float) -> list[dict[str, Any]]:
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay, "factor": factor},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, "factor": factor},
     ]
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The optimizer of a recipe over a network's parameters."""
     rule, rate = recipe.optimizer, recipe.rate(0)
-    parts = groups(network, recipe.weight_decay)
+    parts = groups(network, recipe)
     if isinstance(rule, SGD):
         return torch.optim.SGD(parts, lr=rate, momentum=rule.momentum, nesterov=rule.nesterov)
     return TFRMSProp(parts, lr=rate, decay=rule.decay, momentum=rule.momentum, eps=rule.epsilon)

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from reslab.data.crops import Augment, Crops
 from reslab.errors import SpecError
 from reslab.spec import kind, spec
-from reslab.train.schedule import Drops, Schedule
+from reslab.train.schedule import Drops, Schedule, Share
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -49,11 +49,16 @@ class Recipe:
     smoothing: the share of the label that goes to all classes evenly. Inception-v3 sec. 7
     clip: the greatest norm of the gradient, all parameters together
     average: the decay of a running average of the weights, which is what is evaluated and kept; None for no average
-    bn: whose images BN's batch statistics are over: of each "rank", as in the papers, or of "all"
+    bn: whose images BN's statistics are over while training: of each "rank"'s share of the batch, as in the papers, or
+    of "all" of it; or "frozen": they are the running ones, which stay as they are, and so do scale and shift
+    freeze: "body" leaves everything but the head and the auxiliary classifiers as it is, in evaluation mode
+    head_rate: the factor of the learning rate in the head and the auxiliary classifiers
     crops: views of each test picture at the end, whose probabilities are averaged; 10 is A sec. 3.4
-    validation: training images held out; they are evaluated while training, and the test images at the end alone
+    validation: training images held out, by number or as a share of them all; they are evaluated while training, and
+    the test images at the end alone. Where the data set comes with validation images, these are taken
+    best: the weights with the least validation error, of equal ones with the least loss, are kept beside the last ones
     evaluate_every, log_every, checkpoint_every: steps between two evaluations, between two lines of training loss and
-    error, and between two checkpoints. No evaluation chooses anything: the last weights are the result.
+    error, and between two checkpoints. Without `best` no evaluation chooses anything: the last weights are the result.
     """
 
     steps: PositiveInt
@@ -65,9 +70,12 @@ class Recipe:
     smoothing: Decay = 0.0
     clip: PositiveFloat | None = None
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
-    bn: Literal["rank", "all"] = "rank"
+    bn: Literal["rank", "all", "frozen"] = "rank"
+    freeze: Literal["body"] | None = None
+    head_rate: PositiveFloat = 1.0
     crops: Crops = 1
-    validation: NonNegativeInt = 0
+    validation: NonNegativeInt | Share = 0
+    best: bool = False
     evaluate_every: PositiveInt = 1000
     log_every: PositiveInt = 100
     checkpoint_every: PositiveInt = 1000

@@ -18,26 +18,29 @@ from reslab.data.images import DataSet
 from reslab.disk import write_whole
 from reslab.errors import DataError, SpecError
 from reslab.machine import processor
-from reslab.nets import name_of
+from reslab.nets import AnyNetwork, name_of
 from reslab.nets.network import NetworkSpec
 from reslab.ranks import here
-from reslab.spec import digest, plain, replace
+from reslab.spec import digest, from_json, plain, replace
 from reslab.train.execution import Chosen, Execution
 from reslab.train.recipe import Recipe
+from reslab.train.start import Source, Start
 
 
-def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int) -> str:
+def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int, source: Source | None = None) -> str:
     """<network>-<data>-s<seed>-<8 hex of the specs>: equal for equal runs, and a legal file name."""
     place = data.replace(":", "-").replace("/", "_")
-    return f"{name_of(network)}-{place}-s{seed}-{digest(network, recipe, data)}"
+    begun = [source.sha256] if source else []
+    return f"{name_of(network)}-{place}-s{seed}-{digest(network, recipe, data, *begun)}"
 
 
 def facts(
-    network: NetworkSpec, recipe: Recipe, data: DataSet, seed: int, execution: Execution, chosen: Chosen
+    start: Start, recipe: Recipe, data: DataSet, seed: int, execution: Execution, chosen: Chosen
 ) -> dict[str, Any]:
-    """What run.json says: the specs and the seed, and on what machine and with which versions they ran."""
+    """What run.json says: the specs, weights and seed, and on what machine and with which versions they ran."""
     return {
-        "network": {"name": name_of(network), **plain(network)},
+        "network": {"name": name_of(start.network), **plain(start.network)},
+        "weights": start.source and start.source._asdict(),
         "recipe": plain(recipe),
         "data": data.name,
         "data_set": described(data),
@@ -186,9 +189,10 @@ class Record:
         if not (self.out / "run.json").is_file():
             return
         held = read_json(self.out / "run.json")
-        for key in ("network", "recipe", "data", "data_set", "seed"):
-            if held.get(key) != (ours := json.loads(json.dumps(self.told[key]))):
-                told = _difference(held.get(key), ours, key)
+        for key in ("network", "weights", "recipe", "data", "data_set", "seed"):
+            theirs, ours = (_said(key, tree.get(key)) for tree in (held, json.loads(json.dumps(self.told))))
+            if theirs != ours:
+                told = _difference(theirs, ours, key)
                 raise SpecError(f"{self.out}: holds another run ({told}); choose another --out")
         if is_done(self.out):
             status = read_json(self.out / "result.json")["status"]
@@ -266,6 +270,19 @@ class Unrecorded:
         return result
 
     def __exit__(self, *error: object) -> None: ...
+
+
+def _said(key: str, tree: Any) -> Any:
+    """What a part of run.json says, in today's words: a spec that has gained a field since has it at its default."""
+    if key == "weights":
+        return tree and tree["sha256"]
+    if key not in ("network", "recipe"):
+        return tree
+    try:
+        bare = {name: value for name, value in tree.items() if (key, name) != ("network", "name")}
+        return plain(from_json(AnyNetwork if key == "network" else Recipe, json.dumps(bare)))
+    except (SpecError, AttributeError):  # of a later version, or damaged: it is shown as it is
+        return tree
 
 
 def _difference(held: Any, ours: Any, key: str) -> str:

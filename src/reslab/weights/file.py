@@ -106,17 +106,23 @@ def save_state(state: State, path: Path, metadata: dict[str, str] | None = None)
     write_whole(path, save({key: value.contiguous() for key, value in state.items()}, metadata))
 
 
-def read_weights(path: Path) -> Weights:
-    """The weights of a file that reslab wrote, or of a run's last checkpoint.
-
-    Raises DataError where it is missing, damaged or another's, or where its tensors are not those of its network.
-    """
+def weights_file(path: Path) -> Path:
+    """The file that `read_weights` reads. Raises DataError where there is none."""
     if (path / "run.json").is_file():
         folder = newest(path)
         if folder is None:
             raise DataError(f"{path}: a run without a whole checkpoint")
         path = folder / MODEL
     _must_be_file(path)
+    return path
+
+
+def read_weights(path: Path) -> Weights:
+    """The weights of a file that reslab wrote, or of a run's last checkpoint.
+
+    Raises DataError where it is missing, damaged or another's, or where its tensors are not those of its network.
+    """
+    path = weights_file(path)
     with _safetensors(path) as file:
         metadata = file.metadata() or {}
         if "reslab" not in metadata:
