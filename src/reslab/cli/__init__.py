@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reslab.cli import bench, data, look, runs, study, weights
+from reslab.cli import bench, data, export, look, runs, study, weights
 from reslab.errors import DataError, ReslabError
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ for command in (
     runs.train,
     runs.evaluate,
     weights.weights,
-    weights.export,
+    export.export,
     bench.bench,
 ):
     app.command()(command)

@@ -137,15 +137,13 @@ def evaluate(
 
     from reslab.data.loader import load, make_loader
     from reslab.evaluate import evaluate as evaluate_network
+    from reslab.evaluate import must_fit
     from reslab.machine import find_device
     from reslab.ranks import joined, merged
     from reslab.use.engine import make_engine
 
     images = load(data)
-    ours = (weights.network.classes, weights.network.channels)
-    if ours != (theirs := (len(images.classes), images.channels)):
-        what = "{} classes and {} channels"
-        raise SpecError(f"{file}: a network of {what.format(*ours)}, but {data} has {what.format(*theirs)}")
+    must_fit(weights.network, images, str(file))
     place = torch.device(find_device(device))
     with joined() as ranks, make_loader(images, place, weights.network.size, weights.normalise, on_bad) as loader:  # type: ignore[arg-type]
         network = built(weights).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
