@@ -64,7 +64,7 @@ SURFACE = {
         "--precision",
     ],
     ("weights",): ["--as", "--out"],
-    ("export",): ["--format", "--out"],
+    ("export",): ["--data", "--device", "--format", "--images", "--int8", "--out"],
     ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],
@@ -227,7 +227,7 @@ def test_evaluate_as_json_is_for_programs(capsys, tmp_path):
         (["weights", "theirs.pth", "--as", "vgg16", "--out", "o.safetensors"], 2, "use --as resnet18"),
         (["weights", "none.pth", "--as", "resnet18", "--out", "o.safetensors"], 3, "none.pth: no such file"),
         (["evaluate", "theirs.pth", "--data", "digits"], 3, "theirs.pth"),
-        (["export", "theirs.pth", "--format", "onnx", "--out", "o.safetensors"], 2, "choose from torchvision"),
+        (["export", "theirs.pth", "--format", "onnx", "--out", "o.safetensors"], 2, "give it the ending .onnx"),
     ],
 )
 def test_wrong_weights_end_in_two_lines_and_leave_nothing(foreign, words, code, told, capsys, tmp_path):

@@ -102,10 +102,10 @@ def described(weights: Weights) -> dict[str, Any]:
     else:
         mean, std = factors(weights.normalise)
         told["normalise"] = {"mean": mean.squeeze().tolist(), "std": std.squeeze().tolist()}
-    shape = "×".join(map(str, network.input))
+    colours = "red, green, blue" if network.channels == 3 else "grey"
     told["images"] = (
-        f"float32 (batch, {shape}), {'red, green, blue' if network.channels == 3 else 'grey'}, values in 0..1, "
-        "then (x - mean) / std of normalise; of a picture the square in its middle, 7/8 of its shorter side"
+        f"float32 (batch, {', '.join(map(str, network.input))}), {colours}, values in 0..1, "
+        "then (x - mean) / std of normalise; of a photograph the square in its middle, 7/8 of its shorter side"
     )
     return told
 

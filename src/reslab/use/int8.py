@@ -1,10 +1,10 @@
 """Networks in 8-bit integers: static quantisation of an ONNX model, and what it costs in error."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from reslab.data.batches import Loader
@@ -45,23 +45,19 @@ def quantised(model: bytes, loader: Loader, images: int) -> bytes:
         whole, prepared, small = (Path(folder) / f"{name}.onnx" for name in ("whole", "prepared", "small"))
         whole.write_bytes(model)
         shapes.quant_pre_process(whole, prepared, skip_symbolic_shape=True)
-        quantization.quantize_static(prepared, small, _reader(seen), per_channel=True)
+        quantization.quantize_static(prepared, small, _Reader(seen), per_channel=True)
         return small.read_bytes()
 
 
-def _reader(images: Tensor) -> Any:
-    """What onnxruntime asks for calibration images."""
-    from onnxruntime.quantization import CalibrationDataReader
+class _Reader:
+    """Calibration images, as onnxruntime asks for them."""
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.batches: Iterator[Tensor] = iter(torch.split(images, _AT_ONCE))
+    def __init__(self, images: Tensor):
+        self.batches = iter(torch.split(images, _AT_ONCE))
 
-        def get_next(self) -> dict[str, Any] | None:
-            batch = next(self.batches, None)
-            return None if batch is None else {"images": batch.cpu().numpy()}
-
-    return Reader()
+    def get_next(self) -> dict[str, Any] | None:
+        batch = next(self.batches, None)
+        return None if batch is None else {"images": batch.numpy()}
 
 
 def change(float32: Session, int8: Session, loader: Loader) -> Change:
