@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test soak check bench results clean
+.PHONY: demo test soak slow check bench results clean
 
 demo: $(VENV)/installed
 	$(BIN)/reslab demo
@@ -14,6 +14,9 @@ test: $(VENV)/installed-dev
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m soak
+
+slow: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

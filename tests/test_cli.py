@@ -29,11 +29,26 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 SURFACE = {
-    (): ["bench", "data", "demo", "evaluate", "export", "networks", "predict", "show", "study", "train", "weights"],
+    (): ["analyse", "bench", "data", "demo", "evaluate", "export", "networks", "predict", "show", "study", "train", "weights"],
     ("data",): ["check", "get", "list"],
     ("data", "list"): [],
     ("data", "get"): [],
     ("data", "check"): ["--json"],
+    ("analyse",): ["cost", "landscape", "responses"],
+    ("analyse", "responses"): ["--data", "--device", "--images", "--json", "--mode", "--out", "--seed"],
+    ("analyse", "cost"): ["--batch", "--device", "--json", "--out", "--seed"],
+    ("analyse", "landscape"): [
+        "--data",
+        "--device",
+        "--images",
+        "--json",
+        "--out",
+        "--points",
+        "--precision",
+        "--reach",
+        "--seed",
+        "--workers",
+    ],
     ("study",): ["list", "report", "run", "show", "watch"],
     ("demo",): ["--workers"],
     ("networks",): ["--json"],
@@ -69,7 +84,7 @@ SURFACE = {
     ],
     ("predict",): ["--batch", "--cam", "--device", "--json", "--top"],
     ("weights",): ["--as", "--out"],
-    ("export",): ["--format", "--out"],
+    ("export",): ["--data", "--device", "--format", "--images", "--int8", "--out"],
     ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],
@@ -83,7 +98,7 @@ SURFACE = {
 def test_the_surface_is_frozen(words, capsys):
     assert reslab(*words, "--help") == 0
     lines = capsys.readouterr().out.splitlines()
-    section = "Commands:" if words in ((), ("data",), ("study",)) else "Options:"
+    section = "Commands:" if words in ((), ("analyse",), ("data",), ("study",)) else "Options:"
     found = [line.split()[0] for line in lines[lines.index(section) + 1 :] if line.startswith("  ") and line[2] != " "]
     assert sorted(set(found) - {"--help"}) == SURFACE[words]
 
@@ -232,7 +247,7 @@ def test_evaluate_as_json_is_for_programs(capsys, tmp_path):
         (["weights", "theirs.pth", "--as", "vgg16", "--out", "o.safetensors"], 2, "use --as resnet18"),
         (["weights", "none.pth", "--as", "resnet18", "--out", "o.safetensors"], 3, "none.pth: no such file"),
         (["evaluate", "theirs.pth", "--data", "digits"], 3, "theirs.pth"),
-        (["export", "theirs.pth", "--format", "onnx", "--out", "o.safetensors"], 2, "choose from torchvision"),
+        (["export", "theirs.pth", "--format", "onnx", "--out", "o.safetensors"], 2, "give it the ending .onnx"),
     ],
 )
 def test_wrong_weights_end_in_two_lines_and_leave_nothing(foreign, words, code, told, capsys, tmp_path):

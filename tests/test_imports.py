@@ -28,6 +28,7 @@ RANK = {
     "bench": 7,
     "analyse": 7,
     "study": 8,
+    "api": 9,
     "cli": 9,
     "__main__": 10,
 }
@@ -65,10 +66,14 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_the_package_itself_does_not_import_torch():
+    subprocess.run([sys.executable, "-c", "import sys, reslab; assert 'torch' not in sys.modules"], check=True)
+
+
 def test_the_public_names_are_these():
     assert sorted(reslab.__all__) == [
-        "Add", "Dropped", "Gated", "ResNet", "Scaled", "cifar_resnet", "from_json", "load", "network", "networks",
-        "replace", "resnet", "to_json",
+        "Add", "Dropped", "Gated", "ResNet", "Scaled", "cifar_resnet", "evaluate_network", "export_network",
+        "from_json", "load", "network", "networks", "recipe", "replace", "resnet", "to_json", "train_network",
     ]  # fmt: skip
     for name in reslab.__all__:
         assert getattr(reslab, name).__doc__, name

@@ -7,9 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reslab.data.images import DataSet
+from reslab.errors import SpecError
+from reslab.nets.network import NetworkSpec
 from reslab.ranks import summed
 
 _BINS = 15  # of confidence; Guo et al. 2017 sec. 5
+
+
+def must_fit(network: NetworkSpec, data: DataSet, told: str) -> None:
+    """Raises SpecError, which calls the network what `told` says, where it has not the classes or channels of a set."""
+    ours, theirs = (network.classes, network.channels), (len(data.classes), data.channels)
+    if ours != theirs:
+        what = "{} classes and {} channels"
+        raise SpecError(f"{told}: a network of {what.format(*ours)}, but {data.name} has {what.format(*theirs)}")
 
 
 class Evaluation(NamedTuple):

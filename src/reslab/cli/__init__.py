@@ -8,7 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from reslab.cli import analyse, analyse_cost, analyse_landscape, bench, data, look, predict, runs, study, weights
+from reslab.cli import (
+    analyse,
+    analyse_cost,
+    analyse_landscape,
+    bench,
+    data,
+    export,
+    look,
+    predict,
+    runs,
+    study,
+    weights,
+)
 from reslab.errors import DataError, ReslabError
 
 app = typer.Typer(
@@ -27,7 +39,7 @@ for command in (
     runs.evaluate,
     predict.predict,
     weights.weights,
-    weights.export,
+    export.export,
     bench.bench,
 ):
     app.command()(command)

@@ -161,17 +161,14 @@ def evaluate(
     import torch
 
     from reslab.data.loader import load, make_loader
-    from reslab.evaluate import Details
+    from reslab.evaluate import Details, must_fit
     from reslab.evaluate import evaluate as evaluate_network
     from reslab.machine import find_device
     from reslab.ranks import joined, merged
     from reslab.use.engine import make_engine
 
     images = load(data)
-    ours = (weights.network.classes, weights.network.channels)
-    if ours != (theirs := (len(images.classes), images.channels)):
-        what = "{} classes and {} channels"
-        raise SpecError(f"{file}: a network of {what.format(*ours)}, but {data} has {what.format(*theirs)}")
+    must_fit(weights.network, images, str(file))
     place = torch.device(find_device(device))
     with joined() as ranks, make_loader(images, place, weights.network.size, weights.normalise, on_bad) as loader:  # type: ignore[arg-type]
         network = built(weights).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -179,7 +176,7 @@ def evaluate(
         if (engine, precision, compile_) != ("torch", "float32", "off"):
             some, _ = next(iter(loader.views("test", crops)))  # type: ignore[arg-type]
             run = make_engine(network, engine, precision, compile_ == "on", some)
-        details = Details(ours[0]) if per_class or confusion or calibration else None
+        details = Details(weights.network.classes) if per_class or confusion or calibration else None
         found = evaluate_network(run, loader.views("test", crops), details)  # type: ignore[arg-type]
         skipped = merged(loader.skipped)
     if not ranks.first:

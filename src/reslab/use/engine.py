@@ -1,13 +1,6 @@
 """What runs a trained network: torch itself, or a runtime that does nothing else, held against torch's own result."""
 
-import logging
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +8,15 @@ from torch import Tensor, nn
 from reslab.errors import ReslabError, SpecError
 from reslab.machine import find_precision, has_compiler
 from reslab.nets.modules import Network
+from reslab.use.agree import TOLERATED, difference
+from reslab.use.extra import extra, quiet
 from reslab.use.folded import folded
+from reslab.use.onnx import Session, as_onnx
 
 EngineName = Literal["torch", "openvino", "onnxruntime"]
 ENGINES: tuple[EngineName, ...] = ("torch", "openvino", "onnxruntime")
 
-_TOLERATED = {"float32": 1e-4, "bf16": 0.1}  # of the largest output
+_TOLERATED = {"float32": TOLERATED, "bf16": 0.1}  # of the largest output
 
 
 def make_engine(network: Network, name: str, precision: str, compiles: bool, images: Tensor) -> nn.Module:
@@ -47,20 +43,18 @@ def make_engine(network: Network, name: str, precision: str, compiles: bool, ima
         case "openvino":
             engine = _OpenVINO(network, precision, images)
         case "onnxruntime":
-            engine = _ONNXRuntime(network, images)
+            engine = Session(as_onnx(network).SerializeToString())
         case _:
             engine = _Torch(network, precision, compiles)
     _hold_against(network, engine, images, f"{name} in {precision}", _TOLERATED[precision])
     return engine.eval()
 
 
-@torch.inference_mode()
 def _hold_against(network: Network, engine: nn.Module, images: Tensor, told: str, tolerated: float) -> None:
-    expected = network(images)
-    difference = float((engine(images) - expected).abs().max() / expected.abs().max())
-    if not difference <= tolerated:
+    found = difference(network, engine, images)
+    if not found <= tolerated:
         raise ReslabError(
-            f"{told} differs from torch in float32 by {difference:.1e} of the largest output\n"
+            f"{told} differs from torch in float32 by {found:.1e} of the largest output\n"
             "nothing was computed with it; use --engine torch --precision float32"
         )
 
@@ -75,7 +69,7 @@ class _Torch(nn.Module):
         self.compiles = compiles
         self.batch = 0
         if compiles:
-            with _quiet():
+            with quiet():
                 self.network.compile(dynamic=False, options={"freezing": True})
 
     def forward(self, images: Tensor) -> Tensor:
@@ -84,7 +78,7 @@ class _Torch(nn.Module):
         if self.compiles and count < self.batch:  # filled up, rather than compiled for another shape
             images = torch.cat([images, images.new_zeros(self.batch - count, *images.shape[1:])])
         images = images.to(dtype=self.dtype, memory_format=torch.channels_last)
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             return self.network(images)[:count].float()  # type: ignore[no-any-return]
 
 
@@ -93,54 +87,11 @@ class _OpenVINO(nn.Module):
 
     def __init__(self, network: Network, precision: str, images: Tensor):
         super().__init__()
-        openvino = _extra("openvino", "openvino")
-        with _quiet():
+        openvino = extra("openvino", "openvino")
+        with quiet():
             model = openvino.convert_model(network, example_input=images[:1], input=[(-1, *images.shape[1:])])
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"}
         self.compiled = openvino.Core().compile_model(model, "CPU", hints)
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.from_numpy(self.compiled(images.numpy())[0].copy())
-
-
-class _ONNXRuntime(nn.Module):
-    """Microsoft's runtime, on the processor."""
-
-    def __init__(self, network: Network, images: Tensor):
-        super().__init__()
-        runtime = _extra("onnxruntime", "onnx")
-        _extra("onnxscript", "onnx")
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            file = Path(folder) / "network.onnx"
-            shapes = ({0: torch.export.Dim.DYNAMIC},)
-            torch.onnx.export(
-                network, (images[:1].repeat(2, 1, 1, 1),), file, dynamo=True, dynamic_shapes=shapes, verbose=False
-            )
-            self.session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        self.input = self.session.get_inputs()[0].name
-
-    def forward(self, images: Tensor) -> Tensor:
-        return torch.from_numpy(self.session.run(None, {self.input: images.numpy()})[0])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the warnings of tracing, of shapes that reslab's networks fix, of the compiler, of its own past, and of
-    the ONNX exporter, of torchvision, which nothing here needs."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
-def _extra(module: str, extra: str) -> Any:
-    """A library of an extra. Raises SpecError that says how to get it."""
-    try:
-        return import_module(module)
-    except ImportError:
-        raise SpecError(f"{module} is not installed: pip install 'reslab[{extra}]'") from None

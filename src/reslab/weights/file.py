@@ -23,7 +23,9 @@ from reslab.weights.manifest import newest
 State = dict[str, Tensor]
 
 _MEAN = "images.mean"  # the mean image, among the tensors
-MODEL = "model.safetensors"  # the weights in a checkpoint
+MODEL = "model.safetensors"  # the weights in a checkpoint, and in a folder as Hugging Face has it
+CONFIG = "config.json"  # beside them there
+BESIDE = "reslab"  # its entry that says what the weights are
 
 PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put in front of every key
 
@@ -82,23 +84,28 @@ def _bare(path: Path, state: Any) -> State:
 def save_weights(weights: Weights, path: Path) -> None:
     """Write a .safetensors file that `load` reads: the tensors, and as its metadata the spec, how images are
     normalised and the names of the classes."""
-    normalise, state = weights.normalise, weights.state
-    told = {
-        "network": plain(weights.network),
-        "normalise": plain(normalise) if isinstance(normalise, MeanStd) else None,
-        "classes": weights.classes,
-        "whole": weights.whole,
-    }
-    if isinstance(normalise, MeanImage):
-        state = {**state, _MEAN: torch.from_numpy(normalise.mean)}
-    metadata = {"reslab": json.dumps(told)}  # one entry, as safetensors writes several in any order
+    state = weights.state
+    if isinstance(weights.normalise, MeanImage):
+        state = {**state, _MEAN: torch.from_numpy(weights.normalise.mean)}
+    metadata = {"reslab": json.dumps(described(weights))}  # one entry, as safetensors writes several in any order
     save_state(state, path, metadata)
 
 
-def must_be_safetensors(path: Path) -> None:
-    """Raises SpecError for a file of another ending: only such files are written."""
-    if path.suffix != ".safetensors":
-        raise SpecError(f"--out {path}: give it the ending .safetensors")
+def described(weights: Weights) -> dict[str, Any]:
+    """What weights say beside their tensors, as plain JSON types. A mean image is one of the tensors."""
+    normalise = weights.normalise
+    return {
+        "network": plain(weights.network),
+        "normalise": plain(normalise) if isinstance(normalise, MeanStd) else None,
+        "classes": list(weights.classes),
+        "whole": weights.whole,
+    }
+
+
+def must_end(path: Path, ending: str = ".safetensors") -> None:
+    """Raises SpecError for a file to write that has another ending."""
+    if path.suffix != ending:
+        raise SpecError(f"--out {path}: give it the ending {ending}")
 
 
 def save_state(state: State, path: Path, metadata: dict[str, str] | None = None) -> None:
@@ -113,21 +120,21 @@ def weights_file(path: Path) -> Path:
         if folder is None:
             raise DataError(f"{path}: a run without a whole checkpoint")
         path = folder / MODEL
+    elif (path / CONFIG).is_file():
+        path = path / MODEL
     _must_be_file(path)
     return path
 
 
 def read_weights(path: Path) -> Weights:
-    """The weights of a file that reslab wrote, or of a run's last checkpoint.
+    """The weights of a file that reslab wrote, of a run's last checkpoint, or of a folder as Hugging Face has it.
 
     Raises DataError where it is missing, damaged or another's, or where its tensors are not those of its network.
     """
     path = weights_file(path)
     with _safetensors(path) as file:
-        metadata = file.metadata() or {}
-        if "reslab" not in metadata:
-            raise DataError(f"{path}: another's weights; `reslab weights {path} --as NETWORK --out FILE` takes them in")
-        network, normalise, classes, whole = _told(metadata["reslab"], str(path))
+        told = _description(path, (file.metadata() or {}).get("reslab"))
+        network, normalise, classes, whole = _told(told, str(path))
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, it is no dict
     if (mean := state.pop(_MEAN, None)) is not None:
         _must_fit(mean, network, path)
@@ -139,6 +146,34 @@ def read_weights(path: Path) -> Weights:
 def _must_fit(mean: Tensor, network: NetworkSpec, path: Path) -> None:
     if mean.shape != (wanted := (network.channels, network.size, network.size)) or mean.dtype != torch.float32:
         raise DataError(f"{path}: its mean image is {_size(mean.shape)} {mean.dtype}, expected {_size(wanted)}")
+
+
+def _description(path: Path, inside: str | None) -> str:
+    """What weights say about themselves, in their file or in the config.json beside it, which agree where both do."""
+    beside = _beside(path.with_name(CONFIG)) if path.name == MODEL else None
+    if inside is not None and beside is not None and not _says(inside, beside):
+        raise DataError(f"{path.with_name(CONFIG)}: says something else than {MODEL} beside it; nothing was loaded")
+    if inside is None and beside is None:
+        raise DataError(f"{path}: another's weights; `reslab weights {path} --as NETWORK --out FILE` takes them in")
+    return inside or json.dumps(beside)
+
+
+def _says(text: str, expected: Any) -> bool:
+    try:
+        return bool(json.loads(text) == expected)
+    except ValueError:
+        return False
+
+
+def _beside(config: Path) -> Any:
+    """What a config.json says of weights; None where there is none, or another's."""
+    try:
+        told = json.loads(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{config}: not JSON ({error})") from None
+    return told.get(BESIDE) if isinstance(told, dict) else None
 
 
 def _told(text: str, where: str) -> tuple[NetworkSpec, Normalise | None, tuple[str, ...], bool | None]:

@@ -1,0 +1,78 @@
+"""What a program does with networks, data and runs by their names. torch is imported when one of these is called."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reslab.data.crops import Crops
+    from reslab.evaluate import Evaluation
+    from reslab.nets.modules import Network
+    from reslab.nets.network import NetworkSpec
+    from reslab.train.recipe import Recipe
+    from reslab.use.export import Exported
+
+
+def load(path: Path | str, classes: int | None = None) -> "Network":
+    """The network of a run, of a weights file that reslab wrote, or of an export for Hugging Face, with its weights.
+
+    It is a torch module in evaluation mode. Another number of `classes` makes its classifiers anew, with a warning.
+    Raises DataError naming what is wrong with the file.
+    """
+    from reslab.weights.file import load
+
+    return load(path, classes)
+
+
+def recipe(name: str) -> "Recipe":
+    """The recipe of a name ("paper-a-cifar"), a value to change by `replace`. Raises SpecError naming the nearest."""
+    from reslab.train.recipes import recipe
+
+    return recipe(name)
+
+
+def train_network(
+    network: "NetworkSpec | str", data: str, recipe: "Recipe | str", out: Path | str, seed: int = 0
+) -> dict[str, Any]:
+    """Train a network on a data set and keep its record in the run directory `out`. Returns what result.json holds.
+
+    network: a spec or a name; it takes the data's images and classes
+    data: a name from `reslab data list`, or folder:PATH
+    Raises what `reslab.train.loop.train` raises.
+    """
+    from reslab.data.loader import load
+    from reslab.nets import network as named
+    from reslab.train.loop import fitted, train
+    from reslab.train.recipes import recipe as find
+
+    images = load(data)
+    value = fitted(named(network) if isinstance(network, str) else network, images)
+    how = find(recipe) if isinstance(recipe, str) else recipe
+    return train(value, how, images, Path(out), seed)
+
+
+def evaluate_network(path: Path | str, data: str, crops: "Crops" = 1) -> "Evaluation":
+    """Errors in percent and loss, on a data set's test images, of a network that `load` reads.
+
+    Raises SpecError where its classes or channels are not the data's.
+    """
+    import torch
+
+    from reslab.data.loader import load, make_loader
+    from reslab.evaluate import evaluate, must_fit
+    from reslab.weights.file import built, read_weights
+
+    weights, images = read_weights(Path(path)), load(data)
+    must_fit(weights.network, images, str(path))
+    with make_loader(images, torch.device("cpu"), weights.network.size, weights.normalise) as loader:
+        return evaluate(built(weights), loader.views("test", crops))
+
+
+def export_network(path: Path | str, file_format: str, out: Path | str, int8: str | None = None) -> "Exported":
+    """Write a network that `load` reads for other programs, checked: onnx, pt2, safetensors, torchvision, huggingface.
+
+    int8: the data set that calibrates an onnx model in 8-bit integers and measures it
+    See reslab.use.export.export.
+    """
+    from reslab.use.export import Int8, export
+
+    return export(Path(path), file_format, Path(out), None if int8 is None else Int8(int8))

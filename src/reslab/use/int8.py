@@ -1,0 +1,65 @@
+"""Networks in 8-bit integers: static quantisation of an ONNX model, and what it costs in error."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from reslab.data.batches import Loader
+from reslab.errors import SpecError
+from reslab.evaluate import Evaluation, evaluate
+from reslab.use.extra import extra, quiet
+from reslab.use.onnx import Session
+
+CALIBRATION = 128  # images
+_AT_ONCE = 16
+
+
+class Change(NamedTuple):
+    """How a network does on the test images in float32 and in int8."""
+
+    float32: Evaluation
+    int8: Evaluation
+
+    def __str__(self) -> str:
+        before, after = self.float32.top1_error, self.int8.top1_error
+        images = f"{self.int8.images:,} test images"
+        return f"top-1 error {before:.2f} % in float32, {after:.2f} % in int8: {after - before:+.2f} on {images}"
+
+
+def quantised(model: bytes, loader: Loader, images: int) -> bytes:
+    """An ONNX model in int8: weights by output channel, activations by the range that they have for the first
+    `images` training images that a training of seed 0 sees (QDQ, onnxruntime.quantization).
+
+    Raises SpecError where there are fewer, or an extra is missing.
+    """
+    quantization = extra("onnxruntime.quantization", "onnx")
+    shapes = extra("onnxruntime.quantization.shape_inference", "onnx")
+    there = len(loader.part("train").labels)
+    if images > there:
+        raise SpecError(f"--images {images}: {loader.data.name} has {there:,} training images")
+    seen, _ = next(loader.batches(0, range(1), images, None))
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        whole, prepared, small = (Path(folder) / f"{name}.onnx" for name in ("whole", "prepared", "small"))
+        whole.write_bytes(model)
+        shapes.quant_pre_process(whole, prepared, skip_symbolic_shape=True)
+        quantization.quantize_static(prepared, small, _Reader(seen), per_channel=True)
+        return small.read_bytes()
+
+
+class _Reader:
+    """Calibration images, as onnxruntime asks for them."""
+
+    def __init__(self, images: Tensor):
+        self.batches = iter(torch.split(images, _AT_ONCE))
+
+    def get_next(self) -> dict[str, Any] | None:
+        batch = next(self.batches, None)
+        return None if batch is None else {"images": batch.numpy()}
+
+
+def change(float32: Session, int8: Session, loader: Loader) -> Change:
+    """Evaluate both on the test images."""
+    return Change(evaluate(float32, loader.views("test")), evaluate(int8, loader.views("test")))
