@@ -139,6 +139,7 @@ def test_damaged_weights_are_told_of(folder):
 
 def test_classes_have_the_names_of_the_weights_or_imagenets_or_numbers():
     assert [str(name) for name in class_names(("cat", "n02124075"), 2)] == ["cat", "Egyptian cat (n02124075)"]
+    assert str(class_names(("\udc80",), 1)[0]) == r"'\udc80'"
     names = class_names((), 1000)
     assert len(imagenet()) == 1000
     assert (names[0].name, names[0].wordnet, names[999].name) == ("tench", "n01440764", "toilet tissue")
@@ -194,6 +195,7 @@ def test_folders_are_walked_in_order_without_what_is_hidden_or_no_picture(folder
     assert found[:2] == ["a/b.jpg", "a/deep/x.PNG"]
     assert len(found) == 14
     assert picture_files([folder / "notes.txt"]) == [folder / "notes.txt"]
+    assert len(picture_files([folder / "a" / "b.jpg", folder])) == 14
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,15 @@ def test_a_mean_image_and_the_names_of_classes_travel_with_them(tmp_path, small)
     assert set(again.state) == set(small.state)
 
 
+def test_whether_images_were_held_whole_travels_with_them(tmp_path, small):
+    for whole in (True, False, None):
+        save_weights(small._replace(whole=whole), tmp_path / "w.safetensors")
+        assert read_weights(tmp_path / "w.safetensors").whole is whole
+    save_weights(small._replace(whole="yes"), tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match="its description is damaged: whole 'yes'"):
+        read_weights(tmp_path / "w.safetensors")
+
+
 def test_a_mean_image_of_another_size_is_named(tmp_path, small):
     save_weights(small._replace(normalise=MeanImage(np.zeros((3, 4, 4), np.float32))), tmp_path / "w.safetensors")
     with pytest.raises(DataError, match=r"mean image is 3×4×4 .* expected 3×32×32"):

@@ -47,7 +47,7 @@ def _per_class(details: Details, names: Sequence[str]) -> str:
 def _matrix(details: Details, names: Sequence[str]) -> str:
     counts = details.confusion.long().tolist()
     columns = [str(number) for number in range(1, len(names) + 1)]
-    cells = [("taken for", "", *columns)]
+    cells = [("class \\ taken for", "", *columns)]
     rows = zip(names, columns, counts, strict=True)
     cells += [(name, number, *(str(count) if count else "·" for count in row)) for name, number, row in rows]
     return aligned(cells, right=tuple(range(1, len(columns) + 2)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def predict(
     file: RunOrFile,
-    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE...|FOLDER", help="files, folders or both")],
+    pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER", help="files, folders or both")],
     top: Annotated[int, typer.Option("--top", min=1, help="classes to name")] = 5,
     cam: Annotated[
         Path | None, typer.Option("--cam", metavar="OUT", help="folder for pictures of where the network looked")

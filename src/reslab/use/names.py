@@ -5,17 +5,19 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from reslab.data.picture import shown
+
 _IMAGENET = Path(__file__).with_name("imagenet.tsv")
 
 
 class ClassName(NamedTuple):
-    """A class in words, and its WordNet number where it has one."""
+    """A class in words, and its WordNet number where it has one; as text, such that a message can print it."""
 
     name: str
     wordnet: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.wordnet})" if self.wordnet else self.name
+        return f"{self.name} ({self.wordnet})" if self.wordnet else shown(self.name)
 
 
 def class_names(classes: Sequence[str], count: int) -> tuple[ClassName, ...]:

@@ -11,12 +11,14 @@ from reslab.errors import DataError
 
 
 def picture_files(places: Sequence[Path]) -> list[Path]:
-    """The files that are named, and the pictures in folders that are named, and in theirs, in the order of names.
+    """The files that are named, and the pictures in folders that are named, and in theirs, in the order of names;
+    each once.
 
     In folders, hidden files and folders, and files whose ending is no picture's, are passed over. What is no folder is
     a file, be it there or not. Raises DataError naming a folder without pictures, OSError where one cannot be read.
     """
-    return [file for place in places for file in (_inside(place) if place.is_dir() else [place])]
+    found = (file for place in places for file in (_inside(place) if place.is_dir() else [place]))
+    return list(dict.fromkeys(found))
 
 
 def _inside(folder: Path) -> list[Path]:

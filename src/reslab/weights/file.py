@@ -182,11 +182,13 @@ def _told(text: str, where: str) -> tuple[NetworkSpec, Normalise | None, tuple[s
         network = from_json(AnyNetwork, json.dumps(told["network"]), where)
         normalise = told["normalise"] and from_json(MeanStd, json.dumps(told["normalise"]), where)
         classes = tuple(map(str, told.get("classes", ())))
+        if (whole := told.get("whole")) not in (None, True, False):
+            raise ValueError(f"whole {whole!r}")
     except (ValueError, KeyError, TypeError, SpecError) as error:
         raise DataError(f"{where}: its description is damaged: {error}") from None
     if classes and len(classes) != network.classes:
         raise DataError(f"{where}: its description is damaged: {len(classes)} names of {network.classes} classes")
-    return network, normalise, classes, told.get("whole")
+    return network, normalise, classes, whole
 
 
 def load(path: Path | str, classes: int | None = None) -> Network:
