@@ -270,8 +270,11 @@ def test_a_run_is_a_file_of_weights(body, pictures, tmp_path):
 @pytest.mark.parametrize(
     ("named", "told"),
     [
-        (replace(SMALL, widths=(8, 16, 32)), r"weights of another network.*\nwidths \[4, 8, 16\], not \[8, 16, 32\]"),
-        (cifar_resnet(20), r"weights of another network"),
+        (
+            replace(SMALL, widths=(8, 16, 32)),
+            r"weights of resnet8-custom; name it.*\nwidths \[4, 8, 16\], not \[8, 16, 32\]",
+        ),
+        (cifar_resnet(20), r"weights of resnet8-custom; name it"),
     ],
 )
 def test_weights_of_another_network_are_refused(body, pictures, named, told):
@@ -324,7 +327,7 @@ def test_a_folder_with_train_val_and_test_validates_on_val(tmp_path):
 def test_too_few_pictures_to_hold_some_out_are_told_of(tmp_path):
     fill(tmp_path / "few", 2)
     data = load(f"folder:{tmp_path / 'few'}")
-    with pytest.raises(SpecError, match=r"class blue of folder:.* has 1 training images.*--set validation=0"):
+    with pytest.raises(SpecError, match=r"class blue of folder:.* has one training image.*--set validation=0"):
         train(replace(SMALL, size=16, classes=3), HOW, data, tmp_path / "run")
     how = replace(HOW, steps=1, validation=0, best=False)
     assert train(replace(SMALL, size=16, classes=3), how, data, tmp_path / "run")["status"] == "finished"

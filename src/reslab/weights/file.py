@@ -23,6 +23,7 @@ from reslab.weights.manifest import newest
 State = dict[str, Tensor]
 
 _MEAN = "images.mean"  # the mean image, among the tensors
+_ANOTHERS = "{0}: another's weights; `reslab weights {0} --as NETWORK --out FILE` takes them in"
 MODEL = "model.safetensors"  # the weights in a checkpoint
 
 PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put in front of every key
@@ -120,10 +121,12 @@ def read_weights(path: Path) -> Weights:
     Raises DataError where it is missing, damaged or another's, or where its tensors are not those of its network.
     """
     path = weights_file(path)
+    if path.suffix in (".th", ".pth", ".pt"):
+        raise DataError(_ANOTHERS.format(path))
     with _safetensors(path) as file:
         metadata = file.metadata() or {}
         if "reslab" not in metadata:
-            raise DataError(f"{path}: another's weights; `reslab weights {path} --as NETWORK --out FILE` takes them in")
+            raise DataError(_ANOTHERS.format(path))
         network, normalise, classes = _told(metadata["reslab"], str(path))
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, it is no dict
     if (mean := state.pop(_MEAN, None)) is not None:
