@@ -16,7 +16,8 @@ from reslab.evaluate import evaluate
 from reslab.nets import Conv, cifar_resnet
 from reslab.spec import digest, replace
 from reslab.train import loop
-from reslab.train.execution import Execution
+from reslab.train.execution import Chosen, Execution
+from reslab.train.forecast import activation_bytes, forecast
 from reslab.train.freeze import freeze
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
@@ -236,6 +237,17 @@ def test_the_head_learns_at_its_own_rate():
     assert sorted({group["lr"] for group in learner.optimizer.param_groups}) == pytest.approx([0.01, 0.1])
     freeze(network, replace(HOW, freeze="body"))
     assert sum(len(group["params"]) for group in make_optimizer(network, how).param_groups) == 2
+
+
+def test_what_is_frozen_is_told_and_takes_less_memory():
+    value = replace(SMALL, size=16, classes=3)
+    parameters = sum(p.numel() for p in value.build().parameters())
+    head = 16 * 3 + 3
+    kept = activation_bytes(value, 32)
+    for how, frozen in ((replace(HOW, freeze="body"), parameters - head), (replace(HOW, bn="frozen"), None)):
+        told = "\n".join(forecast(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
+        assert f"frozen: {frozen:,} weights of the body" in told if frozen else "weights of BN, and its stat" in told
+    assert activation_bytes(value, 32, 0, replace(HOW, freeze="body")) < kept / 10
 
 
 def test_it_learns(pictures, tmp_path):
