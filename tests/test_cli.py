@@ -316,6 +316,57 @@ def test_a_folder_is_trained_on_and_evaluated_with_crops(capsys, pictures, tmp_p
     assert "--crops 12: choose from 1, 10, 144" in capsys.readouterr().err
 
 
+def test_a_network_is_fine_tuned_on_ones_own_folder(capsys, pictures, tmp_path):
+    data = f"folder:{pictures}"
+    assert reslab("train", "resnet18", "--data", data, "--recipe", "paper-a-imagenet", *TINY, "--out", "body") == 0
+    (pictures / "blue").rename(pictures / "sea")
+    words = ["train", "resnet18", "--data", data, "--recipe", "finetune", "--weights", "body"]
+    capsys.readouterr()
+    assert reslab(*words, *(f"--set={text}" for text in ("steps=6", "evaluate_every=3", "units=[1,1,1,1]"))) == 0
+    out, err = capsys.readouterr()
+    assert "begins with the weights of body (SHA-256 " in err
+    assert "the head new for 2 classes" in err
+    errors, best, run = out.splitlines()
+    assert re.fullmatch(r"validation error [\d.]+ %  test error [\d.]+ %  training error [\d.]+ %", errors)
+    assert re.fullmatch(r"best\.safetensors, of step [36]:  validation error [\d.]+ %  test error [\d.]+ %", best)
+    assert f"report: {run}/report.html" in err
+    told = json.loads((tmp_path / run / "run.json").read_text())
+    assert (told["network"]["size"], told["data_set"]["classes"]) == (32, ["red", "sea"])
+    found = json.loads((tmp_path / run / "result.json").read_text())
+    for weights, part in ((run, found), (f"{run}/best.safetensors", found["best"])):
+        assert reslab("evaluate", weights, "--data", data, "--json") == 0
+        assert json.loads(capsys.readouterr().out) == part["test"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["resnet34", "--weights", "body"], 2, "body: weights of resnet18, not of resnet34: `reslab train resnet18"),
+        (["resnet18", "--weights", "none.safetensors"], 3, "none.safetensors: no such file"),
+        (["resnet18", "--weights", "body", "--set", "validation=0.99"], 2, "validation 0.99: cannot hold out"),
+        (["resnet18", "--weights", "body", "--set", "validation=0"], 2, "best: chosen by validation images"),
+        (["resnet18", "--weights", "body", "--set", "freeze=head"], 2, "--set freeze=head: freeze: input should be"),
+        (["resnet18", "--weights", "body", "--set", "validation=1.5"], 2, "--set validation=1.5"),
+    ],
+)
+def test_what_is_wrong_with_a_fine_tuning_is_told(capsys, pictures, tmp_path, words, code, told):
+    import torch
+
+    from reslab.nets import network
+    from reslab.spec import replace
+    from reslab.weights.file import Weights, save_weights
+
+    torch.manual_seed(0)
+    value = replace(network("resnet18"), size=32, classes=5)
+    save_weights(Weights(value, value.build().state_dict()), tmp_path / "body")
+    assert reslab("train", *words, "--data", f"folder:{pictures}", "--recipe", "finetune", "--out", "run") == code
+    err = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("resnet18 on ")]
+    assert told in err[0]
+    assert err[0].startswith("reslab: ")
+    assert len(err) <= 2
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_has_changed_is_another_run(capsys, pictures, tmp_path):
     words = ["train", "resnet18", "--data", f"folder:{pictures}", "--recipe", "paper-a-imagenet", "--out", "run", *TINY]
     assert reslab(*words) == 0

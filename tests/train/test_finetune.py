@@ -16,7 +16,8 @@ from reslab.evaluate import evaluate
 from reslab.nets import Conv, cifar_resnet
 from reslab.spec import digest, replace
 from reslab.train import loop
-from reslab.train.execution import Execution
+from reslab.train.execution import Chosen, Execution
+from reslab.train.forecast import activation_bytes, forecast
 from reslab.train.freeze import freeze
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
@@ -238,6 +239,17 @@ def test_the_head_learns_at_its_own_rate():
     assert sum(len(group["params"]) for group in make_optimizer(network, how).param_groups) == 2
 
 
+def test_what_is_frozen_is_told_and_takes_less_memory():
+    value = replace(SMALL, size=16, classes=3)
+    parameters = sum(p.numel() for p in value.build().parameters())
+    head = 16 * 3 + 3
+    kept = activation_bytes(value, 32)
+    for how, frozen in ((replace(HOW, freeze="body"), parameters - head), (replace(HOW, bn="frozen"), None)):
+        told = "\n".join(forecast(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
+        assert f"frozen: {frozen:,} weights of the body" in told if frozen else "weights of BN, and its stat" in told
+    assert activation_bytes(value, 32, 0, replace(HOW, freeze="body")) < kept / 10
+
+
 def test_it_learns(pictures, tmp_path):
     """Colours are told apart by a head alone on a body that never saw them."""
     torch.manual_seed(1)
@@ -270,8 +282,11 @@ def test_a_run_is_a_file_of_weights(body, pictures, tmp_path):
 @pytest.mark.parametrize(
     ("named", "told"),
     [
-        (replace(SMALL, widths=(8, 16, 32)), r"weights of another network.*\nwidths \[4, 8, 16\], not \[8, 16, 32\]"),
-        (cifar_resnet(20), r"weights of another network"),
+        (
+            replace(SMALL, widths=(8, 16, 32)),
+            r"weights of resnet8-custom; name it.*\nwidths \[4, 8, 16\], not \[8, 16, 32\]",
+        ),
+        (cifar_resnet(20), r"weights of resnet8-custom; name it"),
     ],
 )
 def test_weights_of_another_network_are_refused(body, pictures, named, told):
@@ -324,7 +339,7 @@ def test_a_folder_with_train_val_and_test_validates_on_val(tmp_path):
 def test_too_few_pictures_to_hold_some_out_are_told_of(tmp_path):
     fill(tmp_path / "few", 2)
     data = load(f"folder:{tmp_path / 'few'}")
-    with pytest.raises(SpecError, match=r"class blue of folder:.* has 1 training images.*--set validation=0"):
+    with pytest.raises(SpecError, match=r"class blue of folder:.* has one training image.*--set validation=0"):
         train(replace(SMALL, size=16, classes=3), HOW, data, tmp_path / "run")
     how = replace(HOW, steps=1, validation=0, best=False)
     assert train(replace(SMALL, size=16, classes=3), how, data, tmp_path / "run")["status"] == "finished"

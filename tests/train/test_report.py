@@ -1,5 +1,6 @@
 """The report of a run: counts that are right, mistakes that are shown, a page that needs nothing else."""
 
+import os
 import re
 
 import numpy as np
@@ -115,6 +116,19 @@ def test_a_set_that_is_held_whole_has_a_page_too(tmp_path):
     assert "with the last weights" in page
     assert page.count("<li><img ") == 24
     assert "best.safetensors" not in page
+
+
+def test_names_of_any_script_and_of_none_are_shown(tmp_path):
+    names = ["猫", "gün $x$", os.fsdecode(b"caf\xe9")]
+    for part in ("train", "val"):
+        for name, colour in zip(names, COLOURS.values(), strict=True):
+            (tmp_path / "data" / part / name).mkdir(parents=True)
+            Image.new("RGB", (16, 16), colour).save(tmp_path / "data" / part / name / f"{name}.png")
+    data = load(f"folder:{tmp_path / 'data'}")
+    train(replace(SMALL, size=16, classes=3), Recipe(steps=1, batch=3), data, tmp_path / "run")
+    page = write_report(tmp_path / "run", data, CPU).read_text()
+    for name in ("猫", "gün $x$", r"'caf\udce9'"):
+        assert re.search(rf"<text [^>]*>{re.escape(name)}</text>", page)
 
 
 def test_many_classes_are_drawn_without_names():

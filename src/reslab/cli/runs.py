@@ -94,6 +94,8 @@ def train(
     if first:
         told.print(f"{name} on {data}, {execution.device}; run {out}", highlight=False, soft_wrap=True)
     result = train_network(start, how, images, out, seed, execution, told)
+    if first:
+        _tell(result, out, told)
     if first and result["status"] == "finished":
         import torch
 
@@ -101,8 +103,6 @@ def train(
 
         page = write_report(out, images, torch.device(execution.device), execution.on_bad)
         told.print(f"report: {page}", highlight=False, soft_wrap=True, markup=False)
-    if first:
-        _tell(result, out, told)
     if result["status"] == "stopped":
         raise typer.Exit(STOPPED)
     if result["status"] == "diverged":
@@ -125,8 +125,8 @@ def _tell(result: dict[str, Any], out: Path, told: "Console") -> None:
         typer.echo("  ".join(errors))
         if best := result.get("best"):
             errors = [
-                f"{part} error {error:.2f} %"
-                for part, error in (("validation", best["validation_error"]), ("test", best["test"]["top1_error"]))
+                f"validation error {best['validation_error']:.2f} %",
+                f"test error {best['test']['top1_error']:.2f} %",
             ]
             typer.echo("  ".join([f"best.safetensors, of step {best['step']:,}:", *errors]))
         typer.echo(str(out))

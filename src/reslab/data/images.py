@@ -92,7 +92,7 @@ class DataSet:
         images, counts = len(self.train.labels), np.bincount(self.train.labels, minlength=len(self.classes))
         if counts.min() < 2:
             alone = self.classes[int(counts.argmin())]
-            told = f"class {alone} of {self.name} has {counts.min()} training images, and needs one for each"
+            told = f"class {alone} of {self.name} has one training image, and none to hold out"
             raise SpecError(f"validation {amount}: {told}; add some, or --set validation=0 --set best=false")
         count = amount if isinstance(amount, int) else max(len(self.classes), round(amount * images))
         try:

@@ -21,7 +21,7 @@ def measure(run: Run, metric: Metric) -> float:
     if result["status"] == "diverged":
         return FAILED_ERROR
     if metric == "curve":
-        watched = "validation_error" if run.recipe.validation else "test_error"
+        watched = "validation_error" if "validation" in result else "test_error"
         return mean(float(line[watched]) for line in read_metrics(run.out) if watched in line)
     part = "train" if metric == "train_error" else "test"
     return float(result[part]["top5_error" if metric == "top5_error" else "top1_error"])

@@ -39,10 +39,10 @@ def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int
     if frozen:
         yield f"frozen: {frozen:,} weights{' of the body' if recipe.freeze else ' of BN, and its statistics'}"
     yield f"weight decay {recipe.weight_decay:g} on {_counted(decaying)}, none on {_counted(free)}"
-    activations = activation_bytes(network, recipe.batch, recompute)
+    activations = activation_bytes(network, recipe.batch, recompute, recipe)
     if chosen.precision == "bf16":
         activations //= 2
-    weights = 4 * 3 * sum(parameter.numel() for parameter in [*decaying, *free])
+    weights = 4 * (3 * sum(parameter.numel() for parameter in [*decaying, *free]) + frozen)
     yield f"memory: about {_size(activations)} of activations, {_size(weights)} of weights, gradients and velocities"
     part, images = ("validation", data.validation) if data.validation else ("test", data.test)
     end = "; the test images at the end alone" if data.validation else ""
@@ -70,12 +70,15 @@ def _size(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
-def activation_bytes(network: NetworkSpec, batch: int, recompute: int = 0) -> int:
+def activation_bytes(network: NetworkSpec, batch: int, recompute: int = 0, recipe: Recipe | None = None) -> int:
     """Bytes that are kept of a batch between the way forward and the way back, in float32.
 
-    With `recompute`, the inputs of the groups of units and the activations of the largest group.
+    With `recompute`, the inputs of the groups of units and the activations of the largest group. A body that the recipe
+    freezes keeps nothing.
     """
     model = empty(network)
+    if recipe is not None:
+        freeze(model, recipe)
     kept: dict[int, Tensor] = {}
     total = 0
 

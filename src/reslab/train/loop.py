@@ -51,12 +51,11 @@ def train(
     """Train a network and keep its record in the run directory `out`. Returns what result.json holds.
 
     The network is that of the data's images and classes (`fitted`), with fresh weights, or what `start_from` made of a
-    file, normalised as its weights want. Everything random is a pure function of the seed
-    and the step; torch's own generator is seeded anew at each step. A run that is resumed goes on from its last whole
-    checkpoint and ends with the weights of one that never stopped. SIGTERM, SIGINT and SIGUSR1 end the run behind the
-    step, saved, with status "stopped"; a loss or weights that are no longer finite end it with status "diverged", a
-    result like any other, which names the batch. Started by torchrun, the ranks share each batch. Progress is shown on
-    `console`.
+    file, whose weights say how images are normalised. Everything random is a pure function of the seed and the step;
+    torch's own generator is seeded anew at each step. A run that is resumed goes on from its last whole checkpoint and
+    ends with the weights of one that never stopped. SIGTERM, SIGINT and SIGUSR1 end the run behind the step, saved,
+    with status "stopped"; a loss or weights that are no longer finite end it with status "diverged", a result like any
+    other, which names the batch. Started by torchrun, the ranks share each batch. Progress is shown on `console`.
     Raises SpecError where the network does not fit the data, `out` holds something else, or an exact resume is not to
     be had; DataError where a picture cannot be read.
     """

@@ -2,14 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from reslab.data.crops import Augment, Crops
 from reslab.errors import SpecError
 from reslab.spec import kind, spec
-from reslab.train.schedule import Drops, Schedule, Share
+from reslab.train.schedule import Drops, Schedule
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _amount(value: int | float) -> int | float:
+    if value < 0 or (isinstance(value, float) and value >= 1):
+        raise SpecError(f"validation {value}: a number of images, or a share below 1")
+    return value
 
 
 @spec
@@ -74,7 +80,7 @@ class Recipe:
     freeze: Literal["body"] | None = None
     head_rate: PositiveFloat = 1.0
     crops: Crops = 1
-    validation: NonNegativeInt | Share = 0
+    validation: Annotated[int | float, AfterValidator(_amount)] = 0
     best: bool = False
     evaluate_every: PositiveInt = 1000
     log_every: PositiveInt = 100

@@ -3,9 +3,11 @@
 import base64
 import io
 import shlex
+import warnings
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import torch
 from PIL import Image
@@ -14,7 +16,7 @@ from reslab.data.crops import views
 from reslab.data.decoded import OnBad
 from reslab.data.images import DataSet, Images, Indices
 from reslab.data.loader import make_loader
-from reslab.data.picture import seen
+from reslab.data.picture import seen, shown
 from reslab.disk import write_whole
 from reslab.report import drawing
 from reslab.report.page import template
@@ -41,29 +43,34 @@ def write_report(run: Path, data: DataSet, device: torch.device, on_bad: OnBad =
     with make_loader(data, device, weights.network.size, weights.normalise, on_bad) as loader:
         network = built(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         found = guess(network, loader, "test", facts["recipe"]["crops"])
-    counts = found.confusion(len(data.classes))
+    classes = tuple(map(shown, data.classes))
+    counts = found.confusion(len(classes))
     drawings = {
         "curves": figures.curves(list(read_metrics(run)), result.get("best")),
-        "confusion": figures.confusion(counts, data.classes),
+        "confusion": figures.confusion(counts, classes),
     }
-    svgs = {
-        name: (drawing.inline(figure, drawing.drawn(figure.figure, "svg"), name), figure.caption)
-        for name, figure in drawings.items()
-    }
+    table = _table(counts, classes)
     page = template("reslab.train", "run.html").render(
-        title=f"{facts['network']['name']} on {data.name}",
+        title=f"{facts['network']['name']} on {shown(data.name)}",
         result=result,
         best=result.get("best"),
         found=found,
-        svgs=svgs,
-        table=_table(counts, data.classes),
-        others=max(0, len(data.classes) - _CLASSES),
-        mistakes=[_mistake(found, index, data.classes, weights.network.size) for index in found.worst(_WORST)],
+        svgs={name: (_drawn(name, figure), figure.caption) for name, figure in drawings.items()},
+        table=table,
+        others=len(classes) - len(table[0].cells),
+        mistakes=[_mistake(found, index, classes, weights.network.size) for index in found.worst(_WORST)],
         facts=_facts(facts, result),
-        commands=_commands(run, data.name, "best" in result),
+        commands=_commands(run, shown(data.name), "best" in result),
     )
     write_whole(run / "report.html", page.encode())
     return run / "report.html"
+
+
+def _drawn(name: str, figure: drawing.Drawing) -> str:
+    """A figure as an element of the page, with its text as text: the browser has the letters of every script."""
+    with mpl.rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        return drawing.inline(figure, drawing.drawn(figure.figure, "svg"), name)
 
 
 def _table(counts: Indices, classes: tuple[str, ...]) -> list[Column]:
@@ -96,7 +103,7 @@ def _mistake(found: Guesses, index: int, classes: tuple[str, ...], size: int) ->
     picture.save(buffer, "PNG", optimize=True)
     return {
         "picture": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(),
-        "name": part.names(np.array([index]))[0],
+        "name": shown(part.names(np.array([index]))[0]),
         "true": classes[found.labels[index]],
         "true_chance": 100 * found.true[index],
         "guessed": classes[found.guessed[index]],

@@ -83,12 +83,12 @@ def _must_be(path: Path, theirs: NetworkSpec, named: NetworkSpec) -> None:
     ours, others = ({k: v for k, v in plain(value).items() if k not in images} for value in (named, theirs))
     if ours == others:
         return
-    name = name_of(theirs)
-    if not name.endswith("-custom"):
-        raise SpecError(f"{path}: weights of {name}, not of {name_of(named)}: `reslab train {name} ...`")
+    name, mine = name_of(theirs), name_of(named)
+    if not name.endswith("-custom") and not mine.endswith("-custom"):
+        raise SpecError(f"{path}: weights of {name}, not of {mine}: `reslab train {name} ...`")
     fields = [key for key in {**others, **ours} if ours.get(key) != others.get(key)]
     told = ", ".join(f"{key} {others.get(key)}, not {ours.get(key)}" for key in fields[:2])
-    raise SpecError(f"{path}: weights of another network; name it, with its --set, as it was trained\n{told[:300]}")
+    raise SpecError(f"{path}: weights of {name}; name it, with the --set that it was trained with\n{told[:300]}")
 
 
 def _must_suit(path: Path, held: Weights, value: NetworkSpec, state: Mapping[str, Tensor]) -> None:

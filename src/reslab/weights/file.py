@@ -26,6 +26,7 @@ _MEAN = "images.mean"  # the mean image, among the tensors
 MODEL = "model.safetensors"  # the weights in a checkpoint, and in a folder as Hugging Face has it
 CONFIG = "config.json"  # beside them there
 BESIDE = "reslab"  # its entry that says what the weights are
+_ANOTHERS = "{0}: another's weights; `reslab weights {0} --as NETWORK --out FILE` takes them in"
 
 PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put in front of every key
 
@@ -132,6 +133,8 @@ def read_weights(path: Path) -> Weights:
     Raises DataError where it is missing, damaged or another's, or where its tensors are not those of its network.
     """
     path = weights_file(path)
+    if path.suffix in (".th", ".pth", ".pt"):
+        raise DataError(_ANOTHERS.format(path))
     with _safetensors(path) as file:
         told = _description(path, (file.metadata() or {}).get("reslab"))
         network, normalise, classes, whole = _told(told, str(path))
@@ -154,7 +157,7 @@ def _description(path: Path, inside: str | None) -> str:
     if inside is not None and beside is not None and not _says(inside, beside):
         raise DataError(f"{path.with_name(CONFIG)}: says something else than {MODEL} beside it; nothing was loaded")
     if inside is None and beside is None:
-        raise DataError(f"{path}: another's weights; `reslab weights {path} --as NETWORK --out FILE` takes them in")
+        raise DataError(_ANOTHERS.format(path))
     return inside or json.dumps(beside)
 
 
