@@ -159,14 +159,15 @@ def _drawing(found: Kinds, measured: Measured) -> Drawing:
                 std = _over_seeds(subjects, measured, initial)
                 if std is None:
                     continue
-                look: dict[str, Any] = {"color": colour, "linestyle": "--" if initial else "-"}
-                _line(drawing, upper, std, f"{name(subjects)}{', initial' if initial else ''}", look)
-                _line(drawing, lower, -np.sort(-std, axis=1), name(subjects), look)
+                look: dict[str, Any] = {"color": colour, "linestyle": "--" if initial else "-", "linewidth": 1.0 if initial else 1.7}
+                told = f"{name(subjects)}{', initial' if initial else ''}"
+                _line(drawing, upper, std, told, look)
+                _line(drawing, lower, -np.sort(-std, axis=1), told, look)
                 bare = [at for at, place in enumerate(places(subjects[0].spec)) if not place.behind_bn]
                 ring = {"color": colour, "fillstyle": "none", "markersize": 5}
-                upper.plot([at + 1 for at in bare], std.mean(0)[bare], "o", **ring)  # type: ignore[arg-type]
+                upper.plot([at + 1 for at in bare], std.mean(0)[bare], "o", **ring)
         for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
-            ax.set(xlabel=f"3×3 layer, {order}", ylabel="standard deviation of the response")
+            ax.set(xlabel=f"3×3 layer, {order}", ylabel="response, standard deviation")
             tops, bottoms = zip(*((one.std.max(), one.std.min()) for one in measured.values()), strict=True)
             if max(tops) > _LOG * max(min(bottoms), 1e-12):
                 ax.set_yscale("log")
@@ -181,7 +182,7 @@ _LOG = 50  # times the least response, above which the axis is logarithmic
 
 def _line(drawing: Drawing, ax: Axes, std: NDArray[np.float64], told: str, look: dict[str, Any]) -> None:
     layers, means = np.arange(1, std.shape[1] + 1), std.mean(0)
-    ax.plot(layers, means, linewidth=1.6, label=told, **look)
+    ax.plot(layers, means, label=told, **look)
     if len(std) > 1:
         ax.fill_between(layers, std.min(0), std.max(0), color=look["color"], alpha=0.12, linewidth=0)
     for layer, value in zip(layers, means, strict=True):

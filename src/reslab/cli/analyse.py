@@ -20,7 +20,7 @@ Look = Callable[["list[Subject]", "Conditions", Callable[[float], None]], "Analy
 
 Subjects = Annotated[
     list[str],
-    typer.Argument(metavar="NETWORK|RUN|FILE...", help="names, run directories, or weights that reslab wrote"),
+    typer.Argument(metavar="NETWORK|RUN|FILE...", help="names, run directories, weights that reslab wrote"),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="the report's directory  [default: in reports/, by name]")]
 Images = Annotated[int, typer.Option("--images", min=2, help="test images, evenly spread over the set")]
