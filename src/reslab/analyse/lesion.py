@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reslab.analyse.intact import Told, intact
+from reslab.analyse.intact import Told
 from reslab.analyse.trunk import Block, trunk
 from reslab.data.batches import Batch
 from reslab.errors import SpecError
 from reslab.nets.modules import Network, ResidualUnit
+from reslab.use.folded import folded
 
-DRAWS = 5  # random choices for each number of units
-_COUNTS = (2, 3, 5, 8, 12, 16, 20, 30, 40)  # units removed at once
+DRAWS = 3  # random choices for each number of units
+_COUNTS = (2, 3, 5, 8, 12, 20, 30, 50)  # units removed at once
 _SWAPS = (1, 2, 4, 8, 16, 32)
 _CACHE = 2**28  # bytes of activations that are kept at once
 
@@ -115,14 +116,13 @@ def _swaps(blocks: Sequence[Block], random: np.random.Generator, draws: int) -> 
 
 
 @torch.inference_mode()
-def outcome(
-    network: Network, images: Sequence[Batch], hurt: Sequence[Lesion], told: Told | None = None
-) -> Outcome:
+def outcome(network: Network, images: Sequence[Batch], hurt: Sequence[Lesion], told: Told | None = None) -> Outcome:
     """The errors of a network under lesions, in evaluation mode; the network itself stays as it is.
 
-    The activations in front of every block are kept, so that a lesion computes only what follows its first change.
+    A copy is hurt in which BN has gone into the convolutions. The activations in front of every block are kept, so that
+    a lesion computes only what follows its first change.
     """
-    blocks = trunk(network)
+    blocks = trunk(folded(network))
     whole = tuple(Step(number) for number in range(len(blocks)))
     firsts = [next((at for at, step in enumerate(lesion.route) if step != whole[at]), 0) for lesion in hurt]
     at_once = max(1, _CACHE // kept_bytes(blocks))
@@ -132,20 +132,19 @@ def outcome(
         for part in zip(torch.split(pixels, at_once), torch.split(labels, at_once), strict=True)
     ]
     wrong, count = np.zeros(1 + len(hurt)), 0
-    with intact(network, "eval"):
-        for done, (pixels, labels) in enumerate(batches):
-            inputs = [pixels]
-            for block in blocks:
-                inputs.append(block.module(inputs[-1]))
-            wrong[0] += _wrong(inputs[-1], labels)
-            count += len(labels)
-            for number, (lesion, first) in enumerate(zip(hurt, firsts, strict=True), 1):
-                x = inputs[first]
-                for step in lesion.route[first:]:
-                    x = _without(blocks[step.block], x) if step.removed else blocks[step.block].module(x)
-                wrong[number] += _wrong(x, labels)
-                if told:
-                    told((done + number / len(hurt)) / len(batches))
+    for done, (pixels, labels) in enumerate(batches):
+        inputs = [pixels]
+        for block in blocks:
+            inputs.append(block.module(inputs[-1]))
+        wrong[0] += _wrong(inputs[-1], labels)
+        count += len(labels)
+        for number, (lesion, first) in enumerate(zip(hurt, firsts, strict=True), 1):
+            x = inputs[first]
+            for step in lesion.route[first:]:
+                x = _without(blocks[step.block], x) if step.removed else blocks[step.block].module(x)
+            wrong[number] += _wrong(x, labels)
+            if told:
+                told((done + number / len(hurt)) / len(batches))
     errors = 100 * wrong / count
     return Outcome(float(errors[0]), tuple(hurt), errors[1:])
 

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from reslab.analyse.intact import Told, intact
+from reslab.analyse.intact import Told
 from reslab.analyse.lesion import kept_bytes
 from reslab.analyse.trunk import Block, through, trunk
 from reslab.data.batches import Batch
 from reslab.nets.modules import Network, ResidualUnit
+from reslab.use.folded import folded
 
-_LENGTHS = 28  # at most so many are measured
-_IMAGES = 64
+_LENGTHS = 15  # at most so many are measured
+_IMAGES = 32
 _GRAPH = 2**30  # bytes that the graphs of the units may take
 _GRAPH_SHARE = 12  # activations that a unit's graph keeps for each that comes in, about
 
@@ -44,14 +45,14 @@ class Paths(NamedTuple):
 
 
 def paths(
-    network: Network, images: Sequence[Batch], seed: int = 0, draws: int = 4, told: Told | None = None
+    network: Network, images: Sequence[Batch], seed: int = 0, draws: int = 6, told: Told | None = None
 ) -> Paths | None:
-    """The gradient by path length, in evaluation mode, on the first 64 images; None without residual units.
+    """The gradient by path length, in evaluation mode, on the first 32 images; None without residual units.
 
     The values going forward are the network's own; going backward the gradient of the cross-entropy passes only
     through the residuals of the units that a path takes, and only through the shortcuts of the others.
     """
-    blocks = trunk(network)
+    blocks = trunk(folded(network))
     units = [number for number, block in enumerate(blocks) if isinstance(block.module, ResidualUnit)]
     if not units:
         return None
@@ -62,22 +63,21 @@ def paths(
     measured = np.unique(np.linspace(0, n, min(n + 1, _LENGTHS)).round().astype(np.int64))
     random = np.random.default_rng(seed)
     norms = np.zeros(len(measured))
-    with intact(network, "eval"):
-        with torch.no_grad():
-            x = through(blocks[:first], pixels)
-        ways = []
-        for block in blocks[first : last + 1]:
-            ways.append(_ways(block, x))
-            x = ways[-1].value
-        x = x.requires_grad_()
-        loss = F.cross_entropy(through(blocks[last + 1 :], x).float(), labels, reduction="sum")
-        (behind,) = torch.autograd.grad(loss, x)
-        for place, length in enumerate(measured):
-            for _ in range(draws):
-                taken = {int(unit) - first for unit in random.choice(units, length, replace=False)}
-                norms[place] += float(_along(ways, taken, behind).flatten(1).norm(dim=1).mean()) / draws
-            if told:
-                told((place + 1) / len(measured))
+    with torch.no_grad():
+        x = through(blocks[:first], pixels)
+    ways = []
+    for block in blocks[first : last + 1]:
+        ways.append(_ways(block, x))
+        x = ways[-1].value
+    x = x.requires_grad_()
+    loss = F.cross_entropy(through(blocks[last + 1 :], x).float(), labels, reduction="sum")
+    (behind,) = torch.autograd.grad(loss, x)
+    for place, length in enumerate(measured):
+        for _ in range(draws):
+            taken = {int(unit) - first for unit in random.choice(units, length, replace=False)}
+            norms[place] += float(_along(ways, taken, behind).flatten(1).norm(dim=1).mean()) / draws
+        if told:
+            told((place + 1) / len(measured))
     return _weighed(n, measured, norms)
 
 

@@ -71,6 +71,22 @@ def analyse_responses(
     _analyse("responses", look, Asked(subjects, data, images, seed, device, out, as_json, mode))
 
 
+@app.command("lesion")
+def analyse_lesion(
+    subjects: Subjects,
+    data: DataName,
+    images: Images = 300,
+    seed: Seed = 0,
+    device: Device = "auto",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove and swap units of trained networks at test time. Veit et al. 2016."""
+    from reslab.analyse.lesion_told import look
+
+    _analyse("lesion", look, Asked(subjects, data, images, seed, device, out, as_json))
+
+
 def _analyse(kind: str, look: Look, asked: Asked) -> None:
     """Load what is asked for, look, write the report, and tell the table, the claims and the page."""
     from reslab.analyse.conditions import Conditions
