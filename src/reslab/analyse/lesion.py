@@ -77,7 +77,7 @@ def lesions(blocks: Sequence[Block], seed: int = 0, draws: int = DRAWS) -> tuple
     if not units:
         raise SpecError("no unit of this network can be removed: none has a shortcut or keeps its input's shape")
     random = np.random.default_rng(seed)
-    chosen = [(unit,) for unit in units]
+    chosen: list[tuple[int, ...]] = [(unit,) for unit in units]
     for k in (count for count in _COUNTS if count < len(units)):
         chosen += [tuple(sorted(map(int, random.choice(units, k, replace=False)))) for _ in range(draws)]
     found = [

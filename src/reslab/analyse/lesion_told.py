@@ -1,7 +1,7 @@
 """Lesions and paths as a table, figures and claims. Veit et al. 2016, Figs. 3, 5 and 6."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -35,7 +35,7 @@ _ABOUT = (
     "part of the merge stays; a removed plain unit hands on its input. " + SOURCE + ", sec. 4."
 )
 _NOTES = (
-    "Units of a plain network that change the shape cannot be removed; residual ones can, as their shortcut changes it.",
+    "Units of a plain network that change the shape cannot be removed; residual ones can, their shortcut changes it.",
     "Kendall's tau compares the order of all units with the network's own: 1 is the same order.",
     "Paths: the values are those of the whole network; the gradient passes through the residuals of the units on the "
     "path alone, and through the shortcuts of all others.",
@@ -59,7 +59,7 @@ Measured = Mapping[str, Hurt]
 
 
 def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None = None) -> Analysis:
-    """Hurt trained subjects and tell what follows. Raises SpecError for fresh weights or nothing that can be removed."""
+    """Hurt trained subjects and tell it. Raises SpecError for fresh weights, and where nothing can be removed."""
     began = time.monotonic()
     plans = {}
     for subject in subjects:
@@ -100,7 +100,7 @@ def _table(grouped: Kinds, measured: Measured, chance: float) -> list[Column]:
     rows = [[measured[subject.label] for subject in subjects] for subjects in grouped.values()]
 
     def column(title: str, value: str) -> Column:
-        picks = {
+        picks: dict[str, Callable[[Hurt], float]] = {
             "whole": lambda one: one.outcome.whole,
             "median": lambda one: float(np.median(list(one.outcome.single().values()))),
             "worst": lambda one: max(one.outcome.single().values()),
@@ -142,6 +142,7 @@ def _findings(grouped: Kinds, measured: Measured, chance: float) -> list[Finding
     for spec, of in grouped.items():
         if not isinstance(spec, ResNet):
             continue
+        sides: tuple[Sample | float, Sample | float]
         if spec.shortcut:
             claim, sides = "Without any one unit a residual network's error hardly changes", (lost[spec], HARDLY)
         else:
@@ -160,7 +161,7 @@ def _drawing(grouped: Kinds, measured: Measured, chance: float) -> Drawing:
         drawing = Drawing(
             figure,
             "Left: without one unit; dotted: the whole network. Middle: without k random units. Right: after random "
-            "swaps of units of the same shape. Dots are single lesions of single runs, lines their means; grey: chance.",
+            "swaps of units of the same shape. Dots are single lesions of single runs, lines means; grey: chance.",
         )
         axes = figure.subplots(1, 3, sharey=True)
         for index, subjects in enumerate(grouped.values()):

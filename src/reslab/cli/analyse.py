@@ -71,6 +71,24 @@ def analyse_responses(
     _analyse("responses", look, Asked(subjects, data, images, seed, device, out, as_json, mode))
 
 
+@app.command("gradients")
+def analyse_gradients(
+    subjects: Subjects,
+    data: DataName,
+    images: Images = 500,
+    mode: Mode = "train",
+    seed: Seed = 0,
+    device: Device = "auto",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure signals and gradients behind every unit, beside what shortcuts alone carry back. C eqs. 5-8."""
+    one_of("--mode", mode, ("eval", "train"))
+    from reslab.analyse.gradients_told import look
+
+    _analyse("gradients", look, Asked(subjects, data, images, seed, device, out, as_json, mode))
+
+
 @app.command("lesion")
 def analyse_lesion(
     subjects: Subjects,
