@@ -29,7 +29,8 @@ class Gradients(NamedTuple):
     """A network's blocks from the stem to the last unit, in order; every array is (blocks,).
 
     signal: root mean square of the block's output, over images, channels and positions
-    gradient: norm of the derivative of an image's cross-entropy by its output of the block; root mean square over images
+    gradient: norm of the derivative of an image's cross-entropy by its output of the block; root mean square over the
+        images
     factor: what the block's shortcut multiplies h(x) by; nan where there is none or it has weights
     dead: the share of channels that no ReLU inside the block ever let through for any image; nan where it has no ReLU
     died: whether what the average pooling, or the flattening, reads is zero for every image. B sec. 3.3

@@ -131,8 +131,8 @@ def _drawing(found: Kinds, measured: Measured) -> Drawing:
         figure = Figure(figsize=(5.2 * len(moments), 8.2), layout="constrained")
         drawing = Drawing(
             figure,
-            "Means over runs under several seeds. Dashed: the gradient that the shortcuts alone would carry back. Thin: "
-            "earlier checkpoints of a run. Unit 0 is the stem.",
+            "Means over runs under several seeds. Dashed: the gradient that the shortcuts alone would carry back. "
+            "Thin: earlier checkpoints of a run. Unit 0 is the stem.",
         )
         axes = figure.subplots(3, len(moments), squeeze=False, sharey="row", sharex="col")
         for column, moment in enumerate(moments):

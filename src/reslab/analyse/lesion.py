@@ -68,7 +68,7 @@ class Outcome(NamedTuple):
         return found
 
 
-def lesions(blocks: Sequence[Block], seed: int = 0, draws: int = DRAWS) -> tuple[Lesion, ...]:
+def lesions(blocks: Sequence[Block], seed: int | tuple[int, int] = 0, draws: int = DRAWS) -> tuple[Lesion, ...]:
     """Every single unit removed, several random ones removed, and random pairs of units of the same shape swapped.
 
     What is random follows from the seed. Raises SpecError where no unit can be removed.

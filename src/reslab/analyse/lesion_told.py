@@ -62,11 +62,11 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
     """Hurt trained subjects and tell it. Raises SpecError for fresh weights, and where nothing can be removed."""
     began = time.monotonic()
     plans = {}
-    for subject in subjects:
+    for index, subject in enumerate(subjects):
         if list(subject.states)[-1] == INITIAL:
             raise SpecError(f"{subject.label}: fresh weights have nothing to lose; give a run or a file of weights")
         try:
-            plans[subject.label] = lesions(trunk(_network(subject)), conditions.seed)
+            plans[subject.label] = lesions(trunk(_network(subject)), (conditions.seed, index))
         except SpecError as error:
             raise SpecError(f"{subject.label}: {error}") from None
     measured = {}
