@@ -91,7 +91,9 @@ class _Tally:
             for name, module in block.module.named_modules()
             if isinstance(module, nn.ReLU)
         }
-        self.gates = {b.name: b.module.merge.gate for b in blocks if _is_gated(b)}  # type: ignore[union-attr]
+        self.gates: dict[str, nn.Module] = {
+            block.name: block.module.get_submodule("merge.gate") for block in blocks if _is_gated(block)
+        }
         self.read = before_pooling(network)
         self.behind: dict[str, Tensor] = {}
         self.highest: dict[str, Tensor] = {}
@@ -104,7 +106,7 @@ class _Tally:
         stack = ExitStack()
         stack.enter_context(outputs(self.ends, self.behind.__setitem__))
         stack.enter_context(outputs(self.relus, self._relu))
-        stack.enter_context(outputs(self.gates, self._gate))  # type: ignore[arg-type]
+        stack.enter_context(outputs(self.gates, self._gate))
         stack.enter_context(outputs({self.read[0]: self.read[1]}, self._pooled))
         return stack
 

@@ -64,8 +64,8 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
 
 
 def _table(measured: Measured) -> list[Column]:
-    ratios = [one.predicted()[0] / one.gradient[-1] if one.gradient[-1] else np.nan for one in measured.values()]
-    dead = [np.nanmean(one.dead) if not np.isnan(one.dead).all() else np.nan for one in measured.values()]
+    ratios = [float(one.predicted()[0] / one.gradient[-1]) if one.gradient[-1] else np.nan for one in measured.values()]
+    dead = [float(np.nanmean(one.dead)) if not np.isnan(one.dead).all() else np.nan for one in measured.values()]
     return [
         Column("network", [label for label, _ in measured], numbers=False),
         Column("weights", [moment for _, moment in measured], numbers=False),
