@@ -29,12 +29,27 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 SURFACE = {
-    (): ["analyse", "bench", "data", "demo", "evaluate", "export", "networks", "predict", "show", "study", "train", "weights"],
+    (): [
+        "analyse",
+        "bench",
+        "data",
+        "demo",
+        "evaluate",
+        "export",
+        "networks",
+        "predict",
+        "show",
+        "study",
+        "train",
+        "weights",
+    ],
     ("data",): ["check", "get", "list"],
     ("data", "list"): [],
     ("data", "get"): [],
     ("data", "check"): ["--json"],
-    ("analyse",): ["cost", "landscape", "responses"],
+    ("analyse",): ["cost", "gradients", "landscape", "lesion", "responses"],
+    ("analyse", "gradients"): ["--data", "--device", "--images", "--json", "--mode", "--out", "--seed"],
+    ("analyse", "lesion"): ["--data", "--device", "--images", "--json", "--out", "--seed"],
     ("analyse", "responses"): ["--data", "--device", "--images", "--json", "--mode", "--out", "--seed"],
     ("analyse", "cost"): ["--batch", "--device", "--json", "--out", "--seed"],
     ("analyse", "landscape"): [
@@ -178,6 +193,16 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
         (["study", "run", "degradation", "--scale", "tiny"], 2, "choose from demo, short, paper"),
         (["study", "run", "degradation", "--scale", "short"], 3, "cifar-10-batches-bin"),
         (["study", "run", "degradation", "--seeds", "0"], 2, "--seeds"),
+        (["analyse", "responses", "resnet21-cifar", "--data", "digits"], 2, "for example 20 or 26"),
+        (["analyse", "responses", "resnet8-cifar", "resnet8-cifar", "--data", "digits"], 2, "named twice"),
+        (
+            ["analyse", "responses", "resnet8-cifar", "--data", "digits", "--mode", "trian"],
+            2,
+            "choose from eval, train",
+        ),
+        (["analyse", "responses", "googlenet-cifr", "--data", "digits"], 2, "no network"),
+        (["analyse", "gradients", "nowhere.safetensors", "--data", "digits"], 3, "no such file"),
+        (["analyse", "lesion", "resnet8-cifar", "--data", "digits"], 2, "fresh weights have nothing to lose"),
     ],
 )
 def test_wrong_words_end_in_two_lines_and_leave_nothing(words, code, told, capsys, tmp_path):

@@ -1,6 +1,6 @@
 """Looking inside a network without changing it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
@@ -37,7 +37,7 @@ def intact(network: nn.Module, mode: Mode, seed: int = 0) -> Iterator[None]:
 
 
 @contextmanager
-def outputs(modules: dict[str, nn.Module], told: Callable[[str, Tensor], None]) -> Iterator[None]:
+def outputs(modules: Mapping[str, nn.Module], told: Callable[[str, Tensor], None]) -> Iterator[None]:
     """While this is entered, each of the modules tells its output, with its name, whenever it computes it."""
 
     def hook(name: str) -> Callable[[nn.Module, Any, Tensor], None]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+from reslab.analyse.analysis import Finding
 from reslab.analyse.subject import Subject
 from reslab.nets import Add, ResNet
 from reslab.nets.network import NetworkSpec
-from reslab.sample import Sample
+from reslab.sample import Sample, compare
 from reslab.spec import replace
 
 Kinds = dict[NetworkSpec, list[Subject]]
@@ -41,10 +42,22 @@ def deeper(found: Kinds) -> list[tuple[NetworkSpec, NetworkSpec]]:
     return pairs
 
 
-def told_sample(sample: Sample, of: Sequence[Subject]) -> str:
-    """A kind's figure in words, with its n."""
-    return (
-        f"{of[0].kind} {sample.mean:.3g}"
-        + (f" ± {sample.std:.2g}" if sample.std is not None else "")
-        + (f" (n = {sample.n})")
-    )
+def judged(
+    claim: str, source: str, what: str, sides: tuple[Sample | float, Sample | float], of: tuple[list[Subject], ...]
+) -> Finding:
+    """A claim that the first side is lower than the second; `of` are the subjects of both, a number stands for itself.
+
+    what: which figure of a network is compared
+    """
+    lower, higher = (side if isinstance(side, Sample) else Sample((side,), exact=True) for side in sides)
+    judgement, _ = compare(lower, higher)
+    words = [_said(side, subjects) for side, subjects in zip((lower, higher), of, strict=True)]
+    few = any(not side.exact and side.n < 2 for side in (lower, higher))
+    return Finding(claim, source, judgement, f"{what}: {' and '.join(words)}" + ("; two runs of each decide" * few))
+
+
+def _said(side: Sample, subjects: Sequence[Subject]) -> str:
+    if side.exact:
+        return f"the bound {side}"
+    spread = f" ± {side.std:.2g}" if side.std is not None else ""
+    return f"{subjects[0].kind} {side.mean:.3g}{spread} (n = {side.n})"

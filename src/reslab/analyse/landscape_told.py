@@ -11,12 +11,12 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from reslab.analyse.analysis import Analysis, Finding
-from reslab.analyse.kinds import Kinds, counterparts, kinds, told_sample
+from reslab.analyse.kinds import Kinds, counterparts, judged, kinds
 from reslab.analyse.landscape import Landscape
 from reslab.analyse.subject import Subject
 from reslab.report.drawing import COLOURS, DASHES, STYLE, Drawing
 from reslab.report.table import Column
-from reslab.sample import Sample, compare
+from reslab.sample import Sample
 
 _ABOUT = (
     "Mean cross-entropy over two random directions in the space of weights, in evaluation mode. Every filter of a "
@@ -86,18 +86,13 @@ def _values(found: Mapping[str, Landscape]) -> list[Column]:
 def _findings(found: Kinds, landscapes: Mapping[str, Landscape]) -> list[Finding]:
     findings = []
     for residual, plain in counterparts(found):
-        higher, lower = (
-            Sample(tuple(basin(landscapes[subject.label]) for subject in found[spec])) for spec in (residual, plain)
+        narrow, wide = (
+            Sample(tuple(basin(landscapes[subject.label]) for subject in found[spec])) for spec in (plain, residual)
         )
-        judgement, _ = compare(lower, higher)
-        told = f"{told_sample(higher, found[residual])}, {told_sample(lower, found[plain])}"
-        told = f"grid within 1 nat of the weights' loss, %: {told}"
-        if min(lower.n, higher.n) < 2:
-            told += "; two runs of each decide"
-        names = f"{found[residual][0].kind} and {found[plain][0].kind}"
-        findings.append(
-            Finding(f"The residual network lies in a wider basin: {names}", "Li et al. sec. 5", judgement, told)
-        )
+        claim = f"The residual network lies in a wider basin: {found[residual][0].kind} and {found[plain][0].kind}"
+        what = "grid within 1 nat of the weights' loss, %"
+        subjects = (found[plain], found[residual])
+        findings.append(judged(claim, "Li et al. 2018, sec. 5", what, (narrow, wide), subjects))
     return findings
 
 

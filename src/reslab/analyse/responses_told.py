@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from reslab.analyse.analysis import Analysis, Finding
 from reslab.analyse.conditions import Conditions, part
 from reslab.analyse.intact import Mode, Told
-from reslab.analyse.kinds import Kinds, counterparts, deeper, kinds, name, told_sample
+from reslab.analyse.kinds import Kinds, counterparts, deeper, judged, kinds, name
 from reslab.analyse.responses import Responses, places, responses
 from reslab.analyse.subject import INITIAL, Subject, images
 from reslab.errors import SpecError
 from reslab.report.drawing import COLOURS, STYLE, Drawing
 from reslab.report.table import Column
-from reslab.sample import Sample, compare
+from reslab.sample import Sample
 
 Measured = Mapping[tuple[str, str], Responses]
 """By a subject's label and its moment."""
@@ -134,13 +134,9 @@ def _findings(found: Kinds, measured: Measured) -> list[Finding]:
         if any(std is None for std in stds):
             continue
         lower, higher = (Sample(tuple(np.median(std, axis=1).tolist())) for std in stds if std is not None)
-        judgement, _ = compare(lower, higher)
-        told = " and ".join(told_sample(side, found[spec]) for side, spec in zip((lower, higher), pair, strict=True))
-        told = f"median over the 3×3 layers: {told}"
-        if min(lower.n, higher.n) < 2:
-            told += "; two runs of each decide"
-        names = f"{found[pair[0]][0].kind} and {found[pair[1]][0].kind}"
-        findings.append(Finding(f"{claim}: {names}", "A sec. 4.2, Fig. 7", judgement, told))
+        of = found[pair[0]], found[pair[1]]
+        claim = f"{claim}: {of[0][0].kind} and {of[1][0].kind}"
+        findings.append(judged(claim, "A sec. 4.2, Fig. 7", "median over the 3×3 layers", (lower, higher), of))
     return findings
 
 
@@ -159,14 +155,19 @@ def _drawing(found: Kinds, measured: Measured) -> Drawing:
                 std = _over_seeds(subjects, measured, initial)
                 if std is None:
                     continue
-                look: dict[str, Any] = {"color": colour, "linestyle": "--" if initial else "-"}
-                _line(drawing, upper, std, f"{name(subjects)}{', initial' if initial else ''}", look)
-                _line(drawing, lower, -np.sort(-std, axis=1), name(subjects), look)
+                look: dict[str, Any] = {
+                    "color": colour,
+                    "linestyle": "--" if initial else "-",
+                    "linewidth": 1.0 if initial else 1.7,
+                }
+                told = f"{name(subjects)}{', initial' if initial else ''}"
+                _line(drawing, upper, std, told, look)
+                _line(drawing, lower, -np.sort(-std, axis=1), told, look)
                 bare = [at for at, place in enumerate(places(subjects[0].spec)) if not place.behind_bn]
                 ring = {"color": colour, "fillstyle": "none", "markersize": 5}
-                upper.plot([at + 1 for at in bare], std.mean(0)[bare], "o", **ring)  # type: ignore[arg-type]
+                upper.plot([at + 1 for at in bare], std.mean(0)[bare], "o", **ring)
         for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
-            ax.set(xlabel=f"3×3 layer, {order}", ylabel="standard deviation of the response")
+            ax.set(xlabel=f"3×3 layer, {order}", ylabel="response, standard deviation")
             tops, bottoms = zip(*((one.std.max(), one.std.min()) for one in measured.values()), strict=True)
             if max(tops) > _LOG * max(min(bottoms), 1e-12):
                 ax.set_yscale("log")
@@ -181,7 +182,7 @@ _LOG = 50  # times the least response, above which the axis is logarithmic
 
 def _line(drawing: Drawing, ax: Axes, std: NDArray[np.float64], told: str, look: dict[str, Any]) -> None:
     layers, means = np.arange(1, std.shape[1] + 1), std.mean(0)
-    ax.plot(layers, means, linewidth=1.6, label=told, **look)
+    ax.plot(layers, means, label=told, **look)
     if len(std) > 1:
         ax.fill_between(layers, std.min(0), std.max(0), color=look["color"], alpha=0.12, linewidth=0)
     for layer, value in zip(layers, means, strict=True):

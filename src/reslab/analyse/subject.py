@@ -83,7 +83,7 @@ def images(subject: Subject, data: DataSet, count: int, device: str = "cpu") -> 
         seen = list(loader.views("test"))
     pixels, labels = (torch.cat(tensors) for tensors in zip(*seen, strict=True))
     pixels = pixels.to(device, memory_format=torch.channels_last)
-    return list(zip(pixels.split(AT_ONCE), labels.to(device).split(AT_ONCE), strict=True))
+    return list(zip(torch.split(pixels, AT_ONCE), torch.split(labels.to(device), AT_ONCE), strict=True))
 
 
 def fresh(spec: NetworkSpec, seed: int) -> Network:

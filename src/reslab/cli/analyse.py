@@ -20,7 +20,7 @@ Look = Callable[["list[Subject]", "Conditions", Callable[[float], None]], "Analy
 
 Subjects = Annotated[
     list[str],
-    typer.Argument(metavar="NETWORK|RUN|FILE...", help="names, run directories, or weights that reslab wrote"),
+    typer.Argument(metavar="NETWORK|RUN|FILE...", help="names, run directories, weights that reslab wrote"),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="the report's directory  [default: in reports/, by name]")]
 Images = Annotated[int, typer.Option("--images", min=2, help="test images, evenly spread over the set")]
@@ -69,6 +69,40 @@ def analyse_responses(
     from reslab.analyse.responses_told import look
 
     _analyse("responses", look, Asked(subjects, data, images, seed, device, out, as_json, mode))
+
+
+@app.command("gradients")
+def analyse_gradients(
+    subjects: Subjects,
+    data: DataName,
+    images: Images = 500,
+    mode: Mode = "train",
+    seed: Seed = 0,
+    device: Device = "auto",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure signals and gradients behind every unit, beside what shortcuts alone carry back. C eqs. 5-8."""
+    one_of("--mode", mode, ("eval", "train"))
+    from reslab.analyse.gradients_told import look
+
+    _analyse("gradients", look, Asked(subjects, data, images, seed, device, out, as_json, mode))
+
+
+@app.command("lesion")
+def analyse_lesion(
+    subjects: Subjects,
+    data: DataName,
+    images: Images = 300,
+    seed: Seed = 0,
+    device: Device = "auto",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove and swap units of trained networks at test time. Veit et al. 2016."""
+    from reslab.analyse.lesion_told import look
+
+    _analyse("lesion", look, Asked(subjects, data, images, seed, device, out, as_json))
 
 
 def _analyse(kind: str, look: Look, asked: Asked) -> None:

@@ -9,7 +9,7 @@ from rich.progress import track
 
 from reslab.data.batches import Loader, PartName, positions
 from reslab.data.draws import torch_seed
-from reslab.data.images import DataSet
+from reslab.data.images import DataSet, Images
 from reslab.data.loader import make_loader
 from reslab.errors import SpecError
 from reslab.evaluate import Evaluation, evaluate
@@ -220,7 +220,8 @@ class _Run:
         """The weights to keep, with what using them takes."""
         network = self.learner.result()
         state = {key: tensor.cpu() for key, tensor in network.state_dict().items()}
-        return Weights(network.spec, state, self.loader.normalise, self.loader.data.classes)
+        data = self.loader.data
+        return Weights(network.spec, state, self.loader.normalise, data.classes, isinstance(data.train, Images))
 
     def _diverged(self, step: int) -> dict[str, Any]:
         part = self.loader.part("train")

@@ -1,0 +1,72 @@
+"""Gradients against what C eqs. 5 to 8 say where residuals are zero; dead channels and networks."""
+
+import math
+
+import numpy as np
+import pytest
+from tests.analyse.made import Unchanged, batches, built, small, without_residuals
+from torch import nn
+
+from reslab.analyse.gradients import before_pooling, gradients
+from reslab.nets import Dropped, Gated, Scaled, network
+
+PREACT = {"arrangement": "full-preactivation", "units": (54,), "widths": (4,)}
+
+
+def test_the_identity_network_has_gradient_factors_of_exactly_one():
+    found = gradients(without_residuals(built(small(**PREACT))), batches())
+    assert len(found.blocks) == 55
+    assert (found.gradient == found.gradient[-1]).all()
+    assert (found.predicted() == found.gradient).all()
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_half_of_each_of_54_shortcuts_leaves_half_to_the_54th(mode):
+    made = without_residuals(built(small(**PREACT, merge=Scaled(0.5, 1.0))))
+    found = gradients(made, batches(), mode)
+    assert found.ratio() == pytest.approx(0.5**54, rel=1e-6)
+    assert found.predicted() == pytest.approx(found.gradient, rel=1e-6)
+
+
+def test_gates_and_dropout_have_the_factor_that_they_leave():
+    made = built(small(merge=Gated(-2.0)))
+    for name, module in made.named_modules():
+        if name.endswith("merge.gate"):
+            nn.init.zeros_(module.weight)
+    factor = gradients(made, batches()).factor
+    assert factor[1:] == pytest.approx(1 / (1 + math.exp(-2.0)))
+    assert gradients(built(small(merge=Dropped(0.25))), batches()).factor[1:] == pytest.approx(0.75)
+    assert gradients(built(small(merge=Dropped(0.25, inverted=True))), batches()).factor[1:] == pytest.approx(1)
+
+
+def test_a_projection_has_no_factor_and_the_product_begins_anew_in_front_of_it():
+    found = gradients(built(small(shortcut="B")), batches())
+    assert np.isnan(found.factor[[0, 4]]).all()
+    assert found.predicted()[3] == found.gradient[3]
+    assert found.predicted()[4] == found.gradient[-1]
+    assert np.isnan(gradients(built(small(shortcut=None)), batches()).predicted()).all()
+
+
+def test_a_network_whose_last_maps_are_zero_has_died():
+    made = built(small(shortcut=None))
+    assert not gradients(made, batches()).died
+    last = made.stage2.unit3.residual.bn2
+    nn.init.zeros_(last.weight)
+    nn.init.constant_(last.bias, -1.0)
+    found = gradients(made, batches())
+    assert found.died
+    assert found.dead[-1] == 0.5  # of the two ReLUs' channels
+    assert found.signal[-1] == 0
+
+
+def test_what_the_head_pools_is_behind_its_activations():
+    assert before_pooling(built(network("preact20-cifar")))[0] == "head.relu0"
+    assert before_pooling(built(network("resnet20-cifar")))[0] == "stage3.unit3"
+    assert before_pooling(built(network("lenet5")))[0] == "stage3"
+
+
+def test_the_network_is_as_before():
+    made = built(small(merge=Dropped(0.5)))
+    before = Unchanged(made)
+    gradients(made, batches())
+    before.check()
