@@ -164,7 +164,11 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
         (["study", "run", "degradation", "--seeds", "0"], 2, "--seeds"),
         (["analyse", "responses", "resnet21-cifar", "--data", "digits"], 2, "for example 20 or 26"),
         (["analyse", "responses", "resnet8-cifar", "resnet8-cifar", "--data", "digits"], 2, "named twice"),
-        (["analyse", "responses", "resnet8-cifar", "--data", "digits", "--mode", "trian"], 2, "choose from eval, train"),
+        (
+            ["analyse", "responses", "resnet8-cifar", "--data", "digits", "--mode", "trian"],
+            2,
+            "choose from eval, train",
+        ),
         (["analyse", "responses", "googlenet-cifr", "--data", "digits"], 2, "no network"),
         (["analyse", "gradients", "nowhere.safetensors", "--data", "digits"], 3, "no such file"),
         (["analyse", "lesion", "resnet8-cifar", "--data", "digits"], 2, "fresh weights have nothing to lose"),

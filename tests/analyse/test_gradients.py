@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from tests.analyse.made import Unchanged, batches, built, small, without_residuals
 from torch import nn
 
 from reslab.analyse.gradients import before_pooling, gradients
 from reslab.nets import Dropped, Gated, Scaled, network
-from tests.analyse.made import Unchanged, batches, built, small, without_residuals
 
 PREACT = {"arrangement": "full-preactivation", "units": (54,), "widths": (4,)}
 

@@ -5,6 +5,7 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 import torch
+from tests.analyse.made import Unchanged, batches, built, small, without_residuals
 from torch.nn import functional as F
 
 from reslab.analyse.lesion import lesions, outcome
@@ -12,7 +13,6 @@ from reslab.analyse.paths import _along, _ways, paths
 from reslab.analyse.trunk import through, trunk
 from reslab.errors import SpecError
 from reslab.nets import Gated, Scaled, network
-from tests.analyse.made import Unchanged, batches, built, small, without_residuals
 
 
 @pytest.mark.parametrize("name", ["resnet20-cifar", "preact20-cifar", "inception-resnet-v1", "vgg11", "lenet5"])
