@@ -25,7 +25,7 @@ def test_in_evaluation_the_running_statistics_count():
     made = built(small())
     pixels = torch.cat([pixels for pixels, _ in batches()])
     heard = {}
-    made.stem.bn1.register_forward_hook(lambda module, given, output: heard.update(std=float(output.std())))
+    made.stem.bn1.register_forward_hook(lambda module, given, output: heard.update(std=float(output.detach().std())))
     made(pixels)
     assert responses(made, batches(), "eval").std[0] == pytest.approx(heard["std"], rel=1e-3)
     assert responses(made, batches(), "train").std[0] == pytest.approx(1, rel=1e-3)
