@@ -15,7 +15,7 @@ from reslab.errors import SpecError
 from reslab.nets import Gated, Scaled, network
 
 
-@pytest.mark.parametrize("name", ["resnet20-cifar", "preact20-cifar", "inception-resnet-v1", "vgg11", "lenet5"])
+@pytest.mark.parametrize("name", ["resnet20-cifar", "preact20-cifar", "inception-resnet-v1", "lenet5"])
 def test_the_trunk_is_the_network(name):
     made = built(network(name))
     x = torch.randn(1, *made.spec.input)

@@ -1,6 +1,7 @@
 """Analyses as pages: tables, figures, claims and what the command line says."""
 
 import json
+from html import unescape
 
 import pytest
 from tests.analyse.made import without_residuals
@@ -8,7 +9,7 @@ from tests.analyse.made import without_residuals
 from reslab.analyse import gradients_told, lesion_told, responses_told
 from reslab.analyse.conditions import Conditions
 from reslab.analyse.render import render
-from reslab.analyse.subject import TRAINED, subjects
+from reslab.analyse.subject import INITIAL, Subject, subjects
 from reslab.cli import main
 from reslab.data.loader import load
 from reslab.errors import SpecError
@@ -43,7 +44,7 @@ def test_each_analysis_has_its_page(kind, files, digits, tmp_path):
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     page = render(found, "reslab analyse", tmp_path / "report")
-    text = page.read_text()
+    text = unescape(page.read_text())
     assert all(finding.claim in text for finding in found.findings)
     told = json.loads((tmp_path / "report" / "results.json").read_text())
     assert len({len(cells) for cells in told["values"].values()}) == 1
@@ -53,8 +54,8 @@ def test_each_analysis_has_its_page(kind, files, digits, tmp_path):
 def test_zero_residuals_respond_less_than_plain_layers(files, digits):
     judged = responses_told.look(subjects(files, digits), Conditions(digits, 50)).findings
     assert [finding.claim for finding in judged] == [
-        "Residual responses are smaller than plain ones: resnet8-cifar and plain8-cifar",
-        "A deeper residual network has smaller responses: resnet14-cifar and resnet8-cifar",
+        "Residual responses are smaller than plain ones: resnet8-custom and plain8-custom",
+        "A deeper residual network has smaller responses: resnet14-custom and resnet8-custom",
     ]
     alone = responses_told.look(subjects(files[::2], digits), Conditions(digits, 50)).findings
     assert [finding.judgement for finding in alone] == ["not decided"] * 2
@@ -64,7 +65,7 @@ def test_zero_residuals_respond_less_than_plain_layers(files, digits):
 def test_zero_residuals_are_not_missed(files, digits):
     found = lesion_told.look(subjects([file for file in files if "resnet8" in file], digits), Conditions(digits, 20))
     (finding,) = found.findings
-    assert finding.claim == "Without any one unit a residual network's error hardly changes: resnet8-cifar"
+    assert finding.claim == "Without any one unit a residual network's error hardly changes: resnet8-custom"
     assert finding.judgement == "holds"
 
 
@@ -74,26 +75,26 @@ def test_fresh_weights_have_nothing_to_lose(digits):
 
 
 def test_networks_without_3x3_layers_are_named(digits):
-    one = subjects(["resnet8-cifar"], digits)[0]
-    spec = fitted(network("lenet5"), digits)
-    with pytest.raises(SpecError, match=r"too small|no 3×3 layer"):
-        responses_told.look([type(one)("five", spec, {TRAINED: one})], Conditions(digits, 20))
+    spec = network("lenet5")
+    five = Subject("five", spec, {INITIAL: spec.build()})
+    with pytest.raises(SpecError, match="five: no 3×3 layer"):
+        responses_told.look([five], Conditions(digits, 20))
 
 
 def test_the_command_tells_the_table_the_claims_and_the_page(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["analyse", "responses", "resnet8-cifar", "--data", "digits", "--images", "20"]
+    words = ["analyse", "responses", "resnet20-cifar", "--data", "digits", "--images", "20"]
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert not ended.value.code
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("network")
-    assert out.splitlines()[-1] == "report: reports/responses-resnet8-cifar-digits/analysis.html"
+    assert out.splitlines()[-1] == "report: reports/responses-resnet20-cifar-digits/analysis.html"
     assert "responses: 100 %" in err
     with pytest.raises(SystemExit):
         main([*words, "--json", "--out", "here"])
     told = json.loads(capsys.readouterr().out)
     assert told["page"] == "here/analysis.html"
     assert told["command"] == (
-        "reslab analyse responses resnet8-cifar --data digits --images 20 --seed 0 --mode eval --out here"
+        "reslab analyse responses resnet20-cifar --data digits --images 20 --seed 0 --mode eval --out here"
     )

@@ -14,7 +14,7 @@ from reslab.data.images import DataSet
 from reslab.data.loader import make_loader
 from reslab.data.normalise import Normalise
 from reslab.errors import DataError, SpecError
-from reslab.nets import name_of, network
+from reslab.nets import ResNet, name_of, network
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
 from reslab.train.loop import fitted
@@ -45,7 +45,9 @@ class Subject:
     @property
     def kind(self) -> str:
         """The name of its network, which runs under several seeds share."""
-        return name_of(self.spec)
+        found = name_of(self.spec)
+        plain = isinstance(self.spec, ResNet) and self.spec.shortcut is None
+        return found.replace("resnet", "plain", 1) if plain else found
 
 
 def subjects(words: Sequence[str], data: DataSet, seed: int = 0, device: str = "cpu") -> list[Subject]:
