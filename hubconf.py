@@ -7,7 +7,7 @@ torch.hub.load("PATH OF THIS REPOSITORY", "resnet50_v1_5", source="local", class
 import sys as _sys
 from pathlib import Path as _Path
 
-dependencies = ["torch", "numpy", "PIL", "pydantic", "safetensors"]
+dependencies = ["torch", "numpy", "pydantic", "safetensors"]
 
 _sys.path.insert(0, str(_Path(__file__).parent / "src"))
 

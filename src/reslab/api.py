@@ -59,12 +59,14 @@ def evaluate_network(path: Path | str, data: str, crops: "Crops" = 1) -> "Evalua
 
     from reslab.data.loader import load, make_loader
     from reslab.evaluate import evaluate, must_fit
+    from reslab.machine import find_device
     from reslab.weights.file import built, read_weights
 
     weights, images = read_weights(Path(path)), load(data)
     must_fit(weights.network, images, str(path))
-    with make_loader(images, torch.device("cpu"), weights.network.size, weights.normalise) as loader:
-        return evaluate(built(weights), loader.views("test", crops))
+    place = torch.device(find_device("auto"))
+    with make_loader(images, place, weights.network.size, weights.normalise) as loader:
+        return evaluate(built(weights).to(place), loader.views("test", crops))
 
 
 def export_network(path: Path | str, file_format: str, out: Path | str, int8: str | None = None) -> "Exported":

@@ -1,7 +1,9 @@
 """What is exported computes what the network computes, or is not there."""
 
 import json
+import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,8 +24,9 @@ from reslab.nets.modules import ResidualUnit
 from reslab.train.loop import fitted, train
 from reslab.train.recipes import recipe
 from reslab.use.agree import difference
-from reslab.use.export import export
+from reslab.use.export import Int8, export
 from reslab.use.onnx import Session
+from reslab.weights.convert import convert
 from reslab.weights.file import Weights, built, load, read_weights, save_weights
 
 onnx = pytest.importorskip("onnx")
@@ -331,3 +334,20 @@ def test_a_wrong_class_count_is_named(tmp_path, capsys):
     assert "w.safetensors: a network of 7 classes and 1 channels, but digits has 10 classes" in err
     assert len(err.splitlines()) <= 2
     assert not (tmp_path / "m.onnx").exists()
+
+
+CIFAR_WEIGHTS = os.environ.get("RESLAB_CIFAR_WEIGHTS")
+
+
+@pytest.mark.skipif(
+    not (CIFAR_WEIGHTS and os.environ.get("RESLAB_DATA")),
+    reason="RESLAB_CIFAR_WEIGHTS names no directory with resnet20-12fca82f.th, or RESLAB_DATA none with CIFAR-10",
+)
+def test_real_weights_agree_on_every_image_of_cifar10(tmp_path):
+    weights, _ = convert(Path(CIFAR_WEIGHTS) / "resnet20-12fca82f.th", "resnet20-cifar")
+    save_weights(weights, tmp_path / "w.safetensors")
+    done = export(tmp_path / "w.safetensors", "onnx", tmp_path / "m.onnx", Int8("cifar10"))
+    float32, int8 = done.change
+    assert float32.top1_error == pytest.approx(8.27, abs=0.005)
+    assert float32[:3] == api.evaluate_network(tmp_path / "w.safetensors", "cifar10")[:3]
+    assert abs(int8.top1_error - float32.top1_error) < 0.5

@@ -31,7 +31,8 @@ def write_events(run: Path, out: Path) -> None:
         before = 0
         for line in lines:
             step = line["step"]
-            time += (step - before) * told["recipe"]["batch"] / line["images_per_second"]  # of training alone
+            if line["images_per_second"]:  # none where all of the time went into compilation
+                time += (step - before) * told["recipe"]["batch"] / line["images_per_second"]
             before = step
             for name, value in line.items():
                 if name != "step":
