@@ -97,7 +97,7 @@ SURFACE = {
         "--per-class",
         "--precision",
     ],
-    ("predict",): ["--batch", "--cam", "--device", "--json", "--top"],
+    ("predict",): ["--batch", "--cam", "--device", "--engine", "--json", "--top"],
     ("weights",): ["--as", "--out"],
     ("export",): ["--data", "--device", "--format", "--images", "--int8", "--out"],
     ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],

@@ -255,3 +255,16 @@ assert not slow & set(sys.modules), slow & set(sys.modules)
     words = ["predict", str(file), str(folder / "red" / "01.png")]
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_an_engine_finds_the_same_classes(engine, file, folder, capsys):
+    pytest.importorskip(engine)
+    found = {}
+    for name in ("torch", engine):
+        assert reslab("predict", file, folder, "--engine", name, "--batch", 5, "--json") == 0
+        found[name] = json.loads(capsys.readouterr().out)
+    assert [told["file"] for told in found[engine]] == [told["file"] for told in found["torch"]]
+    for ours, theirs in zip(found["torch"], found[engine], strict=True):
+        assert ours["classes"][0]["name"] == theirs["classes"][0]["name"]
+        assert ours["classes"][0]["probability"] == pytest.approx(theirs["classes"][0]["probability"], abs=1e-4)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reslab.cli.words import AsJson, Device, RunOrFile, console
+from reslab.cli.words import AsJson, Device, EngineName, RunOrFile, console, one_of
 from reslab.errors import DataError, SpecError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def predict(
     batch: Annotated[int, typer.Option("--batch", min=1, help="pictures at once")] = 32,
     as_json: AsJson = False,
     device: Device = "auto",
+    engine: EngineName = "torch",
 ) -> None:
     """Name the classes of pictures, the most probable first, with their probabilities."""
     from reslab.data.picture import shown
@@ -34,6 +35,9 @@ def predict(
 
     if cam is not None and cam.exists() and not cam.is_dir():
         raise SpecError(f"--cam {cam}: not a folder")
+    one_of("--engine", engine, ("torch", "openvino", "onnxruntime"))
+    if engine != "torch" and device == "auto":
+        device = "cpu"
     files = picture_files(pictures)
 
     import torch
@@ -44,7 +48,7 @@ def predict(
     from reslab.weights.file import read_weights
 
     weights = read_weights(file)
-    predictor = Predictor(weights, torch.device(find_device(device)))
+    predictor = Predictor(weights, torch.device(find_device(device)), engine)
     if weights.normalise is None:
         _say(f"{file}: does not say how it wants its images; they are normalised as ImageNet's")
     names = class_names(weights.classes, weights.network.classes)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from reslab.data.batches import factors
 from reslab.data.crops import View, views
@@ -84,18 +84,21 @@ class Guess(NamedTuple):
 class Predictor:
     """A network that classifies pictures on a device.
 
+    engine: what computes its outputs: torch, openvino or onnxruntime, in float32
     `network` is its module, in evaluation mode; `skipped` tells of the files that could not be read, and why.
     Raises SpecError where the weights do not say how a network of one channel wants its images.
     """
 
-    def __init__(self, weights: Weights, device: torch.device):
+    def __init__(self, weights: Weights, device: torch.device, engine: str = "torch"):
         self.sight = sight(weights)
         if weights.normalise is None and self.sight.channels == 1:
             raise SpecError("the weights do not say how their network wants its images normalised: train it again")
         self.device = device
+        self.engine = engine
         self.network = built(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean, self.std = (tensor.to(device) for tensor in factors(weights.normalise or IMAGENET))
         self.skipped: dict[Path, str] = {}
+        self._run: nn.Module | None = self.network if engine == "torch" else None
 
     def predict(self, files: Sequence[Path], top: int = 5, batch: int = 32) -> Iterator[list[Guess]]:
         """The `top` classes of each picture, batch by batch in the order of the files.
@@ -104,8 +107,9 @@ class Predictor:
         where the network's outputs are not finite.
         """
         for read, images in self._batches(files, batch):
+            given = self.normalised(images)
             with torch.inference_mode():
-                probabilities = self.network(self.normalised(images)).float().softmax(1)
+                probabilities = self._running(given)(given).float().softmax(1)
             if not probabilities.isfinite().all():
                 raise DataError(f"{shown(read[0])}: outputs that are not finite; the network's weights are of no use")
             found = probabilities.topk(min(top, probabilities.shape[1]))
@@ -113,6 +117,14 @@ class Predictor:
             yield [
                 Guess(file, list(zip(classes, chances, strict=True)), pixels) for file, classes, chances, pixels in rows
             ]
+
+    def _running(self, images: Tensor) -> nn.Module:
+        """What computes the outputs; the engine is held against the network on the first images."""
+        if self._run is None:
+            from reslab.use.engine import make_engine
+
+            self._run = make_engine(self.network, self.engine, "float32", False, images)
+        return self._run
 
     def normalised(self, images: NDArray[np.uint8]) -> Tensor:
         """Bytes (N, C, H, W) -> what the network reads, on its device."""
