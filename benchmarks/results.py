@@ -8,6 +8,7 @@ Everything goes into OUT, by default results/.
 """
 
 import sys
+from collections import Counter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -112,28 +113,29 @@ def _review(plans: dict[tuple[str, str], Plan]) -> list[Column]:
         found = [_verdicts(plans[item.study.name, scale], item.claims) for item in REVIEW]
         columns.append(Column(title, [_words(verdicts) for verdicts in found], numbers=False))
         if scale == "short":
-            told = ["; ".join(map(_sides, verdicts)) for verdicts in found]
+            told = ["; ".join(map(_sides, filter(_run, verdicts))) for verdicts in found]
             columns.append(Column("measured at the short scale, error in %", told, numbers=False))
     return columns
 
 
 def _verdicts(plan: Plan, claims: tuple[Claim, ...]) -> list[Verdict]:
-    """Those on the claims whose rows have been run."""
-    found = [
+    """Those on the claims that can be judged at the plan's scale, whether their rows have been run or not."""
+    return [
         judge(claim, sample(plan, claim.lower, claim.metric), sample(plan, claim.higher, claim.metric))
         for claim in claims
         if set(claim.rows) <= set(plan.scale.rows) and plan.scale_name in (claim.scales or (plan.scale_name,))
     ]
-    return [verdict for verdict in found if verdict.lower.n and verdict.higher.n]
+
+
+def _run(verdict: Verdict) -> bool:
+    return bool(verdict.lower.n and verdict.higher.n)
 
 
 def _words(verdicts: list[Verdict]) -> str:
-    if len(verdicts) < 2:
-        return verdicts[0].judgement if verdicts else "not run"
-    words = [verdict.judgement for verdict in verdicts]
-    return ", ".join(
-        f"{word} {words.count(word)}×" for word in ("holds", "does not hold", "not decided") if word in words
-    )
+    words = [verdict.judgement if _run(verdict) else "not run" for verdict in verdicts]
+    if len(set(words)) < 2:
+        return words[0] if words else "not run"
+    return ", ".join(f"{word} {count}×" for word, count in Counter(words).items())
 
 
 def _sides(verdict: Verdict) -> str:

@@ -1,0 +1,51 @@
+"""The evidence that we ship: what is shown is what the records say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "results"
+MADE = ("*.json", "*.html", "*.md", "*.csv", "*.tex", "*.svg")  # PNG and PDF hold compressed bytes of a library
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory):
+    """Everything that is made from the records, made again."""
+    out = tmp_path_factory.mktemp("results")
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "results.py", out], cwd=out, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_the_reports_are_what_the_records_say(again):
+    made = sorted(path.relative_to(again) for pattern in MADE for path in again.rglob(pattern))
+    kept = [*(RESULTS / "reports").rglob("*"), RESULTS / "RESULTS.md"]
+    assert made == sorted(path.relative_to(RESULTS) for path in kept if any(path.match(pattern) for pattern in MADE))
+    for path in made:
+        assert (RESULTS / path).read_text() == (again / path).read_text(), f"{path}: `make results` writes it"
+
+
+def test_every_record_says_where_its_numbers_come_from():
+    records = [*RESULTS.glob("runs/*"), *RESULTS.glob("float32/*")]
+    assert records
+    for record in records:
+        facts = json.loads((record / "run.json").read_text())
+        result = json.loads((record / "result.json").read_text())
+        assert facts["machine"]["processor"]
+        assert facts["versions"]["torch"]
+        assert facts["commit"]
+        assert not facts["commit"].endswith("+"), "trained by a source that nobody has"
+        assert result["status"] in ("finished", "diverged")
+        assert result["images_per_second"] > 0
+        assert (record / "metrics.jsonl").read_text().endswith("\n")
+
+
+def test_no_large_file_is_kept():
+    for path in RESULTS.rglob("*"):
+        assert not path.is_file() or path.stat().st_size < 2e6, path
