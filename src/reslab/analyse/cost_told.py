@@ -94,7 +94,7 @@ def _numbers(found: Sequence[Part], milliseconds: float) -> tuple[str, ...]:
         f"{sum(part.bn for part in found):,}",
         f"{sum(part.multiply_adds for part in found):,}",
         f"{sum(part.activations for part in found) / 1000:,.1f}",
-        f"{milliseconds:.3g}",
+        f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}",
     )
 
 
