@@ -5,7 +5,8 @@ import torch
 
 from reslab.analyse.cost import depth, parts, times
 from reslab.analyse.cost_told import look
-from reslab.nets import Gated, cifar_resnet, network
+from reslab.cli import main
+from reslab.nets import Conv, Gated, cifar_resnet, network
 from reslab.train.forecast import activation_bytes
 
 NAMES = ["resnet20-cifar", "plain34", "preact164-cifar", "inception-resnet-v2", "googlenet", "vgg16-bn", "lenet5"]
@@ -50,13 +51,16 @@ def test_a_gate_is_beside_the_longest_way():
 
 def test_activations_are_those_of_the_forecast():
     spec = network("resnet20-cifar")
-    kept = sum(part.activations for part in parts(spec))
-    assert kept == pytest.approx(activation_bytes(spec, 2) / 2, rel=0.001)  # which has the loss's too
+    loss = 4 * spec.classes + 8  # the log of the probabilities, and the label
+    assert sum(part.activations for part in parts(spec)) + loss == activation_bytes(spec, 3) - activation_bytes(spec, 2)
 
 
-def test_weights_are_no_activations():
-    head = parts(network("resnet18"))[-1]
-    assert head.activations < 4 * (512 * 7 * 7 + 512 + 1000) + 100
+def test_activations_are_the_maps_counted_by_hand():
+    """conv, BN, ReLU keep the convolution's input, BN's input and ReLU's output, which is the next one's input."""
+    stem, stage, *_, head = parts(cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3), size=8, shortcut=None))
+    assert stem.activations == 4 * 8 * 8 * (3 + 4 + 4)
+    assert stage.activations == 4 * 8 * 8 * 4 * 4
+    assert head.activations == 4 * 16
 
 
 def test_a_convolution_is_one_layer_deep():
@@ -78,4 +82,14 @@ def test_the_table_has_every_part_and_the_whole():
     columns = {column.title: column.cells for column in analysis.table}
     assert columns["part"] == ["stem", "stage1", "stage2", "stage3", "head", "all"]
     assert columns["parameters"][-1] == f"{cifar_resnet(8).cost().parameters:,}"
+    values = {column.title: column.cells for column in analysis.values}
+    assert sum(map(int, values["multiply-adds"])) == cifar_resnet(8).cost().multiply_adds
     assert set(analysis.drawings) == {"cost"}
+
+
+def test_the_report_keeps_the_whole_name_of_its_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["analyse", "cost", "resnet50-v1.5", "--batch", "1"])
+    assert not end.value.code
+    assert (tmp_path / "reports" / "cost-resnet50-v1.5" / "analysis.html").is_file()

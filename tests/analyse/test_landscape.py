@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from reslab.analyse.landscape import Grid, Landscape, direction, measure, moved
+from reslab.analyse.landscape import Grid, direction, measure, moved
+from reslab.analyse.landscape_record import Landscape
 from reslab.analyse.landscape_told import basin, tell
 from reslab.analyse.subject import Subject
 from reslab.cli import main

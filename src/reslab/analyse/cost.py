@@ -84,25 +84,28 @@ class _Kept(NamedTuple):
 
 
 def _activations(network: Network, spec: NetworkSpec) -> dict[str, _Kept]:
-    """What each part keeps of one image, counted on tensors without values; a map that two parts keep counts once."""
-    batch = 2  # BN refuses a batch of one where its map has one position
+    """What each part keeps of one image: what one image more adds to a batch, so that statistics do not count."""
+    of_two, of_three = _saved(network, spec, 2), _saved(network, spec, 3)  # BN refuses one where its map is one pixel
+    return {name: _Kept(kept.output, of_three[name].bytes - kept.bytes) for name, kept in of_two.items()}
+
+
+def _saved(network: Network, spec: NetworkSpec, batch: int) -> dict[str, _Kept]:
+    """What each part keeps of a batch, counted on tensors without values; a map that two parts keep counts once."""
     x = torch.empty(batch, *spec.input, device="meta")
     counted: dict[int, Tensor] = {}
     found = {}
     for name in network.part_names:
-        kept = 0
+        before = len(counted)
 
         def keep(tensor: Tensor) -> Tensor:
-            nonlocal kept
-            weight = isinstance(tensor, nn.Parameter) or isinstance(tensor._base, nn.Parameter)
-            if not weight and id(tensor) not in counted:
-                counted[id(tensor)] = tensor  # which also keeps its id from being given again
-                kept += tensor.numel() * tensor.element_size()
+            if not isinstance(tensor, nn.Parameter):
+                counted[id(tensor)] = tensor  # held, so that its id is not given again
             return tensor
 
         with saved_tensors_hooks(keep, lambda tensor: tensor):
             x = getattr(network, name)(x)
-        found[name] = _Kept(tuple(x.shape[1:]), kept // batch)
+        new = list(counted.values())[before:]
+        found[name] = _Kept(tuple(x.shape[1:]), sum(tensor.numel() * tensor.element_size() for tensor in new))
     return found
 
 

@@ -21,8 +21,9 @@ _ABOUT = (
     "all for one image."
 )
 _NOTES = (
-    "Activations are those of one image in float32 as torch keeps them, BN's batch statistics included; half as many "
-    "bytes in bfloat16. What two parts keep counts with the first.",
+    "Activations are the bytes that one image more in a batch adds to what torch keeps for the way back, in float32: "
+    "the inputs of convolutions, BN and linear layers, the outputs of ReLU, and where max pooling found its values. "
+    "What two parts keep counts with the first; weights, BN's statistics and the loss do not count.",
     "Auxiliary classifiers, which only training uses, are left out.",
 )
 _MEASURES = ("parameters", "multiply-adds", "activations", "time")
@@ -50,6 +51,7 @@ def look(networks: Mapping[str, Network], batch: int, told: Told | None = None) 
             "time": f"{time.monotonic() - began:.0f} s",
         },
         notes=_NOTES,
+        values=_values(counted, measured),
     )
 
 
@@ -69,6 +71,22 @@ def _table(counted: Mapping[str, list[Part]], measured: Mapping[str, Mapping[str
     return [Column(title, list(cells), title not in ("network", "part", "output")) for title, cells in columns]
 
 
+def _values(counted: Mapping[str, list[Part]], measured: Mapping[str, Mapping[str, float]]) -> list[Column]:
+    """The parts alone, as plain numbers with their units."""
+    lines = [
+        (label, part.name, *map(str, _counts(part)), f"{measured[label][part.name]:.6g}")
+        for label, found in counted.items()
+        for part in found
+    ]
+    titles = ("network", "part", "layers", "parameters", "of BN", "multiply-adds", "activations, bytes", "ms")
+    columns = zip(titles, zip(*lines, strict=True), strict=True)
+    return [Column(title, list(cells), title not in ("network", "part")) for title, cells in columns]
+
+
+def _counts(part: Part) -> tuple[int, ...]:
+    return part.depth, part.parameters, part.bn, part.multiply_adds, part.activations
+
+
 def _numbers(found: Sequence[Part], milliseconds: float) -> tuple[str, ...]:
     return (
         str(sum(part.depth for part in found)),
@@ -76,7 +94,7 @@ def _numbers(found: Sequence[Part], milliseconds: float) -> tuple[str, ...]:
         f"{sum(part.bn for part in found):,}",
         f"{sum(part.multiply_adds for part in found):,}",
         f"{sum(part.activations for part in found) / 1000:,.1f}",
-        f"{milliseconds:.3g}",
+        f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}",
     )
 
 

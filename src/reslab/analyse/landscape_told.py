@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reslab.analyse.analysis import Analysis, Finding
 from reslab.analyse.kinds import Kinds, counterparts, judged, kinds
-from reslab.analyse.landscape import Landscape
+from reslab.analyse.landscape_record import Landscape
 from reslab.analyse.subject import Subject
 from reslab.report.drawing import COLOURS, DASHES, STYLE, Drawing
 from reslab.report.table import Column
@@ -104,7 +104,7 @@ def _contours(found: Mapping[str, Landscape]) -> Drawing:
         figure = Figure(figsize=(3.4 * columns + 1.0, 3.5 * rows), layout="constrained")
         drawing = Drawing(
             figure,
-            "Loss over the first direction (across) and the second (up), colours by its logarithm, the same for all; "
+            "Loss over the first direction (across) and the second (up), colours by its logarithm, the same for all "
             "and ending at 0.01 and 30. The cross marks the weights themselves.",
         )
         axes = figure.subplots(rows, columns, squeeze=False).ravel()

@@ -152,7 +152,7 @@ def _tell(analysis: "Analysis", page: Path) -> None:
 
 def place(kind: str, names: list[str], data: str = "") -> str:
     """A report's directory: the analysis, its networks and data, short enough for any file system."""
-    named = [Path(name).stem for name in dict.fromkeys(names)]
+    named = [Path(name).name.removesuffix(".safetensors") for name in dict.fromkeys(names)]
     told = "-".join(named[:4]) + (f"-and-{len(named) - 4}-more" if len(named) > 4 else "")
     return f"{kind}-{told}" + (f"-{data.replace(':', '-').replace('/', '_')}" if data else "")
 

@@ -29,5 +29,6 @@ def analyse_cost(
     images = batch or (64 if small else 8)
     with progress("cost") as told:
         analysis = look(networks, images, told)
-    command = shlex.join(["reslab", "analyse", "cost", *subjects, "--batch", str(images)])
+    where = ["--out", str(out)] if out else []
+    command = shlex.join(["reslab", "analyse", "cost", *subjects, "--batch", str(images), *where])
     written(analysis, command, out or REPORTS / place("cost", list(subjects)), as_json)

@@ -2,13 +2,17 @@
 
 import shlex
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reslab.cli.analyse import Out, Subjects, place, progress, written
+from reslab.cli.analyse import Out, Subjects, place, written
 from reslab.cli.words import REPORTS, AsJson, DataName, Device, console
 from reslab.train.stop import STOPPED
+
+if TYPE_CHECKING:
+    from reslab.analyse.landscape_record import Landscape
 
 
 def analyse_landscape(
@@ -18,7 +22,9 @@ def analyse_landscape(
     reach: Annotated[float, typer.Option("--reach", min=0.001, help="of the grid; 1 is as far as the weights")] = 1.0,
     images: Annotated[int, typer.Option("--images", min=1, help="training images, evenly spread")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="of the directions, and of fresh weights")] = 0,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="points at a time  [default: cores]")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="processes  [default: one for each core]")
+    ] = None,
     precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto: bf16 where it is")] = "auto",
     device: Device = "auto",
     out: Out = None,
@@ -28,44 +34,71 @@ def analyse_landscape(
     from dataclasses import replace
 
     from reslab.analyse import subject as looked
-    from reslab.analyse.landscape import Grid, Landscape
+    from reslab.analyse.landscape import Grid, rounding
+    from reslab.analyse.landscape_record import Landscape
     from reslab.analyse.landscape_told import tell
     from reslab.data.loader import load
-    from reslab.machine import cores, find_device, find_precision, processor
+    from reslab.machine import cores, find_device, find_precision
     from reslab.train.stop import Stop
 
     where, began = find_device(device), time.monotonic()
     kind, _ = find_precision(precision, where)
     held = load(data)
     found = looked.subjects(subjects, held, seed, where)
-    out = out or REPORTS / place("landscape", [each.kind for each in found], held.name)
-    grid = Grid(points, reach, seed, kind)
-    training = replace(held, test=held.train)
-    landscapes = {}
+    folder = out or REPORTS / place("landscape", [each.kind for each in found], held.name)
+    grid, training = Grid(points, reach, seed, kind), replace(held, test=held.train)
     at_once = 1 if where == "cuda" else workers or cores()
+    landscapes = {}
     with Stop() as stop:
         for each in found:
-            seen = looked.images(each, training, images, where)
-            landscape = Landscape(
-                out / f"{each.label.replace('/', '_')}.jsonl", list(each.states.values())[-1], seen, grid
-            )
+            network = list(each.states.values())[-1]
+            file = folder / f"{each.label.replace('/', '_')}.jsonl"
+            landscape = Landscape(file, network, looked.images(each, training, images, where), grid)
             landscapes[each.label] = landscape
-            with progress(each.label) as told:
-                whole = landscape.fill(at_once, stop, told)
-            if not whole:
-                console().print(
-                    f"stopped: {len(landscape.missing)} points of {each.label} are missing; the same command goes on"
-                )
+            if not landscape.fill(at_once, stop, _with_time_left(each.label, landscape)):
+                _tell(f"stopped: {len(landscape.missing)} points of {each.label} are missing; the same command goes on")
                 raise typer.Exit(STOPPED)
     count = len(held.train.labels)
     facts = {
         "networks": ", ".join(f"{each.label} ({each.kind})" for each in found),
-        "images": f"{min(images, count):,} of {count:,} training images of {held.name}, as they are",
+        "images": f"{min(images, count):,} of {count:,} training images of {held.name}, not augmented",
         "grid": f"{points} × {points} points, reach {reach:g}, seed {seed}, {kind}",
-        "machine": f"{processor()}, {at_once} points at a time",
+        "machine": f"{_machine(where)}, {at_once} points at a time",
         "time": f"{time.monotonic() - began:.0f} s, without what was there before",
     }
+    if kind == "bf16":
+        off = [f"{label} {rounding(each.network, each.images):.1g} nats" for label, each in landscapes.items()]
+        facts["bf16 is off by"] = f"{', '.join(off)} at the weights, whose own loss is in float32"
     said = {"data": data, "points": points, "reach": reach, "images": images, "seed": seed, "precision": kind}
+    said |= {"out": out} if out else {}
     options = [word for key, value in said.items() for word in (f"--{key}", str(value))]
     command = shlex.join(["reslab", "analyse", "landscape", *subjects, *options])
-    written(tell(found, landscapes, facts), command, out, as_json)
+    written(tell(found, landscapes, facts), command, folder, as_json)
+
+
+def _machine(device: str) -> str:
+    import torch
+
+    from reslab.machine import processor
+
+    return torch.cuda.get_device_name() if device == "cuda" else processor()
+
+
+def _tell(text: str) -> None:
+    console().print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _with_time_left(label: str, landscape: "Landscape") -> Callable[[float], None]:
+    """Tell each tenth of a landscape, and the time that the rest takes."""
+    from reslab.train.loop import duration
+
+    began, points, missing = time.monotonic(), landscape.grid.points**2, len(landscape.missing)
+
+    def told(share: float) -> None:
+        done = round(share * points)
+        left = points - done
+        if left and done % max(1, points // 10) == 0:
+            rest = (time.monotonic() - began) / (missing - left) * left
+            _tell(f"{label}: {done} of {points} points, about {duration(rest)} left")
+
+    return told
