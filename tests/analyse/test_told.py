@@ -65,7 +65,9 @@ def test_zero_residuals_respond_less_than_plain_layers(files, digits):
 def test_zero_residuals_are_not_missed(files, digits):
     found = lesion_told.look(subjects([file for file in files if "resnet8" in file], digits), Conditions(digits, 20))
     (finding,) = found.findings
-    assert finding.claim == "Without any one unit a residual network's error hardly changes: resnet8-custom"
+    assert (
+        finding.claim == "Without one unit, the median one, a residual network's error hardly changes: resnet8-custom"
+    )
     assert finding.judgement == "holds"
 
 

@@ -144,9 +144,12 @@ def _findings(grouped: Kinds, measured: Measured, chance: float) -> list[Finding
             continue
         sides: tuple[Sample | float, Sample | float]
         if spec.shortcut:
-            claim, sides = "Without any one unit a residual network's error hardly changes", (lost[spec], HARDLY)
+            claim, sides = (
+                "Without one unit, the median one, a residual network's error hardly changes",
+                (lost[spec], HARDLY),
+            )
         else:
-            claim, sides = "Without any one unit a plain network is at chance", (CHANCE, lost[spec])
+            claim, sides = "Without one unit, the median one, a plain network is at chance", (CHANCE, lost[spec])
         findings.append(judged(f"{claim}: {of[0].kind}", f"{SOURCE}, Fig. 3", what, sides, (of, of)))
     for residual, plain in counterparts(grouped):
         pair = grouped[residual], grouped[plain]
