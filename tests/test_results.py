@@ -1,11 +1,14 @@
 """The evidence that we ship: what is shown is what the records say."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from reslab import evaluate_network
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -49,3 +52,13 @@ def test_every_record_says_where_its_numbers_come_from():
 def test_no_large_file_is_kept():
     for path in RESULTS.rglob("*"):
         assert not path.is_file() or path.stat().st_size < 2e6, path
+
+
+@pytest.mark.skipif("RESLAB_DATA" not in os.environ, reason="RESLAB_DATA names no directory with CIFAR-10")
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("weights/*")), ids=lambda path: path.stem)
+def test_the_weights_that_we_ship_have_the_error_of_their_run(path):
+    [record] = RESULTS.glob(f"runs/{path.stem}-*")
+    told = json.loads((record / "result.json").read_text())["test"]
+    found = evaluate_network(path, "cifar10")
+    assert found.images == told["images"] == 10_000
+    assert found.top1_error == pytest.approx(told["top1_error"], abs=0.1)  # which was measured in bfloat16
