@@ -99,7 +99,7 @@ def exported(value, file_format, folder):
     return torch.export.load(folder / "w.pt2").module()
 
 
-FEW = ["resnet20-cifar", "plain20-cifar", "preact164-cifar", "resnet18", "lenet5", "bn-inception"]
+FEW = ["resnet20-cifar", "plain20-cifar", "preact18", "resnet18", "lenet5", "bn-inception"]
 
 
 def agrees(name, file_format, folder):
