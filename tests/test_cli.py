@@ -29,7 +29,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 SURFACE = {
-    (): ["bench", "data", "demo", "evaluate", "export", "networks", "show", "study", "train", "weights"],
+    (): ["analyse", "bench", "data", "demo", "evaluate", "export", "networks", "show", "study", "train", "weights"],
     ("data",): ["check", "get", "list"],
     ("data", "list"): [],
     ("data", "get"): [],
@@ -66,6 +66,20 @@ SURFACE = {
     ("weights",): ["--as", "--out"],
     ("export",): ["--format", "--out"],
     ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
+    ("analyse",): ["cost", "landscape", "responses"],
+    ("analyse", "cost"): ["--batch", "--device", "--json", "--out", "--seed"],
+    ("analyse", "landscape"): [
+        "--data",
+        "--device",
+        "--images",
+        "--json",
+        "--out",
+        "--points",
+        "--precision",
+        "--reach",
+        "--seed",
+        "--workers",
+    ],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],
     ("study", "run"): ["--budget", "--data", "--ray", "--scale", "--seeds", "--workers"],
@@ -78,7 +92,7 @@ SURFACE = {
 def test_the_surface_is_frozen(words, capsys):
     assert reslab(*words, "--help") == 0
     lines = capsys.readouterr().out.splitlines()
-    section = "Commands:" if words in ((), ("data",), ("study",)) else "Options:"
+    section = "Commands:" if words in ((), ("analyse",), ("data",), ("study",)) else "Options:"
     found = [line.split()[0] for line in lines[lines.index(section) + 1 :] if line.startswith("  ") and line[2] != " "]
     assert sorted(set(found) - {"--help"}) == SURFACE[words]
 
