@@ -1,16 +1,18 @@
 """The loss around weights: its middle, its directions, and the file that it grows in."""
 
+import fcntl
 import json
+import multiprocessing
 
 import pytest
 import torch
 
-from reslab.analyse.landscape import Grid, direction, measure, moved
+from reslab.analyse.landscape import Grid, direction, measure, moved, rounding
 from reslab.analyse.landscape_record import Landscape
 from reslab.analyse.landscape_told import basin, tell
 from reslab.analyse.subject import Subject
 from reslab.cli import main
-from reslab.errors import DataError, SpecError
+from reslab.errors import DataError, ReslabError, SpecError
 from reslab.evaluate import evaluate
 from reslab.nets import Conv, cifar_resnet
 from reslab.spec import replace
@@ -72,12 +74,50 @@ def test_two_workers_measure_what_one_does(tmp_path, network, images):
     assert one.points == two.points
 
 
-def test_bf16_is_about_the_same(network, images):
+def test_bf16_is_about_the_same_and_exact_in_the_middle(network, images):
     ways = direction(network, 0, 0), direction(network, 0, 1)
-    found = [
-        measure(network, images, ways, SMALL._replace(precision=kind), (1, 1)).loss for kind in ("float32", "bf16")
-    ]
-    assert found[0] == pytest.approx(found[1], rel=0.02)
+    exact, rounded = (
+        [measure(network, images, ways, SMALL._replace(precision=kind), place).loss for place in ((1, 1), (0, 1))]
+        for kind in ("float32", "bf16")
+    )
+    assert exact[0] == rounded[0]
+    assert exact[1] != rounded[1] == pytest.approx(exact[1], rel=0.02)
+    assert 0 < rounding(network, images) < 0.1
+
+
+def test_a_file_is_filled_by_one_process_alone(tmp_path, network, images):
+    landscape = Landscape(tmp_path / "points.jsonl", network, images, SMALL)
+    with landscape.file.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(SpecError, match="another process fills it"):
+            landscape.fill(1, Stop())
+    assert landscape.fill(1, Stop())
+
+
+def test_a_lost_worker_is_told_and_the_points_are_kept(tmp_path, network, images):
+    landscape = Landscape(tmp_path / "points.jsonl", network, images, Grid(points=21))
+
+    def told(share):
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    with pytest.raises(ReslabError, match="a worker process was lost"):
+        landscape.fill(2, Stop(), told)
+    again = Landscape(landscape.file, network, images, landscape.grid)
+    assert 0 < len(again.points) < 441
+    assert again.points == landscape.points
+
+
+def test_a_stop_ends_the_workers(tmp_path, network, images):
+    stop = Stop()
+    landscape = Landscape(tmp_path / "points.jsonl", network, images, Grid(points=21))
+
+    def told(share):
+        stop.asked = True
+
+    assert not landscape.fill(2, stop, told)
+    assert 0 < len(landscape.points) < 441
+    assert multiprocessing.active_children() == []
 
 
 def test_it_goes_on_where_it_was_stopped(tmp_path, network, images):

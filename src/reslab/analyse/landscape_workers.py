@@ -56,12 +56,11 @@ def measure_all(work: Work, places: list[Place], workers: int, stop: Stop) -> Me
         try:
             while pending:
                 if stop.asked:
-                    pool.shutdown(wait=False, cancel_futures=True)
+                    # cancelled ones are dropped, as `wait` would wait for them for ever
+                    pending = {future: place for future, place in pending.items() if not future.cancel()}
                 done, _ = wait(pending, _POLL, FIRST_COMPLETED)
                 for future in done:
-                    place = pending.pop(future)
-                    if not future.cancelled():
-                        yield place, future.result()
+                    yield pending.pop(future), future.result()
         except BrokenProcessPool:
             if not stop.asked:
                 told = "a worker process was lost, perhaps for want of memory; fewer --workers need less"
