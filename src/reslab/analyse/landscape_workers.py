@@ -66,7 +66,7 @@ def measure_all(work: Work, places: list[Place], workers: int, stop: Stop) -> Me
                 told = "a worker process was lost, perhaps for want of memory; fewer --workers need less"
                 raise ReslabError(f"{told}\nthe points are kept, the same command goes on") from None
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def _directions(work: Work) -> tuple[State, State]:
