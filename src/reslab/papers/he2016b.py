@@ -219,7 +219,6 @@ ACTIVATIONS = Study(
             rows=every(_ACTIVATIONS),
             note=f"56 layers in place of 110, 56 of bottlenecks in place of 164; {_NO_WARMUP_NOTE}",
             networks=_arranged(56, 56),
-            top=60.0,
         ),
         "paper": Scale(
             {"cifar": Setting("cifar10", _PAPER)},
