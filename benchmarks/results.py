@@ -27,6 +27,7 @@ from reslab.study import tables
 from reslab.study.plan import Plan, Run, make_plan
 from reslab.study.render import render, render_index, results
 from reslab.study.verdict import Verdict, judge, sample
+from reslab.train.loop import duration
 from reslab.train.recipes import recipe
 from reslab.train.record import is_done, read_json
 
@@ -75,10 +76,10 @@ def _made(plans: list[Plan]) -> str:
     """How many trainings, how long, on what."""
     done = _done(plans)
     facts = [read_json(run.out / "run.json") for run in done]
-    hours = sum(read_json(run.out / "result.json")["seconds"] for run in done) / 3600
+    seconds = sum(read_json(run.out / "result.json")["seconds"] for run in done)
     versions = sorted({fact["versions"]["torch"] for fact in facts})
     return (
-        f"{len(done)} trainings, {hours:.1f} hours in all, on {'; '.join(sorted(set(map(_machine, facts))))}, "
+        f"{len(done)} trainings, {duration(seconds)} in all, on {'; '.join(sorted(set(map(_machine, facts))))}, "
         f"torch {', '.join(versions)}"
     )
 
