@@ -8,14 +8,19 @@ results/beside/resnet20-cifar-s<SEED>.json.
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 
 from reslab import network
-from reslab.bench.rivals import per_image_batches, plain_step
+from reslab.bench.rivals import plain_step
 from reslab.data.images import Images
 from reslab.data.loader import load
 from reslab.machine import processor
@@ -23,6 +28,30 @@ from reslab.papers.he2016a import SHORT_CIFAR
 from reslab.train.record import write_json
 
 OUT = Path(__file__).parents[1] / "results" / "beside"
+
+
+class PerImage(Dataset[tuple[Tensor, int]]):
+    """Images one by one: to float, less the mean image, padded, cropped, mirrored."""
+
+    def __init__(self, images: Images, mean: NDArray[np.float32]):
+        self.images, self.mean = images, torch.from_numpy(mean)
+
+    def __len__(self) -> int:
+        return len(self.images.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = F.pad(torch.from_numpy(self.images.pixels[index]).float() / 255 - self.mean, (4, 4, 4, 4))
+        top, left = torch.randint(0, 9, (2,)).tolist()
+        size = self.images.pixels.shape[-1]
+        image = image[:, top : top + size, left : left + size]
+        return (image.flip(2) if torch.rand(()) < 0.5 else image), int(self.images.labels[index])
+
+
+def per_image_batches(images: Images, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless shuffled batches of a DataLoader without workers."""
+    loader = DataLoader(PerImage(images, images.mean()), batch, shuffle=True, drop_last=True)
+    while True:
+        yield from loader
 
 
 def main(seed: int) -> None:

@@ -16,7 +16,7 @@ import time
 import torch
 
 from reslab import network
-from reslab.machine import ask_for_large_pages
+from reslab.machine import arrange_memory
 from reslab.train.forecast import activation_bytes
 from reslab.train.learner import Learner
 from reslab.train.recipe import Recipe
@@ -26,7 +26,7 @@ UNITS = (0, 1, 4, 16)
 
 def measure(name: str, batch: int, steps: int, units: int) -> dict[str, float]:
     """Bytes of activations at the peak, and seconds of a step."""
-    ask_for_large_pages()
+    arrange_memory(sparing=units > 0)
     value = network(name)
     learner = Learner(value.build(), Recipe(steps=steps + 1, batch=batch), units)
     seconds = []

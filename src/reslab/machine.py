@@ -1,11 +1,14 @@
 """The machine that a process runs on."""
 
+import ctypes
 import os
 import platform
 import shutil
 from pathlib import Path
 
 from reslab.errors import SpecError
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # what malloc.h calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
 
 
 def cores() -> int:
@@ -24,13 +27,21 @@ def processor() -> str:
     return models[0] if models else platform.machine()
 
 
-def ask_for_large_pages() -> None:
-    """Let torch lay large tensors on large pages, where the system has them, unless the environment says otherwise.
+def arrange_memory(sparing: bool) -> None:
+    """Choose what this process does with the memory of a step's tensors, to be called before the first of them is made.
 
-    It leaves fewer holes between them, so that a training step takes up little more than what it holds. To be called
-    before the first of them is made.
+    glibc gives freed tensors of some megabytes back to the system, and asking for them again, page by page, takes a
+    tenth to a third of a training step: they are kept for the next ones. Holes between them would cost a process that
+    is to be `sparing` several times what it holds: it gives them back, and asks for large pages where the system has
+    them. Under another C library, and where the environment says otherwise, nothing changes.
     """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if sparing:
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_MMAP_THRESHOLD, 1 << 30)
+        libc.mallopt(_TRIM_THRESHOLD, -1)
 
 
 def find_device(word: str) -> str:

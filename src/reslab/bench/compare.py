@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,15 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.bench.pair import Burst, Pair, alternate, rate
-from reslab.bench.rivals import Rival, peer_process, per_image_batches, plain_step
+from reslab.bench.rivals import Rival, peer_process, plain_step
 from reslab.data.crops import PadCropFlip
 from reslab.data.held import Held
 from reslab.data.images import DataSet, Images
-from reslab.machine import ask_for_large_pages, find_precision
+from reslab.machine import arrange_memory, find_precision
 from reslab.nets import name_of
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
-from reslab.spec import spec
+from reslab.spec import spec, to_json
 from reslab.train.learner import Learner
 from reslab.train.optim import make_optimizer
 from reslab.train.recipe import Recipe
@@ -44,39 +45,34 @@ class Conditions:
 def training(network: NetworkSpec, rival: Rival, how: Conditions) -> Pair:
     """Images per second of training: what `reslab train` does at each step, and the rival's step in eager float32.
 
-    Images up to 64 pixels come from a made-up set, augmented; ours are drawn from it as bytes, those of a rival in
-    akamaster's style one by one by a DataLoader, those of the others lie ready as tensors, as do larger ones for all.
-    The difference is that of the losses of three steps with the same weights and images, or, beside a library's
-    network, that of its output, given its weights, in float32.
+    The rival works in a process of its own. Ours draws its images, up to 64 pixels, from a made-up set of bytes,
+    augmented; a rival in akamaster's style has them one by one from a DataLoader; for the other rivals, and for all
+    where they are larger, they lie ready as tensors. The difference is that of the losses of three steps with the same
+    weights and images, or, beside a library's network, that of its output, given its weights, in float32.
     """
-    ask_for_large_pages()
+    arrange_memory(sparing=False)
     precision, _ = find_precision(how.precision, "cpu")
     images = _made_up(network, 8 * how.batch)
     recipe = Recipe(steps=10**6, batch=how.batch, augment=PadCropFlip())
     torch.manual_seed(0)
     start = network.build()
-    if rival in ("torchvision", "timm"):
-        order = {"what": "training", "engine": "torch", "batch": how.batch, "size": network.size}
-        with peer_process(rival, name_of(network), **order) as peer:
+    library = rival in ("torchvision", "timm")
+    per_image = rival == "akamaster-style" and network.size <= _HELD
+    order: dict[str, Any] = {"what": "training", "batch": how.batch, "size": network.size}
+    order |= {"channels": network.channels, "images": "per-image" if per_image else "ready"}
+    if not library:
+        order["spec"] = to_json(network)
+    with peer_process(rival if library else "reslab", name_of(network), **order) as peer:
+        learner = Learner(copy.deepcopy(start), recipe, 0, precision == "bf16", how.compiles)
+        if library:
             _, difference = peer.network(name_of(network))
-            learner = Learner(start, recipe, 0, precision == "bf16", how.compiles)
-            ours = _learning(learner, _our_batches(network, images, recipe), how)
-            theirs = partial(_asked, peer.ask, how.seconds)
-            rates = alternate(("reslab", ours), (rival, theirs), how.rounds)
-    else:
-        plain = copy.deepcopy(start)
-        learner = Learner(start, recipe, 0, precision == "bf16", how.compiles)
-        optimizer = make_optimizer(plain, recipe)
-        difference = _difference(learner, plain, optimizer, _our_batches(network, images, recipe))
+        else:
+            seen = _our_batches(network, images, recipe)
+            difference = _difference(learner, start, make_optimizer(start, recipe), seen)
         ours = _learning(learner, _our_batches(network, images, recipe), how)
-        per_image = rival == "akamaster-style" and network.size <= _HELD
-        batches = per_image_batches(images, how.batch) if per_image else _one_batch(network, how.batch)
-
-        def step() -> int:
-            plain_step(plain, optimizer, *next(batches))
-            return how.batch
-
-        rates = alternate(("reslab", ours), (f"{rival}, eager float32", lambda: rate(step, how.seconds)), how.rounds)
+        theirs = partial(_asked, peer.ask, how.seconds)
+        title = rival if library else f"{rival}, eager float32"
+        rates = alternate(("reslab", ours), (title, theirs), how.rounds)
     work = f"{name_of(network)} training, batch {how.batch}, {precision}{', compiled' if how.compiles else ''}"
     flops = 6 * network.cost().multiply_adds * rates[0].median
     return Pair(work, *rates, difference, flops / roof(precision))

@@ -1,33 +1,45 @@
-"""A network of torchvision or timm in a process of its own, at work as one would write it by hand: eager, in float32.
+"""A peer in a process of its own, at work as one would write it by hand: eager, in float32, with torch's defaults.
 
-Runs alone, in any python that has the library; nothing of reslab is imported. It reads orders from its input and
-answers each with a line, both JSON:
+The peer's network is torchvision's or timm's, in any python that has the library and nothing of reslab, or the module
+of one of our values, trained without anything else of reslab. It reads orders from its input and answers each with a
+line, both JSON:
 
-{"library", "name", "batch", "size", "what", "engine", "precision", "folder"} -> {"parameters"}; once. Its random
-weights are in weights.pth in the folder, and what it makes of two images in outputs.pth.
+{"library", "name", "spec", "batch", "size", "what", "images", "engine", "precision", "folder"} -> {"parameters"}; once.
+Its random weights are then in weights.pth in the folder, and what it makes of two images in outputs.pth. "what" is
+training, inference or batches (no network); "images" of training are "ready" as tensors, or "per-image".
 {"seconds"} -> {"images_per_second"} of as many batches as fill that time
 """
 
 import importlib
 import json
+import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from PIL import Image, ImageOps
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 
 with suppress(ModuleNotFoundError):  # declares torchvision's operators where torch's build lacks them
     importlib.import_module("cpu_shim")
 
 
-def make(library: str, name: str) -> nn.Module:
-    """The library's network, its BN with statistics and scales as training leaves them, of both signs."""
+def make(order: dict[str, Any]) -> nn.Module:
+    """The peer's network, its BN with statistics and scales as training leaves them, of both signs."""
     torch.manual_seed(0)
+    library, name = order["library"], order["name"]
+    if library == "reslab":
+        from reslab.nets import AnyNetwork
+        from reslab.spec import from_json
+
+        return from_json(AnyNetwork, order["spec"]).build()  # type: ignore[no-any-return]
     if library == "timm":
         model = importlib.import_module("timm").create_model(name)
     else:
@@ -51,21 +63,66 @@ def keep(model: nn.Module, size: int, folder: Path) -> None:
     torch.save({"images": images, "logits": logits}, folder / "outputs.pth")
 
 
-def at_work(model: nn.Module, order: dict[str, Any]) -> Callable[[], object]:
+class PerImage(Dataset[tuple[Tensor, int]]):
+    """Random bytes as CIFAR's images, one by one, as torchvision's transforms make them with Pillow.
+
+    A picture, mirrored half the time, padded by 4 pixels, cropped, to a tensor in 0..1, less a mean, by a deviation.
+    """
+
+    def __init__(self, count: int, channels: int, size: int):
+        shape = (count, size, size, 3) if channels == 3 else (count, size, size)
+        self.pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        self.channels, self.size = channels, size
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        picture = Image.fromarray(self.pixels[index])
+        if random.random() < 0.5:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        left, top = random.randrange(9), random.randrange(9)
+        picture = ImageOps.expand(picture, 4).crop((left, top, left + self.size, top + self.size))
+        tensor = torch.from_numpy(np.array(picture)).reshape(self.size, self.size, self.channels).permute(2, 0, 1)
+        return tensor.contiguous().float().div(255).sub(0.45).div(0.225), index % 10
+
+
+def batches_of(order: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless training batches; those of single images by a DataLoader with four workers, as pytorch_resnet_cifar10."""
+    batch, channels, size = order["batch"], order.get("channels", 3), order["size"]
+    if order.get("images") != "per-image":
+        ready = torch.randn(batch, channels, size, size), torch.arange(batch) % 10
+        while True:
+            yield ready
+    images = PerImage(max(50_000, batch), channels, size)
+    while True:
+        yield from DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=4)
+
+
+def at_work(model: nn.Module | None, order: dict[str, Any]) -> Callable[[], object]:
     """A function that does a batch of what was ordered."""
+    if order["what"] == "inference":
+        assert model is not None
+        return answering(model, order)
+    batches = batches_of(order)
+    if model is None:
+        return lambda: next(batches)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    model.train()
+
+    def step() -> None:
+        images, labels = next(batches)
+        loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def answering(model: nn.Module, order: dict[str, Any]) -> Callable[[], object]:
+    """A function that makes the logits of a batch, in eager torch or in OpenVINO."""
     images = torch.randn(order["batch"], 3, order["size"], order["size"])
-    if order["what"] == "training":
-        labels = torch.arange(order["batch"])
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-        model.train()
-
-        def step() -> None:
-            loss = F.cross_entropy(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-
-        return step
     if order["engine"] == "openvino":
         openvino = importlib.import_module("openvino")
         converted = openvino.convert_model(model, example_input=images[:1], input=[(-1, *images.shape[1:])])
@@ -77,10 +134,11 @@ def at_work(model: nn.Module, order: dict[str, Any]) -> Callable[[], object]:
 
 def main() -> None:
     order = json.loads(sys.stdin.readline())
-    model = make(order["library"], order["name"])
-    keep(model, order["size"], Path(order["folder"]))
+    model = None if order["what"] == "batches" else make(order)
+    if model is not None and order["library"] != "reslab":
+        keep(model, order["size"], Path(order["folder"]))
     work = at_work(model, order)
-    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters())}), flush=True)
+    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()) if model else 0}), flush=True)
     for line in sys.stdin:
         seconds, start, batches = json.loads(line)["seconds"], time.perf_counter(), 0
         while time.perf_counter() - start < seconds or not batches:

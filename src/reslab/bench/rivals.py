@@ -10,15 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
 
 from reslab.bench import peer
-from reslab.data.images import Images
 from reslab.errors import ReslabError, SpecError, nearest
 from reslab.nets.modules import Network
 from reslab.weights.convert import convert
@@ -89,9 +85,11 @@ class Peer:
 
 
 @contextmanager
-def peer_process(library: str, name: str, **order: Any) -> Iterator[Peer]:
-    """One of our networks as a library has it, at work in the python that RESLAB_PEERS names, or in this one."""
-    python = os.environ.get("RESLAB_PEERS", sys.executable)
+def peer_process(library: str, name: str = "", **order: Any) -> Iterator[Peer]:
+    """A peer at work (see `reslab.bench.peer`): with library "reslab" a module of ours in this python, else one of our
+    networks as that library has it, in the python that RESLAB_PEERS names, or in this one."""
+    python = sys.executable if library == "reslab" else os.environ.get("RESLAB_PEERS", sys.executable)
+    theirs = name if library == "reslab" else counterpart(library, name)
     with tempfile.TemporaryDirectory() as folder:
         with (Path(folder) / "errors").open("w") as errors:
             process = subprocess.Popen(
@@ -104,35 +102,10 @@ def peer_process(library: str, name: str, **order: Any) -> Iterator[Peer]:
         with process:
             try:
                 found = Peer(process, Path(folder))
-                found.ask(library=library, name=counterpart(library, name), folder=folder, **order)
+                found.ask(library=library, name=theirs, folder=folder, **order)
                 yield found
             finally:
                 process.kill()
-
-
-class PerImage(Dataset[tuple[Tensor, int]]):
-    """Images one by one, as the well-known CIFAR repositories have them: to float, less the mean, padded, cropped,
-    mirrored."""
-
-    def __init__(self, images: Images, mean: NDArray[np.float32]):
-        self.images, self.mean = images, torch.from_numpy(mean)
-
-    def __len__(self) -> int:
-        return len(self.images.labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = F.pad(torch.from_numpy(self.images.pixels[index]).float() / 255 - self.mean, (4, 4, 4, 4))
-        top, left = torch.randint(0, 9, (2,)).tolist()
-        size = self.images.pixels.shape[-1]
-        image = image[:, top : top + size, left : left + size]
-        return (image.flip(2) if torch.rand(()) < 0.5 else image), int(self.images.labels[index])
-
-
-def per_image_batches(images: Images, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless shuffled batches of a DataLoader without workers."""
-    loader = DataLoader(PerImage(images, images.mean()), batch, shuffle=True, drop_last=True)
-    while True:
-        yield from loader
 
 
 def plain_step(network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> Tensor:

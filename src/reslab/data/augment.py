@@ -42,6 +42,6 @@ def pad_crop_flip(batch: Tensor, draws: Draws, pad: int, flip: bool) -> Tensor:
     top, left = torch.from_numpy(draws.top).to(device), torch.from_numpy(draws.left).to(device)
     batch = crops[torch.arange(len(batch), device=device), :, top, left]
     if flip:
-        mirror = torch.from_numpy(draws.mirror).to(device)[:, None, None, None]
-        batch = torch.where(mirror, batch.flip(3), batch)
+        mirrored = torch.from_numpy(np.flatnonzero(draws.mirror)).to(device)
+        batch[mirrored] = batch[mirrored].flip(3)
     return batch

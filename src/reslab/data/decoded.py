@@ -17,7 +17,7 @@ from reslab.data.crops import DRAWN, Augment, Crops, PadCropFlip, PictureCrop, v
 from reslab.data.draws import generator
 from reslab.data.images import DataSet, Part, Pictures
 from reslab.data.normalise import IMAGENET, Normalise
-from reslab.data.picture import Look, PictureError, pixels, seen
+from reslab.data.picture import Look, PictureError, seen
 from reslab.errors import DataError, SpecError
 from reslab.machine import cores
 
@@ -95,7 +95,7 @@ class Decoded(Loader):
                 decoding.cancel()
 
     def _ready(self, decoding: "_Decoding") -> Batch:
-        good, labels = [np.empty((0, 3, self.size, self.size), np.uint8)], []
+        good, labels = [np.empty((0, self.size, self.size, 3), np.uint8)], []
         for future, label in zip(decoding.futures, decoding.labels, strict=True):
             try:
                 good.append(future.result())
@@ -105,7 +105,7 @@ class Decoded(Loader):
                     decoding.cancel()
                     raise
                 self.skipped[error.file] = error.reason
-        raw = torch.from_numpy(np.concatenate(good)).to(self.device)
+        raw = torch.from_numpy(np.concatenate(good)).to(self.device).permute(0, 3, 1, 2)  # channels last as it is
         return self.normalised(raw), torch.tensor(labels, dtype=torch.int64, device=self.device)
 
 
@@ -125,11 +125,11 @@ def _glance(augment: PictureCrop | None, draws: NDArray[np.float64]) -> _Glance:
 
 
 def _decode(file: Path, glance: _Glance, size: int) -> NDArray[np.uint8]:
-    """What is seen of a file, (V, 3, size, size)."""
+    """What is seen of a file, (V, size, size, 3)."""
     cuts = seen(file, glance.look, size)
     if glance.colour:
         cuts = [glance.colour(cut) for cut in cuts]
-    return np.stack([pixels(cut) for cut in cuts])
+    return np.stack([np.asarray(cut) for cut in cuts])
 
 
 class _Decoding(NamedTuple):

@@ -90,6 +90,9 @@ def coloured(picture: Image.Image, path: Path) -> Image.Image:
         above = picture.convert("RGBA")
         white = Image.new("RGBA", above.size, "white")
         return Image.alpha_composite(white, above).convert("RGB")
+    if picture.mode == "RGB":
+        picture.load()
+        return picture  # `convert` would copy it
     return picture.convert("RGB")
 
 

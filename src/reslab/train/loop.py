@@ -13,7 +13,7 @@ from reslab.data.images import DataSet, Images
 from reslab.data.loader import make_loader
 from reslab.errors import SpecError
 from reslab.evaluate import Evaluation, evaluate
-from reslab.machine import ask_for_large_pages
+from reslab.machine import arrange_memory
 from reslab.nets.network import NetworkSpec
 from reslab.ranks import any_of, joined, merged, of_first
 from reslab.spec import replace
@@ -63,8 +63,8 @@ def train(
     network = start.network
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
-    ask_for_large_pages()
     execution = as_begun(execution, out)
+    arrange_memory(sparing=execution.recompute > 0)
     chosen = choose(execution, work(network, recipe))
     place = torch.device(chosen.device)
     if recipe.validation and data.validation is None:

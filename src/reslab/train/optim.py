@@ -68,7 +68,8 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     rule, rate = recipe.optimizer, recipe.rate(0)
     parts = groups(network, recipe)
     if isinstance(rule, SGD):
-        return torch.optim.SGD(parts, lr=rate, momentum=rule.momentum, nesterov=rule.nesterov)
+        on_gpu = all(parameter.is_cuda for part in parts for parameter in part["params"])
+        return torch.optim.SGD(parts, lr=rate, momentum=rule.momentum, nesterov=rule.nesterov, fused=on_gpu or None)
     return TFRMSProp(parts, lr=rate, decay=rule.decay, momentum=rule.momentum, eps=rule.epsilon)
 
 
