@@ -98,7 +98,7 @@ def jpeg_folder() -> Pair:
             file.parent.mkdir(exist_ok=True)
             coarse.resize((500, 375), Image.Resampling.BICUBIC).save(file, quality=90)
         files = sorted(Path(folder).rglob("*.jpg"))
-        arrange_memory(sparing=False)  # as training does
+        arrange_memory()  # as training does
 
         def endless() -> Iterator[tuple[Tensor, Tensor]]:
             loader = DataLoader(PillowFolder(files), 32, shuffle=True, drop_last=True, num_workers=cores())

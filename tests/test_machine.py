@@ -12,7 +12,7 @@ import torch
 from reslab.machine import arrange_memory
 
 if sys.argv[1] == "keep":
-    arrange_memory(sparing=False)
+    arrange_memory()
 faults = []
 for _ in range(6):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -59,9 +59,10 @@ def evaluate_network(path: Path | str, data: str, crops: "Crops" = 1) -> "Evalua
 
     from reslab.data.loader import load, make_loader
     from reslab.evaluate import evaluate, must_fit
-    from reslab.machine import find_device
+    from reslab.machine import arrange_memory, find_device
     from reslab.weights.file import built, read_weights
 
+    arrange_memory()
     weights, images = read_weights(Path(path)), load(data)
     must_fit(weights.network, images, str(path))
     place = torch.device(find_device("auto"))

@@ -14,6 +14,7 @@ from reslab.data.images import DataSet
 from reslab.data.loader import make_loader
 from reslab.data.normalise import Normalise
 from reslab.errors import DataError, SpecError
+from reslab.machine import arrange_memory
 from reslab.nets import ResNet, name_of, network
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
@@ -58,6 +59,7 @@ def subjects(words: Sequence[str], data: DataSet, seed: int = 0, device: str = "
     """
     if twice := next((word for word in words if list(words).count(word) > 1), None):
         raise SpecError(f"{twice}: named twice")
+    arrange_memory()
     found = [_subject(word, data, seed) for word in words]
     labels = [subject.label for subject in found]
     for place, subject in enumerate(found):
@@ -102,6 +104,7 @@ def alone(words: Sequence[str], seed: int = 0, device: str = "cpu") -> dict[str,
     """
     if twice := next((word for word in words if list(words).count(word) > 1), None):
         raise SpecError(f"{twice}: named twice")
+    arrange_memory()
     found = {word: list(_subject(word, None, seed).states.values())[-1] for word in words}
     for module in found.values():
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -50,7 +50,7 @@ def training(network: NetworkSpec, rival: Rival, how: Conditions) -> Pair:
     where they are larger, they lie ready as tensors. The difference is that of the losses of three steps with the same
     weights and images, or, beside a library's network, that of its output, given its weights, in float32.
     """
-    arrange_memory(sparing=False)
+    arrange_memory()
     precision, _ = find_precision(how.precision, "cpu")
     images = _made_up(network, 8 * how.batch)
     recipe = Recipe(steps=10**6, batch=how.batch, augment=PadCropFlip())
@@ -84,6 +84,7 @@ def inference(network: NetworkSpec, rival: Rival, how: Conditions, runtime: str 
     With `runtime` "openvino" a library's network runs in OpenVINO too, in our precision. Images lie ready as tensors.
     The difference is that of the outputs with the same weights, ours from the engine.
     """
+    arrange_memory()
     precision, _ = find_precision(how.precision, "cpu")
     images = torch.randn(how.batch, *network.input)
     if rival in ("torchvision", "timm"):

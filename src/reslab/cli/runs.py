@@ -163,10 +163,11 @@ def evaluate(
     from reslab.data.loader import load, make_loader
     from reslab.evaluate import Details, must_fit
     from reslab.evaluate import evaluate as evaluate_network
-    from reslab.machine import find_device
+    from reslab.machine import arrange_memory, find_device
     from reslab.ranks import joined, merged
     from reslab.use.engine import make_engine
 
+    arrange_memory()
     images = load(data)
     must_fit(weights.network, images, str(file))
     place = torch.device(find_device(device))

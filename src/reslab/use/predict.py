@@ -16,7 +16,7 @@ from reslab.data.crops import View, views
 from reslab.data.normalise import IMAGENET, MeanImage
 from reslab.data.picture import PictureError, pixels, seen, shown
 from reslab.errors import DataError, SpecError
-from reslab.machine import cores
+from reslab.machine import arrange_memory, cores
 from reslab.weights.file import Weights, built
 
 _Decoded = Future[NDArray[np.uint8]]
@@ -90,6 +90,7 @@ class Predictor:
     """
 
     def __init__(self, weights: Weights, device: torch.device, engine: str = "torch"):
+        arrange_memory()
         self.sight = sight(weights)
         if weights.normalise is None and self.sight.channels == 1:
             raise SpecError("the weights do not say how their network wants its images normalised: train it again")
