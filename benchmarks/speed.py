@@ -10,7 +10,9 @@ into the README; ROW takes only the rows whose name has the word in it.
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace as replace_run
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -31,6 +34,9 @@ from reslab.data.images import DataSet, Images
 from reslab.data.loader import load, make_loader
 from reslab.errors import ReslabError
 from reslab.machine import arrange_memory, cores, processor
+from reslab.papers import study
+from reslab.study.plan import make_plan
+from reslab.study.run import run_plan
 from reslab.train.learner import Learner
 from reslab.train.optim import make_optimizer
 from reslab.train.recipes import recipe as named_recipe
@@ -138,6 +144,24 @@ def reference(name: str) -> Pair:
     return pair._replace(work=f"{pair.work}, 50 losses", difference=worst)
 
 
+def side_by_side() -> Pair:
+    """The demo's six networks, 80 steps each: a run on each core beside one after another on all cores."""
+    whole = make_plan(study("degradation"), "demo", Path(), seeds=1)
+
+    def burst(workers: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            short = [
+                replace_run(run, recipe=replace(run.recipe, steps=80), out=Path(folder) / run.out) for run in whole.runs
+            ]
+            plan = replace_run(whole, runs=tuple(short))
+            start = time.perf_counter()
+            run_plan(plan, workers, Console(quiet=True))
+            return sum(run.recipe.steps * run.recipe.batch for run in short) / (time.perf_counter() - start)
+
+    rates = alternate(("a run on each core", lambda: burst(cores())), ("one after another", lambda: burst(1)), 3)
+    return Pair("six networks on the digits, evaluation and start included", *rates, difference=0.0)
+
+
 def beside_timm(name: str, batch: int, engine: str, runtime: str, precision: str = "auto") -> Pair:
     compiles = engine == "torch"
     how = Conditions(batch=batch, engine=engine, compiles=compiles, precision=precision, rounds=3, seconds=3.0)
@@ -151,6 +175,7 @@ ROWS: dict[str, Callable[[], Pair]] = {
     "resnet50-training": lambda: training(network("resnet50-v1.5"), "torchvision", Conditions(batch=16, **SLOW)),
     "cifar-batches": cifar_batches,
     "jpeg-folder": jpeg_folder,
+    "side-by-side": side_by_side,
 } | {
     f"{name}-{engine}-{runtime}-{batch}": partial(beside_timm, name, batch, engine, runtime)
     for name in ("resnet50-v1.5", "preact50-timm", "inception-resnet-v2-slim")
