@@ -171,10 +171,17 @@ def _report(plan: "Plan") -> None:
             str(found) if not isinstance(side, str) else f"{side} {found}" + (f" (n = {found.n})" if plan.runs else "")
         )
 
-    for verdict in verdicts(plan):
+    found = verdicts(plan)
+    for verdict in found:
         claim = verdict.claim
         typer.echo(f"{verdict.judgement:15} {claim.text}")
         sides = f"{told(claim.lower, verdict.lower)}, {told(claim.higher, verdict.higher)}"
         typer.echo(f"{'':15} {sides}; {claim.metric}")
+    together = [verdict for verdict in found if verdict.measured]
+    if decided := sum(verdict.judgement != "not decided" for verdict in together):
+        stand = sum(verdict.jointly != "not decided" for verdict in together)
+        typer.echo(
+            f"each at 95 %; {stand} of the {decided} decided ones stand at 95 % for all {len(together)} together"
+        )
     typer.echo(f"report: {page}")
     typer.echo(f"all reports: {index}")
