@@ -14,10 +14,11 @@ from dataclasses import replace as change
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from reslab.study.plan import make_plan
-from reslab.study.run import run_plan
+from reslab.study.run import gpus, places, run_plan
 from reslab.train.record import is_done, is_locked, read_json, read_metrics
 from reslab.weights.manifest import newest
 
@@ -122,6 +123,16 @@ def test_rows_that_want_the_same_training_have_it_once(tmp_path):
     assert run_plan(twice, 1, Console(file=heard, width=200)) == {}
     assert heard.getvalue().count("training error") == 2
     assert twice.missing == ()
+
+
+def test_gpus_are_shared_out_among_the_workers(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [gpus(number, 1) for number in range(5)] == ["0", "1", "2", "3", "0"]
+    assert [gpus(number, 2) for number in range(3)] == ["0,1", "2,3", "0,1"]
+    assert [places(ranks) for ranks in (1, 2, 8)] == [4, 2, 1]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5,3,1")
+    assert gpus(1, 2) == "3,1"
 
 
 @pytest.mark.soak

@@ -21,7 +21,9 @@ Pictures = Annotated[
 Budget = Annotated[
     float | None, typer.Option("--budget", min=0.01, help="hours on this machine; fewer seeds and steps to fit them")
 ]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="runs at a time  [default: one for each core]")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="runs at a time  [default: one for each GPU, or core]")
+]
 
 app = typer.Typer(
     help="The papers' tables and figures: plan, run, report.", no_args_is_help=True, rich_markup_mode=None
@@ -91,6 +93,9 @@ def study_run(
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="ADDRESS", help="train on this Ray cluster, or auto: the one here")
     ] = None,
+    ranks: Annotated[
+        int, typer.Option("--ranks", min=1, help="processes that share each run's batches, begun by torchrun")
+    ] = 1,
 ) -> None:
     """Train what a study is missing and render its report. Stopped at any moment, the same command goes on."""
     from reslab.data.loader import load
@@ -108,11 +113,11 @@ def study_run(
         if ray:
             from reslab.study.cluster import run_on_ray
 
-            failed = run_on_ray(plan, ray, told, max(1, cores() // (workers or cores())))
+            failed = run_on_ray(plan, ray, told, max(ranks, cores() // (workers or cores())), ranks)
         else:
-            from reslab.study.run import run_plan
+            from reslab.study.run import places, run_plan
 
-            failed = run_plan(plan, workers or cores(), told)
+            failed = run_plan(plan, workers or places(ranks), told, ranks)
     except KeyboardInterrupt:
         done = len(plan.runs) - len(plan.missing)
         told.print(f"stopped: {done} of {len(plan.runs)} runs are done; the same command goes on from there")

@@ -21,16 +21,16 @@ _ANSWERS = 10  # seconds that a cluster has to take up a connection
 _RETRIES = 3  # times that a run is begun again, from its checkpoint, when its worker or node is lost
 
 
-def run_on_ray(plan: Plan, address: str, console: Console, threads: int) -> dict[Run, str]:
-    """Train what the plan is missing on the Ray cluster of an address, each run with so many cores and a GPU if it has.
+def run_on_ray(plan: Plan, address: str, console: Console, threads: int, ranks: int = 1) -> dict[Run, str]:
+    """Train what the plan is missing on the Ray cluster of an address, each run with so many cores, and GPUs if it has.
 
     As study.run.run_plan otherwise: the same runs with the same results, whose directories all nodes must reach by the
-    same path. A task whose worker is lost is begun again by Ray. Raises SpecError where Ray is not installed or no
-    cluster answers.
+    same path. A run of several ranks has a GPU for each, all on one node. A task whose worker is lost is begun again by
+    Ray. Raises SpecError where Ray is not installed or no cluster answers.
     """
     ray = _ray(address)
-    task = ray.remote(num_cpus=threads, num_gpus=1 if ray.cluster_resources().get("GPU") else 0, max_retries=_RETRIES)
-    train_there = task(_train_there)
+    gpus = ranks if ray.cluster_resources().get("GPU") else 0
+    train_there = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=_RETRIES)(_train_there)
     failed: dict[Run, str] = {}
     teller = Teller(plan, console)
     tasks: dict[Any, Run] = {}
@@ -41,7 +41,7 @@ def run_on_ray(plan: Plan, address: str, console: Console, threads: int) -> dict
                 for run in remaining:
                     if run.out not in waiting and not is_locked(run.out):
                         placed = dataclasses.replace(run, out=run.out.absolute())
-                        tasks[train_there.remote(placed, threads)] = run
+                        tasks[train_there.remote(placed, threads, ranks)] = run
                 if not tasks:  # others train what is left
                     time.sleep(_POLL)
                     continue
@@ -70,11 +70,11 @@ def _settle(ray: Any, run: Run, task: Any, teller: Teller, failed: dict[Run, str
         teller.tell(run, failed[run])
 
 
-def _train_there(run: Run, threads: int) -> dict[str, Any]:
+def _train_there(run: Run, threads: int, ranks: int) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(threads)
-    return train_run(run)
+    return train_run(run, ranks)
 
 
 def _ray(address: str) -> Any:
