@@ -53,7 +53,7 @@ def study_show(
     """Show what a study would run at a scale, what it costs, what is done already, and what it claims."""
     from reslab.nets import name_of
     from reslab.nets.table import aligned
-    from reslab.study.budget import GPU, speed_here
+    from reslab.study.budget import GPU, on_gpu, speed_here
     from reslab.study.plan import hours
 
     plan = _plan(name, scale, seeds, data, budget)
@@ -72,9 +72,11 @@ def study_show(
     typer.echo(aligned(cells, right=(3, 4, 5)))
     if plan.runs:
         whole, left = (sum(run.operations for run in runs) for runs in (plan.runs, plan.missing))
-        here = f"{hours(left, speed_here())} here" if left else "nothing"
-        typer.echo(f"\n{len(plan.runs)} runs, {whole:.1e} operations; what is missing takes about {here},")
-        typer.echo(f"or about {hours(left or 1, GPU)} on a GPU that does {GPU:.0e} operations a second")
+        typer.echo(f"\n{len(plan.runs)} runs, {whole:.1e} operations; {len(plan.missing)} are missing")
+        if left:
+            gpu = sum(on_gpu(run.network, run.recipe) for run in plan.missing)
+            typer.echo(f"they take about {hours(left / speed_here())} here, as busy as this machine is now;")
+            typer.echo(f"on a GPU perhaps {hours(gpu)}, one behind the other (a guess: {GPU:.0e} operations a second)")
     typer.echo("\nclaims")
     for claim in plan.study.claims:
         at = f", {' and '.join(claim.scales)} scale" if claim.scales else ""

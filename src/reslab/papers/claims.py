@@ -129,6 +129,7 @@ class Study:
     second: the figure beside the curves: a metric over the depth, by row, or test error over multiply-adds
     medians: whether the paper prints medians of its runs, and so do we beside mean and deviation
     losses: whether the curves show the training loss on a logarithmic axis, as paper C's do, or the training error
+    baseline: the row whose curves stand in every panel
     """
 
     name: str
@@ -143,6 +144,7 @@ class Study:
     second: Literal["depth", "rows", "cost"] = "rows"
     medians: bool = False
     losses: bool = False
+    baseline: str | None = None
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]

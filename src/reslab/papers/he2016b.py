@@ -138,6 +138,7 @@ SHORTCUTS = Study(
     ),
     medians=True,
     losses=True,
+    baseline="original",
 )
 
 ARRANGEMENTS = {

@@ -53,6 +53,8 @@ def curves(plan: Plan) -> Drawing:
         for panel, rows in panels(plan).items()
         if (kept := [row for row in rows if row.name not in plan.absent])
     }
+    for rows in grouped.values():
+        rows[:0] = [row for row in plan.rows if row.name == plan.study.baseline and row not in rows]
     columns = 1 if max(len(row.name) for row in plan.rows) > _LONG else 2
     legend = max(-(-len(rows) // columns) for rows in grouped.values())
     with mpl.rc_context(STYLE):
@@ -77,6 +79,7 @@ def curves(plan: Plan) -> Drawing:
             bold.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=columns, fontsize=9)
         if losses:
             _with_losses(axes, errors)
+            axes[0].set_yscale("log" if drawing.points else "linear")  # of all; without a run there is nothing to scale
         else:
             axes[0].set_ylabel("error, %   (thin: training, bold: test)")
     return drawing
@@ -84,8 +87,6 @@ def curves(plan: Plan) -> Drawing:
 
 def _with_losses(axes: Sequence[Axes], errors: Sequence[Axes]) -> None:
     """Losses on the left, told at the first panel; errors on the right, told at the last."""
-    if any(len(line.get_ydata()) for ax in axes for line in ax.lines):
-        axes[0].set_yscale("log")  # all share it
     axes[0].set_ylabel("training loss   (thin)")
     for bold in errors:
         bold.grid(visible=False)
