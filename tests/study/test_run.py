@@ -17,7 +17,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from reslab.study.plan import make_plan
+from reslab.study import run as runner
+from reslab.study.plan import Plan, make_plan
 from reslab.study.run import gpus, places, run_plan
 from reslab.train.record import is_done, is_locked, read_json, read_metrics
 from reslab.weights.manifest import newest
@@ -114,6 +115,35 @@ def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):
     for run in plan.runs:
         assert [line["step"] for line in read_metrics(run.out)] == [5, 10, 15, 20]
         assert "resumed" not in read_json(run.out / "run.json")
+
+
+def test_a_run_has_the_threads_that_it_would_have_had_beside_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "cores", lambda: 4)
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    for index in (0, 1):
+        only = [planned for planned in plan.runs if planned.row == plan.runs[index].row]
+        monkeypatch.setattr(Plan, "missing", property(lambda plan, only=only: tuple(r for r in only if not r.done)))
+        assert run_plan(plan, 2, Console(quiet=True)) == {}
+        assert read_json(only[0].out / "run.json")["machine"]["threads"] == 2
+
+
+def test_one_that_is_always_lost_takes_no_other_with_it(tmp_path, monkeypatch):
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    heard, stopping = io.StringIO(), threading.Event()
+
+    def kill_whoever_trains_the_first():
+        while not stopping.wait(0.01):
+            holder = subprocess.run(["fuser", plan.runs[0].out / ".lock"], capture_output=True, text=True).stdout
+            for pid in holder.split():
+                os.kill(int(pid), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_whoever_trains_the_first)
+    killer.start()
+    failed = run_plan(plan, 2, Console(file=heard, width=200))
+    stopping.set()
+    killer.join()
+    assert failed == {plan.runs[0]: "its worker process was lost twice"}
+    assert plan.missing == (plan.runs[0],)
 
 
 def test_rows_that_want_the_same_training_have_it_once(tmp_path):

@@ -48,21 +48,24 @@ def run_plan(plan: Plan, workers: int, console: Console, ranks: int = 1) -> dict
     With several `ranks` each run is so many processes, begun by torchrun, that share its batches.
 
     Shows a live table on a terminal, a line for each finished run elsewhere. A run whose worker process is lost is
-    begun again, once, from its last checkpoint. A run that another process is training is waited for. Returns the runs
-    that failed with their reasons, which also lie beside their directories; a run that diverged has not failed. A stop
-    (KeyboardInterrupt) ends the workers behind the step that they are at, their runs saved.
+    begun again, once and alone, from its last checkpoint. How many threads a run has does not depend on how many are
+    left, so that it ends the same wherever the runner was stopped. A run that another process is training is waited
+    for. Returns the runs that failed with their reasons, which also lie beside their directories; a run that diverged
+    has not failed. A stop (KeyboardInterrupt) ends the workers behind the step that they are at, their runs saved.
     """
     failed: dict[Run, str] = {}
     lost: Counter[Run] = Counter()
     teller = Teller(plan, console)
+    threads = max(1, cores() // min(workers, max(1, len(distinct(plan.runs)))))
     while remaining := distinct(run for run in plan.missing if run not in failed):
         free = [run for run in remaining if not is_locked(run.out)]
         if not free:
             time.sleep(_POLL)
             continue
+        free = [run for run in free if lost[run]][:1] or free  # lost with another, or by its own fault: alone it shows
         processes = min(workers, len(free))
         context = multiprocessing.get_context("spawn")
-        settings = (max(1, cores() // processes), ranks, os.getpid(), context.Value("i", 0))
+        settings = (threads, ranks, os.getpid(), context.Value("i", 0))
         with _ended_with_us(ProcessPoolExecutor(processes, context, _begin, settings)) as pool:
             broken = _watch({pool.submit(_train, run, ranks): run for run in free}, teller, failed)
         if broken:
