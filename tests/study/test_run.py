@@ -17,7 +17,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from reslab.study import run as runner
 from reslab.study.plan import Plan, make_plan
 from reslab.study.run import gpus, places, run_plan
 from reslab.train.record import is_done, is_locked, read_json, read_metrics
@@ -118,7 +117,7 @@ def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):
 
 
 def test_a_run_has_the_threads_that_it_would_have_had_beside_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "cores", lambda: 4)
+    monkeypatch.setattr("reslab.study.run.cores", lambda: 4)
     plan = make_plan(STUDY, "demo", tmp_path, 1)
     for index in (0, 1):
         only = [planned for planned in plan.runs if planned.row == plan.runs[index].row]
