@@ -76,8 +76,6 @@ class _Runner:
         finally:
             for lock in self.locks.values():
                 lock.close()
-        for run, reason in self.failed.items():
-            note(run, reason)
         return self.failed
 
     def _submit(self, remaining: list[Run]) -> None:
@@ -103,7 +101,7 @@ class _Runner:
             self.teller.end(run, result)
         except (self.ray.exceptions.RayError, SpecError, OSError) as error:
             cause = getattr(error, "cause", None) or error
-            self.failed[run] = f"{type(cause).__name__}: {cause}".splitlines()[0]
+            self.failed[run] = note(run, f"{type(cause).__name__}: {cause}".splitlines()[0])
             self.teller.tell(run, self.failed[run])
         finally:
             if lock:

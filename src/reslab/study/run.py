@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from multiprocessing.sharedctypes import Synchronized
@@ -70,10 +70,9 @@ def run_plan(plan: Plan, workers: int, console: Console, ranks: int = 1) -> dict
             broken = _watch({pool.submit(_train, run, ranks): run for run in free}, teller, failed)
         if broken:
             lost.update([run for run in free if not run.done][:processes])  # they are begun in their order
-            failed |= {run: "its worker process was lost twice" for run, times in lost.items() if times > 1}
+            for run in [run for run, times in lost.items() if times > 1 and run not in failed]:
+                failed[run] = note(run, "its worker process was lost twice")
             console.print("a worker process was lost; what it trained goes on", highlight=False)
-    for run, reason in failed.items():
-        note(run, reason)
     return failed
 
 
@@ -82,9 +81,11 @@ def distinct(runs: Iterable[Run]) -> list[Run]:
     return list({run.out: run for run in runs}.values())
 
 
-def note(run: Run, reason: str) -> None:
-    """Keep the reason why a run failed, until it is begun again."""
-    write_json(run.failure, {"reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")})
+def note(run: Run, reason: str) -> str:
+    """Keep the reason why a run failed, until it is begun again; -> the reason."""
+    with suppress(OSError):  # it may be a full disk
+        write_json(run.failure, {"reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")})
+    return reason
 
 
 @contextmanager
@@ -210,7 +211,7 @@ def _watch(futures: "dict[Future[dict[str, Any]], Run]", teller: Teller, failed:
                 if isinstance(error, BrokenProcessPool):
                     broken = True
                 elif error is not None:
-                    failed[run] = f"{type(error).__name__}: {error}".splitlines()[0]
+                    failed[run] = note(run, f"{type(error).__name__}: {error}".splitlines()[0])
                     teller.tell(run, failed[run])
                 else:
                     teller.end(run, future.result())
