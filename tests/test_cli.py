@@ -103,7 +103,7 @@ SURFACE = {
     ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],
-    ("study", "run"): ["--budget", "--data", "--ray", "--scale", "--seeds", "--workers"],
+    ("study", "run"): ["--budget", "--data", "--ranks", "--ray", "--scale", "--seeds", "--workers"],
     ("study", "report"): ["--budget", "--data", "--scale", "--seeds"],
     ("study", "watch"): ["--budget", "--data", "--port", "--scale", "--seeds"],
 }

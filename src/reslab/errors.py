@@ -28,6 +28,10 @@ class DivergedError(ReslabError):
     exit_code = 4
 
 
+class RankLostError(ReslabError):
+    """Another of the processes that train one network has died. Begun again, they go on from the last checkpoint."""
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """The end of an error message: the choices most like a mistyped word, or all of them where none is like it."""
     choices = list(choices)

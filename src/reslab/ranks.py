@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
-from reslab.errors import ReslabError
+from reslab.errors import RankLostError
 
 PATIENCE = timedelta(minutes=5)
 """How long a rank waits for one that hangs. One that has died is noticed at once."""
@@ -42,7 +42,7 @@ def here() -> Ranks:
 def joined() -> Iterator[Ranks]:
     """Join the ranks that torchrun started (RANK, WORLD_SIZE ...), with gloo for CPU and NCCL for GPU tensors.
 
-    Alone where nothing started several. Raises ReslabError where another rank is lost meanwhile.
+    Alone where nothing started several. Raises RankLostError where another rank is lost meanwhile.
     """
     if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() or dist.is_initialized():
         yield here()
@@ -59,7 +59,7 @@ def joined() -> Iterator[Ranks]:
         yield here()
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            raise ReslabError(
+            raise RankLostError(
                 f"rank {dist.get_rank()}: another rank was lost; the last checkpoint stands\n"
                 "torchrun --max-restarts N ... train ... --resume goes on by itself"
             ) from error

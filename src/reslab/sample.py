@@ -12,10 +12,15 @@ Judgement = Literal["holds", "does not hold", "not decided"]
 
 @dataclass(frozen=True)
 class Sample:
-    """A metric over seeds; `exact` where it is counted or given, and no seed changes it."""
+    """A metric over seeds.
+
+    exact: it is counted or given, and no seed changes it
+    step: the least difference that the metric can show, such as one image of a test set; 0 where it has none
+    """
 
     values: tuple[float, ...]
     exact: bool = False
+    step: float = 0.0
 
     @property
     def n(self) -> int:
@@ -31,6 +36,11 @@ class Sample:
         return stdev(self.values) if self.n > 1 else None
 
     @property
+    def variance(self) -> float:
+        """That of a single value; no less than what rounding to `step` leaves, step²/12, however alike values are."""
+        return 0.0 if self.exact else max(variance(self.values), self.step**2 / 12)
+
+    @property
     def median(self) -> float | None:
         return median(self.values) if self.values else None
 
@@ -42,14 +52,16 @@ class Sample:
         return f"{self.mean:.2f}" + (f" ± {self.std:.2f}" if self.std is not None else "")
 
 
-def compare(lower: Sample, higher: Sample, margin: float = 0.0) -> tuple[Judgement, tuple[float, float] | None]:
+def compare(
+    lower: Sample, higher: Sample, margin: float = 0.0, confidence: float = CONFIDENCE
+) -> tuple[Judgement, tuple[float, float] | None]:
     """Whether `lower` is lower than `higher`, or higher by less than a margin; and the difference's interval.
 
-    Welch's interval at 95 % confidence: the claim holds where the whole interval lies below the margin, does not hold
+    Welch's interval at a confidence: the claim holds where the whole interval lies below the margin, does not hold
     where it lies above, and is not decided otherwise or where a side has fewer than two seeds. What is counted or given
     has no spread.
     """
-    interval = _welch(lower, higher)
+    interval = _welch(lower, higher, confidence)
     if interval is None:
         return "not decided", None
     below, above = interval
@@ -60,17 +72,17 @@ def compare(lower: Sample, higher: Sample, margin: float = 0.0) -> tuple[Judgeme
     return "not decided", interval
 
 
-def _welch(lower: Sample, higher: Sample) -> tuple[float, float] | None:
+def _welch(lower: Sample, higher: Sample, confidence: float) -> tuple[float, float] | None:
     both = (lower, higher)
     if any(side.n < (1 if side.exact else 2) for side in both):
         return None
     from scipy.stats import t
 
     difference = mean(lower.values) - mean(higher.values)
-    spread = [(0.0 if side.exact else variance(side.values) / side.n, side.n - 1) for side in both]
+    spread = [(side.variance / side.n, side.n - 1) for side in both]
     total = sum(squared for squared, _ in spread)
     if total == 0:
         return difference, difference
     freedom = 1 / sum((squared / total) ** 2 / n for squared, n in spread if squared)
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(total)
+    reach = float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
     return difference - reach, difference + reach

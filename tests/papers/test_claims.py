@@ -17,7 +17,8 @@ PUBLISHED = tomllib.loads(Path(__file__).with_name("published.toml").read_text()
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_published_values_are_the_papers(name):
-    declared = {row.name: dict(row.published.values) for row in STUDIES[name].rows if row.published}
+    published = {row.name: row.published for row in STUDIES[name].rows if row.published}
+    declared = {row: dict(told.values) | {"source": told.told} for row, told in published.items()}
     assert declared == PUBLISHED[name]
 
 

@@ -7,16 +7,19 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from reslab.errors import SpecError
+from reslab.study import cluster
 from reslab.study.cluster import run_on_ray
 from reslab.study.plan import make_plan
 from reslab.study.render import results
 from reslab.study.run import run_plan
 from reslab.train.record import is_locked
+from reslab.weights.manifest import newest
 
 from .conftest import STUDY
 
@@ -52,6 +55,32 @@ def _holder(plan):
                 if found:
                     return int(found[0])
         time.sleep(0.02)
+
+
+def test_nodes_that_share_no_directory_send_theirs_back(two_nodes, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "_is_shared", lambda ray, folder: False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    there = make_plan(STUDY, "demo", tmp_path / "there")
+    assert run_on_ray(there, two_nodes.address, Console(quiet=True), threads=1) == {}
+    assert there.missing == ()
+    assert not any(is_locked(run.out) for run in there.runs)
+    for run, same in zip(there.runs, trained.runs, strict=True):
+        assert newest(run.out).name == "step-00000020"
+        assert (newest(run.out) / "model.safetensors").read_bytes() == (
+            newest(same.out) / "model.safetensors"
+        ).read_bytes()
+
+
+def test_a_directory_that_a_node_does_not_see_is_not_shared(two_nodes, tmp_path, monkeypatch):
+    import ray
+
+    ray.init(address=two_nodes.address, log_to_driver=False)
+    try:
+        assert cluster._is_shared(ray, tmp_path)
+        monkeypatch.chdir(tmp_path)
+        assert not cluster._is_shared(ray, Path("/proc/self/cwd/runs"))
+    finally:
+        ray.shutdown()
 
 
 def test_a_cluster_of_two_nodes_gives_the_same_though_a_worker_is_killed(two_nodes, tmp_path):

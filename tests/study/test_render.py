@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from reslab.papers import STUDIES
+from reslab.study.figures import curves
 from reslab.study.plan import make_plan
 from reslab.study.render import render, render_index, results
 
@@ -49,7 +50,7 @@ def test_the_page_has_no_address_outside_itself(report):
         assert tag not in ("link", "img", "iframe", "object", "embed")
         assert tag != "script" or attrs == {}
         for name in ("href", "xlink:href", "src"):
-            assert attrs.get(name, "#").startswith(("#", "table.")), (tag, attrs)
+            assert attrs.get(name, "#").startswith(("#", "table.", "claims.", "runs.")), (tag, attrs)
 
 
 def test_every_name_that_a_figure_uses_is_defined_once(report):
@@ -82,6 +83,30 @@ def test_only_the_paper_scale_stands_beside_published_numbers(trained, tmp_path)
     text = Tags((tmp_path / "report.html").read_text()).text
     assert "published" in text
     assert "8.75" in text
+    told = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))[1]
+    measured = float(told["final test error, %"].split(" ± ")[0])
+    assert float(told["deviation"].replace("−", "-")) == pytest.approx(measured - 8.75, abs=0.011)
+
+
+def test_claims_and_runs_are_tables_too(report, trained):
+    found = results(trained)
+    claims = list(csv.DictReader((report / "claims.csv").read_text().splitlines()))
+    assert [claim["claim"] for claim in claims] == ["Residual is better", "Residual is not worse"]
+    assert [claim["judgement"] for claim in claims] == [claim["judgement"] for claim in found["claims"]]
+    assert float(claims[0]["difference"]) == pytest.approx(found["claims"][0]["difference"], abs=0.006)
+    runs = list(csv.DictReader((report / "runs.csv").read_text().splitlines()))
+    assert [(run["run"], int(run["seed"])) for run in runs] == [(run.row, run.seed) for run in trained.runs]
+    for name in ("claims", "runs"):
+        assert (report / f"{name}.tex").read_text().count(r" \\") == (report / f"{name}.md").read_text().count("\n") - 1
+
+
+def test_losses_are_drawn_on_a_logarithmic_axis(trained):
+    study = change(trained.study, losses=True)
+    drawing = curves(change(trained, study=study))
+    assert [ax.get_yscale() for ax in drawing.figure.axes] == ["log", "log", "linear", "linear"]
+    told = [text for _, _, _, text in drawing.points]
+    assert any(re.fullmatch(r"ResNet-8, training loss, step 20: [\d.]+", text) for text in told)
+    assert any(re.fullmatch(r"ResNet-8, test, step 20: [\d.]+ %", text) for text in told)
 
 
 def test_figures_are_readable_in_every_format(report):
@@ -139,11 +164,15 @@ def test_hostile_names_are_text_in_every_form(tmp_path):
         assert not any(tag == "img" or "onerror" in attrs for tag, attrs in Tags(text).tags)
         assert "alert(2)" not in "".join(re.findall(r"<script>(.*?)</script>", text, re.DOTALL))
     assert name in Tags(page).text
-    assert (
-        r"$>$" in (tmp_path / "reports/hostile/table.tex").read_text()
-        or r"\textbackslash{}" in (tmp_path / "reports/hostile/table.tex").read_text()
-    )
-    assert r"\|" in (tmp_path / "reports/hostile/table.md").read_text()
+    for table in ("table", "runs"):
+        latex, markdown = ((tmp_path / f"reports/hostile/{table}.{form}").read_text() for form in ("tex", "md"))
+        assert (
+            r"\textless{}img src=x onerror=alert(1)\textgreater{} \textbar{} \& "
+            r"\_\textasciicircum{}\textasciitilde{}\textbackslash{} \%"
+        ) in latex
+        assert r"| \<img src=x onerror=alert(1)> \| & _^~\\ % |" in markdown
+        lines = csv.reader((tmp_path / f"reports/hostile/{table}.csv").read_text().splitlines())
+        assert name in [line[0] for line in lines]
 
 
 def test_points_tell_their_values_where_the_figure_has_them(report):
@@ -177,4 +206,5 @@ def test_every_study_renders_before_its_first_run(name, scale, tmp_path):
     if name == "cost" or scale == "paper":
         assert f"{published[0]:g}" in text
     else:
-        assert not any(f"{value:.2f}" in text for value in published if isinstance(value, float))
+        numbers = re.findall(r"\d+\.\d+", text)
+        assert not any(f"{value:.2f}" in numbers for value in published if isinstance(value, float))

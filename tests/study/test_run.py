@@ -14,10 +14,11 @@ from dataclasses import replace as change
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
-from reslab.study.plan import make_plan
-from reslab.study.run import run_plan
+from reslab.study.plan import Plan, make_plan
+from reslab.study.run import gpus, places, run_plan
 from reslab.train.record import is_done, is_locked, read_json, read_metrics
 from reslab.weights.manifest import newest
 
@@ -115,6 +116,35 @@ def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):
         assert "resumed" not in read_json(run.out / "run.json")
 
 
+def test_a_run_has_the_threads_that_it_would_have_had_beside_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("reslab.study.run.cores", lambda: 4)
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    for index in (0, 1):
+        only = [planned for planned in plan.runs if planned.row == plan.runs[index].row]
+        monkeypatch.setattr(Plan, "missing", property(lambda plan, only=only: tuple(r for r in only if not r.done)))
+        assert run_plan(plan, 2, Console(quiet=True)) == {}
+        assert read_json(only[0].out / "run.json")["machine"]["threads"] == 2
+
+
+def test_one_that_is_always_lost_takes_no_other_with_it(tmp_path, monkeypatch):
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    heard, stopping = io.StringIO(), threading.Event()
+
+    def kill_whoever_trains_the_first():
+        while not stopping.wait(0.01):
+            holder = subprocess.run(["fuser", plan.runs[0].out / ".lock"], capture_output=True, text=True).stdout
+            for pid in holder.split():
+                os.kill(int(pid), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_whoever_trains_the_first)
+    killer.start()
+    failed = run_plan(plan, 2, Console(file=heard, width=200))
+    stopping.set()
+    killer.join()
+    assert failed == {plan.runs[0]: "its worker process was lost twice"}
+    assert plan.missing == (plan.runs[0],)
+
+
 def test_rows_that_want_the_same_training_have_it_once(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path, 1)
     twice = change(plan, runs=(*plan.runs, change(plan.runs[0], row="again")))
@@ -122,6 +152,16 @@ def test_rows_that_want_the_same_training_have_it_once(tmp_path):
     assert run_plan(twice, 1, Console(file=heard, width=200)) == {}
     assert heard.getvalue().count("training error") == 2
     assert twice.missing == ()
+
+
+def test_gpus_are_shared_out_among_the_workers(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [gpus(number, 1) for number in range(5)] == ["0", "1", "2", "3", "0"]
+    assert [gpus(number, 2) for number in range(3)] == ["0,1", "2,3", "0,1"]
+    assert [places(ranks) for ranks in (1, 2, 8)] == [4, 2, 1]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5,3,1")
+    assert gpus(1, 2) == "3,1"
 
 
 @pytest.mark.soak

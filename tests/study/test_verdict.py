@@ -10,7 +10,7 @@ from scipy.stats import ttest_1samp, ttest_ind
 from reslab.papers.claims import Claim
 from reslab.sample import Sample
 from reslab.study.plan import Run
-from reslab.study.verdict import judge, measure
+from reslab.study.verdict import judge, measure, sample
 from reslab.train.recipe import Recipe
 
 CLAIM = Claim("left is lower", "left", "right", "test_error", "A")
@@ -46,6 +46,28 @@ def test_the_interval_is_welchs(lower, higher):
     if min(max(lower) - min(lower), max(higher) - min(higher)) > 1e-3:
         theirs = ttest_ind(lower, higher, equal_var=False).confidence_interval(0.95)
         assert verdict.interval == pytest.approx((theirs.low, theirs.high), rel=1e-6, abs=1e-6)
+
+
+def test_values_that_are_alike_differ_by_less_than_their_rounding_at_most():
+    near, far = (Sample((value, value), step=0.28) for value in (2.78, 40.0))
+    assert judge(CLAIM, Sample((2.5, 2.5), step=0.28), near).judgement == "not decided"
+    assert judge(CLAIM, Sample((2.5, 2.5), step=0.28), far).judgement == "holds"
+    assert judge(CLAIM, near, near).judgement == "not decided"
+    assert judge(NOT_WORSE, Sample((0.0,) * 4, step=0.28), Sample((0.0,) * 4, step=0.28)).judgement == "holds"
+
+
+def test_many_claims_together_need_more_than_one_alone():
+    lower, higher = Sample((1.0, 1.2, 1.1)), Sample((1.5, 1.7, 1.4))
+    alone, many = judge(CLAIM, lower, higher), judge(CLAIM, lower, higher, together=10)
+    assert (alone.judgement, alone.jointly) == ("holds", "holds")
+    assert (many.judgement, many.jointly) == ("holds", "not decided")
+    assert ttest_ind(lower.values, higher.values, equal_var=False).pvalue == pytest.approx(0.0176, abs=0.01)
+    assert judge(CLAIM, lower, Sample((9.0, 9.1, 9.2)), together=10).jointly == "holds"
+
+
+def test_the_step_of_a_metric_is_an_image_or_a_logging_interval(trained):
+    steps = {metric: sample(trained, "plain-8", metric).step for metric in ("test_error", "train_error", "steps_to_10")}
+    assert steps == {"test_error": 100 / 360, "train_error": 100 / 1437, "steps_to_10": 5}
 
 
 def _run(tmp_path, result, errors=()):

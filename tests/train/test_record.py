@@ -110,3 +110,19 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content, told):
         path.write_text(content)
     with pytest.raises(DataError, match=rf"result\.json: {told}"):
         read_json(path)
+
+
+def test_what_a_checkpoint_remembers_behind_a_rewind_is_the_file_as_it_is(tmp_path):
+    with pytest.raises(RuntimeError), Record(tmp_path / "run", TOLD) as record:
+        record.log(step=1)
+        kept = record.synced()
+        record.log(step=2)  # lost: a crash comes before the next checkpoint
+        raise RuntimeError
+    with pytest.raises(RuntimeError), Record(tmp_path / "run", TOLD, resume=True) as record:
+        record.rewind(kept)
+        kept = record.synced()  # a stop before the next line
+        raise RuntimeError
+    with Record(tmp_path / "run", TOLD, resume=True) as record:
+        record.rewind(kept)
+        record.log(step=2)
+    assert [line["step"] for line in read_metrics(tmp_path / "run")] == [1, 2]

@@ -21,7 +21,9 @@ Pictures = Annotated[
 Budget = Annotated[
     float | None, typer.Option("--budget", min=0.01, help="hours on this machine; fewer seeds and steps to fit them")
 ]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="runs at a time  [default: one for each core]")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="runs at a time  [default: one for each GPU, or core]")
+]
 
 app = typer.Typer(
     help="The papers' tables and figures: plan, run, report.", no_args_is_help=True, rich_markup_mode=None
@@ -51,7 +53,7 @@ def study_show(
     """Show what a study would run at a scale, what it costs, what is done already, and what it claims."""
     from reslab.nets import name_of
     from reslab.nets.table import aligned
-    from reslab.study.budget import GPU, speed_here
+    from reslab.study.budget import GPU, on_gpu, speed_here
     from reslab.study.plan import hours
 
     plan = _plan(name, scale, seeds, data, budget)
@@ -70,9 +72,11 @@ def study_show(
     typer.echo(aligned(cells, right=(3, 4, 5)))
     if plan.runs:
         whole, left = (sum(run.operations for run in runs) for runs in (plan.runs, plan.missing))
-        here = f"{hours(left, speed_here())} here" if left else "nothing"
-        typer.echo(f"\n{len(plan.runs)} runs, {whole:.1e} operations; what is missing takes about {here},")
-        typer.echo(f"or about {hours(left or 1, GPU)} on a GPU that does {GPU:.0e} operations a second")
+        typer.echo(f"\n{len(plan.runs)} runs, {whole:.1e} operations; {len(plan.missing)} are missing")
+        if left:
+            gpu = sum(on_gpu(run.network, run.recipe) for run in plan.missing)
+            typer.echo(f"they take about {hours(left / speed_here())} here, as busy as this machine is now;")
+            typer.echo(f"on a GPU perhaps {hours(gpu)}, one behind the other (a guess: {GPU:.0e} operations a second)")
     typer.echo("\nclaims")
     for claim in plan.study.claims:
         at = f", {' and '.join(claim.scales)} scale" if claim.scales else ""
@@ -91,6 +95,9 @@ def study_run(
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="ADDRESS", help="train on this Ray cluster, or auto: the one here")
     ] = None,
+    ranks: Annotated[
+        int, typer.Option("--ranks", min=1, help="processes that share each run's batches, begun by torchrun")
+    ] = 1,
 ) -> None:
     """Train what a study is missing and render its report. Stopped at any moment, the same command goes on."""
     from reslab.data.loader import load
@@ -108,11 +115,11 @@ def study_run(
         if ray:
             from reslab.study.cluster import run_on_ray
 
-            failed = run_on_ray(plan, ray, told, max(1, cores() // (workers or cores())))
+            failed = run_on_ray(plan, ray, told, max(ranks, cores() // (workers or cores())), ranks)
         else:
-            from reslab.study.run import run_plan
+            from reslab.study.run import places, run_plan
 
-            failed = run_plan(plan, workers or cores(), told)
+            failed = run_plan(plan, workers or places(ranks), told, ranks)
     except KeyboardInterrupt:
         done = len(plan.runs) - len(plan.missing)
         told.print(f"stopped: {done} of {len(plan.runs)} runs are done; the same command goes on from there")
@@ -171,10 +178,17 @@ def _report(plan: "Plan") -> None:
             str(found) if not isinstance(side, str) else f"{side} {found}" + (f" (n = {found.n})" if plan.runs else "")
         )
 
-    for verdict in verdicts(plan):
+    found = verdicts(plan)
+    for verdict in found:
         claim = verdict.claim
         typer.echo(f"{verdict.judgement:15} {claim.text}")
         sides = f"{told(claim.lower, verdict.lower)}, {told(claim.higher, verdict.higher)}"
         typer.echo(f"{'':15} {sides}; {claim.metric}")
+    together = [verdict for verdict in found if verdict.measured]
+    if decided := sum(verdict.judgement != "not decided" for verdict in together):
+        stand = sum(verdict.jointly != "not decided" for verdict in together)
+        typer.echo(
+            f"each at 95 %; {stand} of the {decided} decided ones stand at 95 % for all {len(together)} together"
+        )
     typer.echo(f"report: {page}")
     typer.echo(f"all reports: {index}")

@@ -33,10 +33,23 @@ FAILS_ABOVE = 20.0
 
 
 class Published(NamedTuple):
-    """Values as a paper prints them, by metric, and where they stand. Errors in percent."""
+    """Values as a paper prints them, by metric, and where they stand. Errors in percent.
+
+    n: the runs behind each value; of: what the value is of them
+    spread: the mean and the standard deviation of the n runs' test errors, where the paper tells them
+    """
 
     source: str
     values: Mapping[Metric, float | Literal["fail"]]
+    n: int = 1
+    of: Literal["run", "mean", "median"] = "run"
+    spread: tuple[float, float] | None = None
+
+    @property
+    def told(self) -> str:
+        """The source, and what the values are of: "C Table 3, median of 5 (4.89 ± 0.14)"."""
+        runs = f", {self.of} of {self.n}" if self.n > 1 else ""
+        return self.source + runs + (f" ({self.spread[0]:.2f} ± {self.spread[1]:.2f})" if self.spread else "")
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,8 @@ class Study:
     metrics: the columns of its table
     second: the figure beside the curves: a metric over the depth, by row, or test error over multiply-adds
     medians: whether the paper prints medians of its runs, and so do we beside mean and deviation
+    losses: whether the curves show the training loss on a logarithmic axis, as paper C's do, or the training error
+    baseline: the row whose curves stand in every panel
     """
 
     name: str
@@ -128,6 +143,8 @@ class Study:
     metrics: tuple[Metric, ...] = ("train_error", "test_error", "steps_to_10")
     second: Literal["depth", "rows", "cost"] = "rows"
     medians: bool = False
+    losses: bool = False
+    baseline: str | None = None
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]

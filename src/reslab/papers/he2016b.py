@@ -69,7 +69,7 @@ _TABLE_1: tuple[float | Literal["fail"], ...] = (
 _PANELS = ("scaling",) * 4 + ("gating",) * 5 + ("convolution and dropout",) * 2
 
 _SHORTCUTS = tuple(
-    Row(name, value, panel, published=Published("C Table 1, median of 5", {"test_error": error}))
+    Row(name, value, panel, published=Published("C Table 1", {"test_error": error}, n=5, of="median"))
     for (name, value), panel, error in zip(_shortcut(110).items(), _PANELS, _TABLE_1, strict=True)
 )
 
@@ -137,6 +137,8 @@ SHORTCUTS = Study(
         "The paper prints one row for exclusive gates with b from 0 to −5, all of which fail; here b is 0.",
     ),
     medians=True,
+    losses=True,
+    baseline="original",
 )
 
 ARRANGEMENTS = {
@@ -170,7 +172,7 @@ _ACTIVATIONS = tuple(
         value,
         f"{name.rpartition(', ')[2]} layers",
         published=Published(
-            "C Table 2, median of 5", {"test_error": _TABLE_2[name.rpartition(", ")[0]][name.endswith("164")]}
+            "C Table 2", {"test_error": _TABLE_2[name.rpartition(", ")[0]][name.endswith("164")]}, n=5, of="median"
         ),
     )
     for name, value in _arranged(110, 164).items()
@@ -230,6 +232,7 @@ ACTIVATIONS = Study(
     },
     deviations=_DEVIATIONS,
     medians=True,
+    losses=True,
 )
 
 _TABLE_3 = {
@@ -240,6 +243,10 @@ _TABLE_3 = {
     "ResNet-164, CIFAR-100": ("{}164-cifar", "cifar100", 25.16, 24.33),
     "ResNet-1001, CIFAR-100": ("{}1001-cifar", "cifar100", 27.82, 22.71),
 }
+_SPREADS = {  # C Table 4
+    "ResNet-1001, pre-activation": (4.89, 0.14),
+    "ResNet-1001, CIFAR-100, pre-activation": (22.68, 0.22),
+}
 _KINDS = {"original": "resnet", "pre-activation": "preact"}
 
 
@@ -248,7 +255,8 @@ def _both() -> tuple[Row, ...]:
     for name, (pattern, setting, *errors) in _TABLE_3.items():
         panel = {"cifar": "CIFAR-10", "cifar100": "CIFAR-100"}[setting]
         for (kind, family), error in zip(_KINDS.items(), errors, strict=True):
-            published = Published("C Table 3, median of 5", {"test_error": error})
+            spread = _SPREADS.get(f"{name}, {kind}")
+            published = Published("C Table 3", {"test_error": error}, n=5, of="median", spread=spread)
             rows.append(Row(f"{name}, {kind}", network(pattern.format(family)), panel, setting, published))
     for depth in (152, 200):
         for kind, family in _KINDS.items():
@@ -321,4 +329,5 @@ PREACTIVATION = Study(
         "C Table 5's errors are of crops of 320 pixels; here crops are of 224, and no published value stands beside.",
     ),
     medians=True,
+    losses=True,
 )

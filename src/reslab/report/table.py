@@ -10,8 +10,13 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
     "×": r"$\times$",
+    "−": r"$-$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
-_LATEX |= {"−": r"$-$"} | {letter: f"\\{letter}" for letter in "&%$#_{}"}
+_LATEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
+_MARKDOWN = str.maketrans({"\n": " "} | {letter: f"\\{letter}" for letter in "\\`*<|["})
 
 
 class Column(NamedTuple):
@@ -29,7 +34,7 @@ def _csv(table: list[Column]) -> str:
 
 
 def _markdown(table: list[Column]) -> str:
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in _lines(table)]
+    lines = [[cell.translate(_MARKDOWN) for cell in line] for line in _lines(table)]
     lines.insert(1, ["---:" if column.numbers else "---" for column in table])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

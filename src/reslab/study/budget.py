@@ -13,6 +13,7 @@ from reslab.train.schedule import Cosine, Drops, Exponential
 _SHARE = 0.4  # of the best convolution's speed, that training gets; `reslab bench` measures 0.4 to 0.7
 GPU = 2e13
 """Operations per second that are taken for a GPU: a guess, far below the most that one does, as maps are small."""
+_LAYER = 2e-4  # seconds of a step that a GPU takes for each convolution at least, both ways: a guess
 _LEAST_SEEDS = 2  # below two no claim is judged
 
 
@@ -23,6 +24,11 @@ def speed_here() -> float:
     from reslab.machine import find_precision
 
     return _SHARE * roof(find_precision("auto", "cpu")[0])
+
+
+def on_gpu(network: AnyNetwork, recipe: Recipe) -> float:
+    """Seconds that a training is guessed to take on a GPU, where small layers take as long as their launches do."""
+    return max(2 * work(network, recipe) / GPU, recipe.steps * network.cost().convolutions * _LAYER)
 
 
 @dataclass(frozen=True)

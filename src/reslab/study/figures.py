@@ -1,5 +1,6 @@
 """The figures of a study, as a person expects them in a paper."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -15,6 +16,14 @@ from reslab.train.record import read_metrics
 
 _LONG = 20  # letters of a name that take half of a panel's width
 _TOLD = 60  # points of a curve, at most, that tell their values
+_THIN = {False: ("train_error", "training"), True: ("train_loss", "training loss")}
+"""What a thin curve is, by whether it shows losses: in metrics.jsonl, and in words."""
+_CAPTION = {
+    False: "Thin: error of the training batches between two readings; bold: error on the whole test set, in evaluation "
+    "mode.",
+    True: "Thin, on the left: loss of the training batches between two readings; bold, on the right: error on the "
+    "whole test set, in evaluation mode.",
+}
 
 
 def drawings(plan: Plan) -> dict[str, Drawing]:
@@ -33,12 +42,19 @@ def panels(plan: Plan) -> dict[str, list[Row]]:
 
 
 def curves(plan: Plan) -> Drawing:
-    """Error over steps, a panel beside the other: thin the training batches, bold the test set. A Figs. 4 and 6."""
+    """What is learnt over steps, a panel beside the other: thin the training batches, bold the error on the test set.
+
+    The thin curves are errors, as in A Figs. 4 and 6, or losses on a logarithmic axis, as in C Figs. 1, 3 and 6.
+    """
+    losses = plan.study.losses
+    thin, told = _THIN[losses]
     grouped = {
         panel: kept
         for panel, rows in panels(plan).items()
         if (kept := [row for row in rows if row.name not in plan.absent])
     }
+    for rows in grouped.values():
+        rows[:0] = [row for row in plan.rows if row.name == plan.study.baseline and row not in rows]
     columns = 1 if max(len(row.name) for row in plan.rows) > _LONG else 2
     legend = max(-(-len(rows) // columns) for rows in grouped.values())
     with mpl.rc_context(STYLE):
@@ -46,22 +62,37 @@ def curves(plan: Plan) -> Drawing:
         axes = figure.subplots(1, len(grouped), sharey=True, squeeze=False)[0]
         drawing = Drawing(
             figure,
-            "Thin: error of the training batches between two readings; bold: error on the whole test set, in "
-            "evaluation mode. Lines are means over the seeds, bands reach from the least to the greatest. The test set "
-            "chooses nothing: the last weights are the result. Early test errors also show how BN's running averages, "
-            "which evaluation uses, lag behind the weights.",
+            f"{_CAPTION[losses]} Lines are means over the seeds, bands reach from the least to the greatest. The test "
+            "set chooses nothing: the last weights are the result. Early test errors also show how BN's running "
+            "averages, which evaluation uses, lag behind the weights.",
         )
-        for ax, (panel, rows) in zip(axes, grouped.items(), strict=True):
+        errors = [ax.twinx() if losses else ax for ax in axes]
+        for ax, bold, (panel, rows) in zip(axes, errors, grouped.items(), strict=True):
             for index, row in enumerate(rows):
                 runs = plan.runs_of(row.name)
                 look = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS)]}
-                _curve(drawing, ax, runs, "train_error", f"{row.name}, training", linewidth=0.8, **look)
-                _curve(drawing, ax, runs, "test_error", f"{row.name}, test", linewidth=2.2, label=row.name, **look)
+                _curve(drawing, ax, runs, thin, f"{row.name}, {told}", linewidth=0.8, **look)
+                _curve(drawing, bold, runs, "test_error", f"{row.name}, test", linewidth=2.2, label=row.name, **look)
             longest = max(run.recipe.steps for run in plan.runs if run.row in [row.name for row in rows])
-            ax.set(title=panel, xlabel="step", xlim=(0, longest), ylim=(0, plan.scale.top))
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=columns, fontsize=9)
-        axes[0].set_ylabel("error, %   (thin: training, bold: test)")
+            ax.set(title=panel, xlabel="step", xlim=(0, longest))
+            bold.set_ylim(0, plan.scale.top)
+            bold.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=columns, fontsize=9)
+        if losses:
+            _with_losses(axes, errors)
+            axes[0].set_yscale("log" if drawing.points else "linear")  # of all; without a run there is nothing to scale
+        else:
+            axes[0].set_ylabel("error, %   (thin: training, bold: test)")
     return drawing
+
+
+def _with_losses(axes: Sequence[Axes], errors: Sequence[Axes]) -> None:
+    """Losses on the left, told at the first panel; errors on the right, told at the last."""
+    axes[0].set_ylabel("training loss   (thin)")
+    for bold in errors:
+        bold.grid(visible=False)
+        bold.spines["right"].set_visible(True)
+        bold.tick_params(labelright=bold is errors[-1])
+    errors[-1].set_ylabel("test error, %   (bold)")
 
 
 def _curve(drawing: Drawing, ax: Axes, runs: list[Run], key: str, told: str, **look: Any) -> None:
@@ -78,7 +109,8 @@ def _curve(drawing: Drawing, ax: Axes, runs: list[Run], key: str, told: str, **l
         ax.fill_between(steps, lows, highs, color=look["color"], alpha=0.12, linewidth=0)
     every = max(1, len(steps) // _TOLD)
     for step, value in list(zip(steps, means, strict=True))[every - 1 :: every]:
-        drawing.points.append((ax, step, value, f"{told}, step {step:,}: {value:.2f} %"))
+        found = f"{value:.3g}" if key == "train_loss" else f"{value:.2f} %"
+        drawing.points.append((ax, step, value, f"{told}, step {step:,}: {found}"))
 
 
 def depths(plan: Plan) -> Drawing:

@@ -143,9 +143,8 @@ def _fitted(network: AnyNetwork, data: str, size: int | None) -> AnyNetwork:
     return replace(network, **fields)
 
 
-def hours(operations: float, per_second: float) -> str:
-    """The time that operations take, as a person says it."""
-    seconds = operations / per_second
+def hours(seconds: float) -> str:
+    """A time as a person says it."""
     for unit, length in (("years", 31_557_600), ("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:,.1f} {unit}" if seconds < 10 * length else f"{seconds / length:,.0f} {unit}"

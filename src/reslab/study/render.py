@@ -21,15 +21,15 @@ from reslab.train.record import is_locked, read_json
 
 
 def render(plan: Plan, out: Path) -> Path:
-    """Write report.html, results.json, the table (CSV, LaTeX, Markdown) and the figures (PNG, PDF, SVG) into `out`.
+    """Write report.html, results.json, the tables (CSV, LaTeX, Markdown) and the figures (PNG, PDF, SVG) into `out`.
 
     Each file replaces its forerunner whole. Returns the page's path.
     """
     found = results(plan)
     files: dict[str, bytes] = {"results.json": (json.dumps(found, indent=2, allow_nan=False) + "\n").encode()}
-    columns = tables.columns(plan, found["rows"])
-    for ending, write in FORMATS.items():
-        files[f"table.{ending}"] = write(columns).encode()
+    for name, columns in tables.of_study(plan, found).items():
+        for ending, write in FORMATS.items():
+            files[f"{name}.{ending}"] = write(columns).encode()
     svgs = {}
     for name, figure in figures.drawings(plan).items():
         for file_format in ("png", "pdf", "svg"):  # the page's is the last that is drawn
@@ -92,6 +92,8 @@ def _claim(verdict: Verdict) -> dict[str, Any]:
         "claim": claim.text,
         "source": claim.source,
         "judgement": verdict.judgement,
+        "jointly": verdict.jointly,
+        "measured": verdict.measured,
         "metric": METRICS[claim.metric],
         "lower": {"row": claim.lower, "n": verdict.lower.n, "measured": str(verdict.lower)},
         "higher": {"row": claim.higher, "n": verdict.higher.n, "measured": str(verdict.higher)},
@@ -123,7 +125,8 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
         middles = {"mean": found.mean, "std": found.std, "median": found.median}
         told["measured"][metric] = {**middles, "values": list(found.values), "text": str(found)}
     if row.published is not None and (plan.scale_name == "paper" or not plan.scale.settings):
-        told["published"] = {"source": row.published.source, "values": dict(row.published.values)}
+        published = row.published
+        told["published"] = published._asdict() | {"values": dict(published.values), "told": published.told}
     return told
 
 
@@ -142,7 +145,8 @@ def _cost(plan: Plan) -> dict[str, Any]:
     facts = [read_json(run.out / "run.json") for run in done]
     machines = Counter(
         f"{fact['machine'].get('gpu') or fact['machine']['processor']}, {fact['machine']['cores']} cores, "
-        f"threads in a run: {fact['machine']['threads']}, {fact['chosen']['precision']}"
+        + (f"ranks of a run: {fact['machine']['ranks']}, in each " if fact["machine"]["ranks"] > 1 else "")
+        + f"threads in a run: {fact['machine']['threads']}, {fact['chosen']['precision']}"
         for fact in facts
     )
     versions = Counter(", ".join(f"{name} {number}" for name, number in fact["versions"].items()) for fact in facts)
@@ -163,8 +167,9 @@ def _page(plan: Plan, found: dict[str, Any], svgs: dict[str, tuple[str, str]], w
         study=plan.study,
         scale=plan.scale,
         found=found,
-        table=tables.columns(plan, found["rows"]),
+        tables=tables.of_study(plan, found),
         metrics=METRICS,
+        together=sum(claim["measured"] for claim in found["claims"]),
         svgs=svgs,
         running=running,
         watched=watched,

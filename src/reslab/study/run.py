@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
 import torch
@@ -21,9 +22,10 @@ from rich.table import Table
 
 from reslab.data.images import DataSet
 from reslab.data.loader import load
-from reslab.errors import SpecError
+from reslab.errors import ReslabError
 from reslab.machine import cores
 from reslab.study.plan import Plan, Run
+from reslab.study.ranked import train_on_ranks
 from reslab.train.execution import Execution
 from reslab.train.loop import duration, train
 from reslab.train.record import is_locked, read_json, read_metrics, write_json
@@ -35,33 +37,42 @@ _PATIENCE = 60  # seconds that a worker has to end its step and save
 _stopping = threading.Event()  # in a worker: its parent has asked it to stop
 
 
-def run_plan(plan: Plan, workers: int, console: Console) -> dict[Run, str]:
-    """Train what the plan is missing, `workers` runs at a time, each with its share of the cores.
+def places(ranks: int) -> int:
+    """Runs of so many ranks that this machine has room for at a time: one for each GPU, or core, of a rank."""
+    return max(1, (torch.cuda.device_count() or cores()) // ranks)
+
+
+def run_plan(plan: Plan, workers: int, console: Console, ranks: int = 1) -> dict[Run, str]:
+    """Train what the plan is missing, `workers` runs at a time, each with its share of the cores, or GPUs of its own.
+
+    With several `ranks` each run is so many processes, begun by torchrun, that share its batches.
 
     Shows a live table on a terminal, a line for each finished run elsewhere. A run whose worker process is lost is
-    begun again, once, from its last checkpoint. A run that another process is training is waited for. Returns the runs
-    that failed with their reasons, which also lie beside their directories; a run that diverged has not failed. A stop
-    (KeyboardInterrupt) ends the workers behind the step that they are at, their runs saved.
+    begun again, once and alone, from its last checkpoint. How many threads a run has does not depend on how many are
+    left, so that it ends the same wherever the runner was stopped. A run that another process is training is waited
+    for. Returns the runs that failed with their reasons, which also lie beside their directories; a run that diverged
+    has not failed. A stop (KeyboardInterrupt) ends the workers behind the step that they are at, their runs saved.
     """
     failed: dict[Run, str] = {}
     lost: Counter[Run] = Counter()
     teller = Teller(plan, console)
+    threads = max(1, cores() // min(workers, max(1, len(distinct(plan.runs)))))
     while remaining := distinct(run for run in plan.missing if run not in failed):
         free = [run for run in remaining if not is_locked(run.out)]
         if not free:
             time.sleep(_POLL)
             continue
+        free = [run for run in free if lost[run]][:1] or free  # lost with another, or by its own fault: alone it shows
         processes = min(workers, len(free))
-        settings = (max(1, cores() // processes), os.getpid())
         context = multiprocessing.get_context("spawn")
+        settings = (threads, ranks, os.getpid(), context.Value("i", 0))
         with _ended_with_us(ProcessPoolExecutor(processes, context, _begin, settings)) as pool:
-            broken = _watch({pool.submit(_train, run): run for run in free}, teller, failed)
+            broken = _watch({pool.submit(_train, run, ranks): run for run in free}, teller, failed)
         if broken:
             lost.update([run for run in free if not run.done][:processes])  # they are begun in their order
-            failed |= {run: "its worker process was lost twice" for run, times in lost.items() if times > 1}
+            for run in [run for run, times in lost.items() if times > 1 and run not in failed]:
+                failed[run] = note(run, "its worker process was lost twice")
             console.print("a worker process was lost; what it trained goes on", highlight=False)
-    for run, reason in failed.items():
-        note(run, reason)
     return failed
 
 
@@ -70,9 +81,11 @@ def distinct(runs: Iterable[Run]) -> list[Run]:
     return list({run.out: run for run in runs}.values())
 
 
-def note(run: Run, reason: str) -> None:
-    """Keep the reason why a run failed, until it is begun again."""
-    write_json(run.failure, {"reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")})
+def note(run: Run, reason: str) -> str:
+    """Keep the reason why a run failed, until it is begun again; -> the reason."""
+    with suppress(OSError):  # it may be a full disk
+        write_json(run.failure, {"reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")})
+    return reason
 
 
 @contextmanager
@@ -91,14 +104,18 @@ def _ended_with_us(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
-def _begin(threads: int, parent: int) -> None:
-    """A worker leaves stopping to its parent, and ends itself when the parent is gone.
+def _begin(threads: int, ranks: int, parent: int, count: "Synchronized[int]") -> None:
+    """A worker leaves stopping to its parent, and ends itself when the parent is gone. `count` numbers the workers.
 
     Asked to stop, it does not die, or the pool would at once end the others too: it begins no further run.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: _stopping.set())
     torch.set_num_threads(threads)
+    with count:
+        number, count.value = count.value, count.value + 1
+    if torch.cuda.device_count():
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus(number, ranks)
 
     def follow() -> None:
         while os.getppid() == parent:
@@ -108,22 +125,32 @@ def _begin(threads: int, parent: int) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+def gpus(number: int, ranks: int) -> str:
+    """The GPUs of a worker, one for each rank, by the names that CUDA_VISIBLE_DEVICES has for them."""
+    count = torch.cuda.device_count()
+    names = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    names = names or [str(index) for index in range(count)]
+    return ",".join(names[(number * ranks + rank) % count] for rank in range(ranks))
+
+
 @lru_cache(maxsize=1)
 def _data(name: str) -> DataSet:
     return load(name)
 
 
-def _train(run: Run) -> dict[str, Any]:
+def _train(run: Run, ranks: int) -> dict[str, Any]:
     if _stopping.is_set():
         return {"status": "stopped", "step": 0}
-    result = train_run(run)
+    result = train_run(run, ranks)
     if result["status"] == "stopped":
         _stopping.set()
     return result
 
 
-def train_run(run: Run) -> dict[str, Any]:
+def train_run(run: Run, ranks: int = 1) -> dict[str, Any]:
     """Train a run here, from its last checkpoint where it has one. -> what its result.json holds.
+
+    With several ranks it is so many processes (see ranked); alone it is this one.
 
     Where another process has just trained it, that one's result; where one is at it, the status "elsewhere".
     """
@@ -133,8 +160,10 @@ def train_run(run: Run) -> dict[str, Any]:
         return {"status": "elsewhere", "step": 0}
     run.failure.unlink(missing_ok=True)
     try:
+        if ranks > 1:
+            return train_on_ranks(run, ranks)
         return train(run.network, run.recipe, _data(run.data), run.out, run.seed, Execution(resume="any"))
-    except SpecError:
+    except ReslabError:
         if run.done or is_locked(run.out):  # another process was quicker
             return {"status": "elsewhere", "step": 0}
         raise
@@ -182,7 +211,7 @@ def _watch(futures: "dict[Future[dict[str, Any]], Run]", teller: Teller, failed:
                 if isinstance(error, BrokenProcessPool):
                     broken = True
                 elif error is not None:
-                    failed[run] = f"{type(error).__name__}: {error}".splitlines()[0]
+                    failed[run] = note(run, f"{type(error).__name__}: {error}".splitlines()[0])
                     teller.tell(run, failed[run])
                 else:
                     teller.end(run, future.result())

@@ -5,7 +5,7 @@ from statistics import mean
 from typing import Any
 
 from reslab.papers.claims import COUNTED, Claim, Metric, Row
-from reslab.sample import Judgement, Sample, compare
+from reslab.sample import CONFIDENCE, Judgement, Sample, compare
 from reslab.study.plan import Plan, Run
 from reslab.train.record import read_json, read_metrics
 
@@ -35,13 +35,22 @@ def count(row: Row, plan: Plan, metric: Metric) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, its two samples, the difference (lower - higher) with its confidence interval, and the judgement."""
+    """A claim, its two samples, the difference (lower - higher) with its confidence interval, and the judgement.
+
+    jointly: the judgement at a confidence that all of the study's claims together have, which is Bonferroni's
+    """
 
     claim: Claim
     lower: Sample
     higher: Sample
     interval: tuple[float, float] | None
     judgement: Judgement
+    jointly: Judgement
+
+    @property
+    def measured(self) -> bool:
+        """Whether chance has a say in it: not where both sides are counted or given."""
+        return not (self.lower.exact and self.higher.exact)
 
     @property
     def difference(self) -> float | None:
@@ -50,10 +59,14 @@ class Verdict:
         return self.lower.mean - self.higher.mean
 
 
-def judge(claim: Claim, lower: Sample, higher: Sample) -> Verdict:
-    """Hold the difference of the means against the claim's margin. See reslab.sample.compare."""
+def judge(claim: Claim, lower: Sample, higher: Sample, together: int = 1) -> Verdict:
+    """Hold the difference of the means against the claim's margin, alone and as one of so many claims together.
+
+    See reslab.sample.compare.
+    """
     judgement, interval = compare(lower, higher, claim.margin)
-    return Verdict(claim, lower, higher, interval, judgement)
+    jointly, _ = compare(lower, higher, claim.margin, 1 - (1 - CONFIDENCE) / together)
+    return Verdict(claim, lower, higher, interval, judgement, jointly)
 
 
 def sample(plan: Plan, row: str | float, metric: Metric) -> Sample:
@@ -63,13 +76,26 @@ def sample(plan: Plan, row: str | float, metric: Metric) -> Sample:
     if metric in COUNTED:
         named = next(known for known in plan.rows if known.name == row)
         return Sample((count(named, plan, metric),), exact=True)
-    return Sample(tuple(measure(run, metric) for run in plan.runs_of(row)))
+    done = plan.runs_of(row)
+    step = max((_step(run, metric) for run in done), default=0.0)
+    return Sample(tuple(measure(run, metric) for run in done), step=step)
+
+
+def _step(run: Run, metric: Metric) -> float:
+    """The least difference that a metric can show: an image's share of the images, a logging interval's steps."""
+    if metric == "steps_to_10":
+        return float(run.recipe.log_every)
+    result = read_json(run.out / "result.json")
+    part = "train" if metric == "train_error" else "test"
+    return 0.0 if metric == "curve" or part not in result else 100 / float(result[part]["images"])
 
 
 def verdicts(plan: Plan) -> list[Verdict]:
     """Every claim of the plan's study that can be judged at its scale, which has its rows."""
-    return [
-        judge(claim, sample(plan, claim.lower, claim.metric), sample(plan, claim.higher, claim.metric))
+    sides = [
+        (claim, sample(plan, claim.lower, claim.metric), sample(plan, claim.higher, claim.metric))
         for claim in plan.study.claims
         if set(claim.rows) <= set(plan.scale.rows) and plan.scale_name in (claim.scales or (plan.scale_name,))
     ]
+    together = sum(not (lower.exact and higher.exact) for _, lower, higher in sides)
+    return [judge(*side, max(1, together)) for side in sides]

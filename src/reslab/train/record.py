@@ -225,7 +225,7 @@ class Record:
         """The bytes of metrics.jsonl, all of them on the disk."""
         assert self._metrics is not None
         os.fsync(self._metrics.fileno())
-        return self._metrics.tell()
+        return os.fstat(self._metrics.fileno()).st_size  # its position is still the one before a rewind
 
     def log(self, **metrics: Any) -> None:
         """Add a line to metrics.jsonl."""
