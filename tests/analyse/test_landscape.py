@@ -6,6 +6,7 @@ import multiprocessing
 
 import pytest
 import torch
+from tests.analyse.made import Unchanged, described
 
 from reslab.analyse.landscape import Grid, direction, measure, moved, rounding
 from reslab.analyse.landscape_record import Landscape
@@ -66,6 +67,13 @@ def test_weights_are_where_they_were(network):
         torch.testing.assert_close(network.state_dict()[name], before[name] + 0.3 * ways[0][name])
         raise ZeroDivisionError
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_the_network_is_as_before(network, images):
+    before = Unchanged(network)
+    measure(network, images, (direction(network, 0, 0), direction(network, 0, 1)), SMALL, (0, 1))
+    rounding(network, images)
+    before.check()
 
 
 def test_two_workers_measure_what_one_does(tmp_path, network, images):
@@ -198,4 +206,5 @@ def test_the_command_writes_its_page(tmp_path, capsys, monkeypatch):
     assert not end.value.code
     told = json.loads(capsys.readouterr().out)
     assert len(told["values"]["loss"]) == 9
+    assert set(told["values"]) <= described("landscape")
     assert (tmp_path / told["page"]).is_file()

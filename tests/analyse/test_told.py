@@ -2,10 +2,12 @@
 
 import json
 from html import unescape
+from pathlib import Path
 
 import pytest
-from tests.analyse.made import without_residuals
+from tests.analyse.made import described, without_residuals
 
+from reslab import analyse_networks
 from reslab.analyse import gradients_told, lesion_told, responses_told
 from reslab.analyse.conditions import Conditions
 from reslab.analyse.render import render
@@ -47,15 +49,27 @@ def test_each_analysis_has_its_page(kind, files, digits, tmp_path):
     text = unescape(page.read_text())
     assert all(finding.claim in text for finding in found.findings)
     told = json.loads((tmp_path / "report" / "results.json").read_text())
-    assert len({len(cells) for cells in told["values"].values()}) == 1
-    assert (tmp_path / "report" / "values.csv").is_file()
+    for name in found.tables:
+        assert len({len(cells) for cells in told[name].values()}) == 1
+        assert (tmp_path / "report" / f"{name}.csv").is_file()
+        assert set(told[name]) <= described(kind)
+    assert told["networks"] == [Path(file).stem for file in files]
+
+
+def test_plain_columns_hold_numbers(files, digits):
+    found = analyse_networks("gradients", files[:1], "digits", images=20)
+    table = found.columns()
+    assert all(isinstance(value, float) for value in table["gradient"])
+    assert table["factor"] == [None] * len(table["behind"])
+    with pytest.raises(SpecError, match="choose from responses, gradients, lesion"):
+        analyse_networks("cost", files[:1], "digits")
 
 
 def test_zero_residuals_respond_less_than_plain_layers(files, digits):
     judged = responses_told.look(subjects(files, digits), Conditions(digits, 50)).findings
     assert [finding.claim for finding in judged] == [
-        "Residual responses are smaller than plain ones: resnet8-custom and plain8-custom",
-        "A deeper residual network has smaller responses: resnet14-custom and resnet8-custom",
+        "Residual responses are smaller than plain ones: resnet8-cifar and plain8-cifar",
+        "A deeper residual network has smaller responses: resnet14-cifar and resnet8-cifar",
     ]
     alone = responses_told.look(subjects(files[::2], digits), Conditions(digits, 50)).findings
     assert [finding.judgement for finding in alone] == ["not decided"] * 2
@@ -65,9 +79,7 @@ def test_zero_residuals_respond_less_than_plain_layers(files, digits):
 def test_zero_residuals_are_not_missed(files, digits):
     found = lesion_told.look(subjects([file for file in files if "resnet8" in file], digits), Conditions(digits, 20))
     (finding,) = found.findings
-    assert (
-        finding.claim == "Without one unit, the median one, a residual network's error hardly changes: resnet8-custom"
-    )
+    assert finding.claim == "Without one unit, the median one, a residual network's error hardly changes: resnet8-cifar"
     assert finding.judgement == "holds"
 
 
@@ -91,7 +103,12 @@ def test_the_command_tells_the_table_the_claims_and_the_page(capsys, tmp_path, m
     assert not ended.value.code
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("network")
-    assert out.splitlines()[-1] == "report: reports/responses-resnet20-cifar-digits/analysis.html"
+    assert out.splitlines()[-2:] == [
+        "report: reports/responses-resnet20-cifar-digits/analysis.html",
+        "all reports: reports/index.html",
+    ]
+    index = Path("reports/index.html").read_text()
+    assert 'href="responses-resnet20-cifar-digits/analysis.html"' in index
     assert "responses: 100 %" in err
     with pytest.raises(SystemExit):
         main([*words, "--json", "--out", "here"])

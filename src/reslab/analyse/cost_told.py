@@ -51,7 +51,8 @@ def look(networks: Mapping[str, Network], batch: int, told: Told | None = None) 
             "time": f"{time.monotonic() - began:.0f} s",
         },
         notes=_NOTES,
-        values=_values(counted, measured),
+        tables={"values": _values(counted, measured)},
+        networks=tuple(networks),
     )
 
 

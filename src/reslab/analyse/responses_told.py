@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from reslab.analyse.analysis import Analysis, Finding
@@ -17,7 +18,7 @@ from reslab.analyse.kinds import Kinds, counterparts, deeper, judged, kinds, nam
 from reslab.analyse.responses import Responses, places, responses
 from reslab.analyse.subject import INITIAL, Subject, images
 from reslab.errors import SpecError
-from reslab.report.drawing import COLOURS, STYLE, Drawing
+from reslab.report.drawing import STYLE, Drawing, line
 from reslab.report.table import Column
 from reslab.sample import Sample
 
@@ -57,7 +58,6 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
             heard = part(part(told, index, len(subjects)), number, len(ends))
             measured[subject.label, moment] = responses(subject.states[moment], seen, mode, heard)
     found = kinds(subjects)
-    statistics = {"eval": "its running statistics", "train": "those of each batch of 128"}[conditions.mode]
     return Analysis(
         kind="responses",
         title=f"Responses of layers on {conditions.data.name}",
@@ -65,9 +65,10 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         table=_table(found, measured),
         drawings={"responses": _drawing(found, measured)},
         findings=tuple(_findings(found, measured)),
-        facts={**conditions.facts(subjects, began), "statistics of BN": statistics},
+        facts=conditions.facts(subjects, began) | conditions.statistics(subjects),
         notes=tuple(_notes(measured)),
-        values=_values(measured),
+        tables={"values": _values(measured)},
+        networks=tuple(subject.label for subject in subjects),
     )
 
 
@@ -141,43 +142,54 @@ def _findings(found: Kinds, measured: Measured) -> list[Finding]:
 
 
 def _drawing(found: Kinds, measured: Measured) -> Drawing:
+    trained = any(moment != INITIAL for _, moment in measured)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 6.4), layout="constrained")
+        figure = Figure(figsize=(8.4, 6.8), layout="constrained")
         drawing = Drawing(
             figure,
-            "Above: the layers in order; below: sorted by their response. Solid: after training; dashed: initial "
-            "weights. Lines are means over runs under several seeds, bands reach from the least to the greatest.",
+            "Above: the layers in order; below: sorted by their response. Lines are means over runs under several "
+            "seeds, bands reach from the least to the greatest." + _THIN * trained,
         )
         upper, lower = figure.subplots(2, 1)
         for index, subjects in enumerate(found.values()):
-            colour = COLOURS[index % len(COLOURS)]
-            for initial in (False, True):
+            for initial in (True, False):
                 std = _over_seeds(subjects, measured, initial)
                 if std is None:
                     continue
-                look: dict[str, Any] = {
-                    "color": colour,
-                    "linestyle": "--" if initial else "-",
-                    "linewidth": 1.0 if initial else 1.7,
-                }
-                told = f"{name(subjects)}{', initial' if initial else ''}"
+                thin = initial and trained
+                look = line(index) | ({"linewidth": 0.8, "alpha": 0.6} if thin else {"linewidth": 1.7})
+                told = name(subjects) + ", initial" * thin
                 _line(drawing, upper, std, told, look)
                 _line(drawing, lower, -np.sort(-std, axis=1), told, look)
                 bare = [at for at, place in enumerate(places(subjects[0].spec)) if not place.behind_bn]
-                ring = {"color": colour, "fillstyle": "none", "markersize": 5}
+                ring = {"color": look["color"], "fillstyle": "none", "markersize": 5, "alpha": look.get("alpha")}
                 upper.plot([at + 1 for at in bare], std.mean(0)[bare], "o", **ring)
-        for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
-            ax.set(xlabel=f"3×3 layer, {order}", ylabel="response, standard deviation")
-            tops, bottoms = zip(*((one.std.max(), one.std.min()) for one in measured.values()), strict=True)
-            if max(tops) > _LOG * max(min(bottoms), 1e-12):
-                ax.set_yscale("log")
-            else:
-                ax.set_ylim(bottom=0)
-        figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+        _label(upper, lower, measured)
+        handles = {label: shown for shown, label in zip(*upper.get_legend_handles_labels(), strict=True)}
+        thick = {label: shown for label, shown in handles.items() if not label.endswith(", initial")}
+        figure.legend(list(thick.values()), list(thick), loc="outside lower center", ncols=3, fontsize=9)
     return drawing
 
 
-_LOG = 50  # times the least response, above which the axis is logarithmic
+_THIN = " Thin: the initial weights."
+_LOG = 10  # times the least response, above which the axis is logarithmic
+
+
+def _label(upper: Axes, lower: Axes, measured: Measured) -> None:
+    highest, lowest = max(one.std.max() for one in measured.values()), min(one.std.min() for one in measured.values())
+    for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
+        ax.set(xlabel=f"3×3 layer, {order}", ylabel="response, standard deviation")
+        if highest > _LOG * max(lowest, 1e-12):
+            ax.set_yscale("log")
+            ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" * _is_shown(value)))
+        else:
+            ax.set_ylim(bottom=0)
+
+
+def _is_shown(value: float) -> bool:
+    """Whether the axis says a value between two powers of ten: twice and five times the lower."""
+    return f"{value:e}"[0] in "25"
 
 
 def _line(drawing: Drawing, ax: Axes, std: NDArray[np.float64], told: str, look: dict[str, Any]) -> None:

@@ -26,6 +26,14 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def line(index: int) -> dict[str, Any]:
+    """The colour and dashes of the index-th of several lines."""
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[index // len(COLOURS) % len(DASHES)],
+    }
+
+
 @dataclass
 class Drawing:
     """A figure, what its caption says, and the points that tell their values to a person who looks at them closely."""
