@@ -88,14 +88,15 @@ def analyse_networks(
     networks: "Sequence[NetworkSpec | Path | str]",
     data: str,
     images: int = 500,
-    mode: "Mode" = "eval",
+    mode: "Mode | None" = None,
     seed: int = 0,
 ) -> "Analysis":
     """What `reslab analyse KIND` finds; `.columns()` is a plain table, whose units docs/analyses.md describes.
 
     networks: names and specs (fresh weights under the seed), run directories, files of weights that reslab wrote
     data: a name from `reslab data list`, or folder:PATH, of which so many test images are seen
-    mode: whether BN takes its running statistics or those of each batch; fresh weights take the batch's
+    mode: whether BN takes its running statistics or those of each batch ("eval", "train"); None is the command's own,
+    the batch's for gradients. Fresh weights take the batch's in any mode.
     `reslab.analyse.render.render` writes its page. Raises what the command tells.
     """
     from reslab.analyse import gradients_told, lesion_told, responses_told
@@ -110,4 +111,5 @@ def analyse_networks(
         raise SpecError(f"no analysis {kind!r} of networks on images: choose from {', '.join(looks)}")
     held, device = load(data), find_device("auto")
     found = subjects(networks, held, seed, device)
-    return looks[kind](found, Conditions(held, images, mode, seed, device))
+    usual: Mode = "train" if kind == "gradients" else "eval"
+    return looks[kind](found, Conditions(held, images, mode or usual, seed, device))

@@ -1,6 +1,7 @@
 """Analyses as pages: tables, figures, claims and what the command line says."""
 
 import json
+import re
 from html import unescape
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from reslab.analyse.conditions import Conditions
 from reslab.analyse.render import render
 from reslab.analyse.subject import INITIAL, Subject, subjects
 from reslab.cli import main
+from reslab.cli.analyse import place
 from reslab.data.loader import load
 from reslab.errors import SpecError
 from reslab.nets import network
@@ -53,7 +55,7 @@ def test_each_analysis_has_its_page(kind, files, digits, tmp_path):
         assert len({len(cells) for cells in told[name].values()}) == 1
         assert (tmp_path / "report" / f"{name}.csv").is_file()
         assert set(told[name]) <= described(kind)
-    assert told["networks"] == [Path(file).stem for file in files]
+    assert told["networks"] == {Path(file).stem: f"{Path(file).stem[:-2]}-cifar" for file in files}
 
 
 def test_plain_columns_hold_numbers(files, digits):
@@ -83,6 +85,39 @@ def test_zero_residuals_are_not_missed(files, digits):
     assert finding.judgement == "holds"
 
 
+def test_a_training_is_shown_along_its_checkpoints(digits):
+    spec = fitted(network("resnet8-cifar"), digits)
+    moments = {INITIAL: spec.build(), "step 5": spec.build(), "trained": spec.build()}
+    found = gradients_told.look([Subject("run", spec, moments)], Conditions(digits, 20))
+    assert list(found.drawings) == ["gradients", "training"]
+    told = {text.split(":")[0] for *_, text in found.drawings["training"].points}
+    assert {f"run, {moment}, unit 0" for moment in moments} <= told
+    assert [column.cells for column in found.table if column.title == "weights"] == [list(moments)]
+    ends = gradients_told.look([Subject("run", spec, {INITIAL: spec.build()})], Conditions(digits, 20))
+    assert list(ends.drawings) == ["gradients"]
+
+
+def test_gradients_are_judged_by_what_a_network_is(digits):
+    scaled, gated = "resnet8-cifar merge=scaled merge.shortcut=0.1", "resnet8-cifar merge=gated"
+    of = subjects(["plain8-cifar", "resnet8-cifar", scaled, gated], digits)
+    findings = gradients_told.look(of, Conditions(digits, 20)).findings
+    claims = [finding.claim.split(":")[0] for finding in findings]
+    product = "Shortcut factors below 1 multiply to next to nothing"
+    alive = "The network is alive, its last maps are not all zero"
+    assert claims == [
+        "BN keeps the gradient of a plain network from vanishing",
+        alive,
+        "Identity shortcuts carry the gradient back undiminished",
+        alive,
+        product,
+        alive,
+        product,
+        alive,
+    ]
+    assert [finding.judgement for finding in findings if product in finding.claim] == ["holds", "not decided"]
+    assert "product of 3 factors, initial weights: 0.001, the bound 0.01" in [finding.told for finding in findings]
+
+
 def test_fresh_weights_have_nothing_to_lose(digits):
     with pytest.raises(SpecError, match="resnet8-cifar: fresh weights have nothing to lose"):
         lesion_told.look(subjects(["resnet8-cifar"], digits), Conditions(digits, 20))
@@ -93,6 +128,14 @@ def test_networks_without_3x3_layers_are_named(digits):
     five = Subject("five", spec, {INITIAL: spec.build()})
     with pytest.raises(SpecError, match="five: no 3×3 layer"):
         responses_told.look([five], Conditions(digits, 20))
+
+
+def test_reports_of_changed_fields_have_places_of_their_own():
+    words = [f"resnet20-cifar merge=gated merge.bias=-{bias}.0" for bias in range(9)]
+    found = {place("gradients", ["resnet20-cifar", word], "digits") for word in words}
+    assert len(found) == 9
+    assert all(re.fullmatch(r"gradients-resnet20-cifar-[0-9a-f]{8}-digits", name) for name in found)
+    assert place("gradients", ["plain20-cifar"] * 2, "digits") == "gradients-plain20-cifar-digits"
 
 
 def test_the_command_tells_the_table_the_claims_and_the_page(capsys, tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ class Analysis:
     facts: what it was measured on: networks, images, mode, device, seconds, each with its name
     notes: what a reader must know to read it right
     tables: every value, where the table sums them up: "values", and others; docs/analyses.md says what they hold
-    networks: what the user calls those that were looked into
+    networks: what the user calls each that was looked into, with the name that it shares with others of its kind
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Analysis:
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     tables: Mapping[str, list[Column]] = field(default_factory=dict)
-    networks: tuple[str, ...] = ()
+    networks: Mapping[str, str] = field(default_factory=dict)
 
     def columns(self, table: str = "values") -> Columns:
         """One of the tables as plain values."""

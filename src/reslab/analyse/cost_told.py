@@ -11,6 +11,7 @@ from reslab.analyse.analysis import Analysis
 from reslab.analyse.cost import Part, parts, times
 from reslab.analyse.intact import Told
 from reslab.machine import processor
+from reslab.nets import words_of
 from reslab.nets.modules import Network
 from reslab.report.drawing import STYLE, Drawing
 from reslab.report.table import Column
@@ -52,7 +53,7 @@ def look(networks: Mapping[str, Network], batch: int, told: Told | None = None) 
         },
         notes=_NOTES,
         tables={"values": _values(counted, measured)},
-        networks=tuple(networks),
+        networks={label: words_of(network.spec) for label, network in networks.items()},
     )
 
 

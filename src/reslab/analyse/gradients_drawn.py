@@ -6,12 +6,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from reslab.analyse.gradients import Gradients
 from reslab.analyse.kinds import Kinds, name
 from reslab.analyse.subject import INITIAL, Subject
-from reslab.report.drawing import STYLE, Drawing, line
+from reslab.report.drawing import STYLE, Drawing, line, scale
 
 Measured = Mapping[tuple[str, str], Gradients]
 """By a subject's label and its moment."""
@@ -45,7 +46,7 @@ def _ends(found: Kinds, measured: Measured) -> Drawing:
                 if group := [measured[key] for key in ends if key in measured]:  # type: ignore[index]
                     _lines(drawing, list(axes[:, column]), name(subjects), group, index)
             axes[0, column].set_title("initial weights" if moment == INITIAL else "trained weights")
-        _label(axes)
+        _label(axes, measured)
         handles = {label: shown for ax in axes[0] for shown, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=2, fontsize=9)
     return drawing
@@ -81,15 +82,22 @@ def _mean(group: Sequence[Gradients], key: str) -> NDArray[np.float64]:
     return 100 * mean if key == "dead" else np.where(mean > 0, mean, np.nan)
 
 
-def _label(axes: NDArray[np.object_]) -> None:
+def _label(axes: NDArray[np.object_], measured: Measured) -> None:
     for (key, label), row in zip(_ROWS.items(), axes, strict=True):
         row[0].set_ylabel(label)
         if key == "dead":
-            row[0].set_ylim(bottom=0)
-        else:
-            row[0].set_yscale("log")
+            top = max(1.0, row[0].get_ylim()[1])
+            row[0].set_ylim(-0.03 * top, top)  # so that a line at zero is seen
+            continue
+        values = np.concatenate([_mean([one], key) for one in measured.values()])
+        if key == "gradient":
+            values = np.concatenate([values, *(one.predicted() for one in measured.values())])
+        shown = values[values > 0]
+        if shown.size:
+            scale(row[0], shown.min(), shown.max())
     for ax in axes[-1]:
         ax.set_xlabel("unit")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _training(found: Kinds, measured: Measured) -> Drawing:
@@ -120,5 +128,5 @@ def _training(found: Kinds, measured: Measured) -> Drawing:
                     ]
             axes[0, column].set_title(title, fontsize=9)
             axes[0, column].legend(fontsize=7, ncols=2)
-        _label(axes)
+        _label(axes, measured)
     return drawing

@@ -1,7 +1,7 @@
 """Signals and gradients as a table, a figure and claims. C eqs. 5 to 8; B sec. 3.3."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,12 +10,14 @@ from reslab.analyse.conditions import Conditions, part
 from reslab.analyse.gradients import Gradients, gradients
 from reslab.analyse.gradients_drawn import Measured, drawings
 from reslab.analyse.intact import Mode, Told
-from reslab.analyse.kinds import Kinds, judged, kinds, name
+from reslab.analyse.kinds import Kinds, judged, kinds, mean, name
 from reslab.analyse.subject import INITIAL, Subject, images
-from reslab.nets import ResNet
+from reslab.nets import Gated, ResNet
 from reslab.report.table import Column
-from reslab.sample import Sample
+from reslab.sample import Judgement, Sample
 
+VANISHED = 0.01
+"""The product of shortcut factors below which the shortcuts carry next to nothing back."""
 HEALTHY = 0.1
 """The least share of the last unit's gradient that must arrive behind the stem, for it not to have vanished."""
 
@@ -57,7 +59,7 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         facts=conditions.facts(subjects, began) | conditions.statistics(subjects),
         notes=(*_NOTES, _INITIAL),
         tables={"values": _values(measured)},
-        networks=tuple(subject.label for subject in subjects),
+        networks={subject.label: subject.kind for subject in subjects},
     )
 
 
@@ -67,7 +69,7 @@ def _table(found: Kinds, measured: Measured) -> list[Column]:
     for subjects in found.values():
         for moment in dict.fromkeys(moment for subject in subjects for moment in subject.states):
             group = [measured[subject.label, moment] for subject in subjects if moment in subject.states]
-            means = [_mean(values) for values in zip(*map(_told, group), strict=True)]
+            means = [mean(values) for values in zip(*map(_told, group), strict=True)]
             died = sum(one.died for one in group)
             rows.append((name(subjects), moment, *means, f"{died} of {len(group)}"))
     titles = (
@@ -89,10 +91,6 @@ def _told(one: Gradients) -> tuple[float, ...]:
     return one.signal[0], one.signal[-1], one.ratio(), one.product(), 100 * dead.mean() if dead.size else np.nan
 
 
-def _mean(values: tuple[float, ...]) -> str:
-    return _number(float(np.mean(values)))
-
-
 def _values(measured: Measured) -> list[Column]:
     lines = [
         (label, moment, block, *("" if np.isnan(number) else f"{number:.6g}" for number in numbers))
@@ -106,37 +104,49 @@ def _values(measured: Measured) -> list[Column]:
     return [Column(title, list(column), at > 2) for at, (title, column) in enumerate(zip(titles, cells, strict=True))]
 
 
-def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.4g}"
-
-
 def _findings(found: Kinds, measured: Measured) -> list[Finding]:
-    """What C says of the product of factors, at a network's first moment, and B of networks that die, at its last."""
+    """What A and C say of gradients, at a network's first moment, and B of networks that die, at its last."""
     findings = []
     for of in found.values():
         firsts = [measured[subject.label, next(iter(subject.states))] for subject in of]
         lasts = [measured[subject.label, list(subject.states)[-1]] for subject in of]
-        ratio = Sample(tuple(one.ratio() for one in firsts))
-        factors = np.array([one.factor for one in firsts])
-        factors = factors[~np.isnan(factors)]
-        what = f"gradient behind the stem over that behind the last unit, {next(iter(of[0].states))} weights"
-        if factors.size and not np.isnan(ratio.values).any():
-            if (factors == 1).all():
-                claim, sides = "Identity shortcuts carry the gradient back undiminished", (1.0, ratio)
-                findings.append(judged(f"{claim}: {of[0].kind}", "C sec. 2, eq. 5", what, sides, (of, of)))
-            elif (factors <= 1).all():
-                lower, claim = (ratio, 1.0), "With shortcut factors below 1 the gradient fades"
-                findings.append(judged(f"{claim}: {of[0].kind}", "C sec. 3, eq. 8", what, lower, (of, of)))
-        if isinstance(of[0].spec, ResNet) and of[0].spec.shortcut is None and not np.isnan(ratio.values).any():
-            claim = "BN keeps the gradient of a plain network from vanishing"
-            findings.append(judged(f"{claim}: {of[0].kind}", "A sec. 4.1", what, (HEALTHY, ratio), (of, of)))
+        findings += [*_carried(of, firsts), *_product(of, firsts)]
         died = sum(one.died for one in lasts)
-        findings.append(
-            Finding(
-                f"The network is alive, its last maps are not all zero: {of[0].kind}",
-                "B sec. 3.3",
-                "does not hold" if died else "holds",
-                f"{died} of {len(lasts)} died",
-            )
-        )
+        claim = f"The network is alive, its last maps are not all zero: {of[0].kind}"
+        judgement: Judgement = "does not hold" if died else "holds"
+        findings.append(Finding(claim, "B sec. 3.3", judgement, f"{died} of {len(lasts)} died"))
     return findings
+
+
+def _carried(of: list[Subject], firsts: list[Gradients]) -> Iterator[Finding]:
+    """Whether the gradient arrives behind the stem: over identity shortcuts, and in a plain network."""
+    ratio = Sample(tuple(one.ratio() for one in firsts))
+    if np.isnan(ratio.values).any():
+        return
+    what = f"gradient behind the stem over that behind the last unit, {next(iter(of[0].states))} weights"
+    factors = np.concatenate([one.factor[~np.isnan(one.factor)] for one in firsts])
+    if factors.size and (factors == 1).all():
+        claim = "Identity shortcuts carry the gradient back undiminished"
+        yield judged(f"{claim}: {of[0].kind}", "C sec. 2, eq. 5", what, (1.0, ratio), (of, of))
+    if isinstance(of[0].spec, ResNet) and of[0].spec.shortcut is None:
+        claim = "BN keeps the gradient of a plain network from vanishing"
+        yield judged(f"{claim}: {of[0].kind}", "A sec. 4.1", what, (HEALTHY, ratio), (of, of))
+
+
+def _product(of: list[Subject], firsts: list[Gradients]) -> Iterator[Finding]:
+    """Whether factors below 1 vanish, so that what comes back must come through the weights."""
+    factors = np.array([one.factor[1:] for one in firsts])
+    if not (factors < 1).all():
+        return
+    product = Sample(tuple(one.product() for one in firsts))
+    claim = f"Shortcut factors below 1 multiply to next to nothing: {of[0].kind}"
+    what = f"product of {factors.shape[1]} factors, {next(iter(of[0].states))} weights"
+    if (factors == factors[0]).all() and not _gated(of[0]):  # given, and no seed changes them
+        judgement: Judgement = "holds" if product.values[0] < VANISHED else "does not hold"
+        yield Finding(claim, "C sec. 3, eq. 8", judgement, f"{what}: {product.values[0]:.3g}, the bound {VANISHED}")
+    else:
+        yield judged(claim, "C sec. 3, eq. 8", what, (product, VANISHED), (of, of))
+
+
+def _gated(subject: Subject) -> bool:
+    return isinstance(subject.spec, ResNet) and isinstance(subject.spec.merge, Gated)

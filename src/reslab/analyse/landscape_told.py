@@ -43,7 +43,7 @@ def tell(subjects: Sequence[Subject], found: Mapping[str, Landscape], facts: Map
         facts=facts,
         notes=_NOTES,
         tables={"values": _values(found)},
-        networks=tuple(found),
+        networks={subject.label: subject.kind for subject in subjects},
     )
 
 

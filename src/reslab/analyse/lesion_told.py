@@ -90,7 +90,7 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         facts=conditions.facts(subjects, began),
         notes=_NOTES,
         tables={"values": _values(measured)} | ({"paths": _path_values(measured)} if "paths" in drawings else {}),
-        networks=tuple(subject.label for subject in subjects),
+        networks={subject.label: subject.kind for subject in subjects},
     )
 
 

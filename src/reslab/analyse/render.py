@@ -41,7 +41,7 @@ def results(analysis: Analysis, command: str) -> dict[str, Any]:
         "title": analysis.title,
         "about": analysis.about,
         "command": command,
-        "networks": list(analysis.networks),
+        "networks": dict(analysis.networks),
         "table": {column.title: column.cells for column in analysis.table},
         **{name: analysis.columns(name) for name in analysis.tables},
         "findings": [asdict(finding) for finding in analysis.findings],

@@ -8,17 +8,16 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from reslab.analyse.analysis import Analysis, Finding
 from reslab.analyse.conditions import Conditions, part
 from reslab.analyse.intact import Mode, Told
-from reslab.analyse.kinds import Kinds, counterparts, deeper, judged, kinds, name
+from reslab.analyse.kinds import Kinds, counterparts, deeper, judged, kinds, mean, name
 from reslab.analyse.responses import Responses, places, responses
 from reslab.analyse.subject import INITIAL, Subject, images
 from reslab.errors import SpecError
-from reslab.report.drawing import STYLE, Drawing, line
+from reslab.report.drawing import STYLE, Drawing, line, scale
 from reslab.report.table import Column
 from reslab.sample import Sample
 
@@ -68,7 +67,7 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         facts=conditions.facts(subjects, began) | conditions.statistics(subjects),
         notes=tuple(_notes(measured)),
         tables={"values": _values(measured)},
-        networks=tuple(subject.label for subject in subjects),
+        networks={subject.label: subject.kind for subject in subjects},
     )
 
 
@@ -96,12 +95,11 @@ def _moments(found: Kinds, measured: Measured) -> list[tuple[list[Subject], str,
 
 def _table(found: Kinds, measured: Measured) -> list[Column]:
     rows = _moments(found, measured)
-    middles = [Sample(tuple(np.median(std, axis=1).tolist())) for _, _, std in rows]
     return [
         Column("network", [name(subjects) for subjects, _, _ in rows], numbers=False),
         Column("weights", [moment for _, moment, _ in rows], numbers=False),
         Column("3×3 layers", [str(std.shape[1]) for _, _, std in rows]),
-        Column("median response", [str(middle) for middle in middles]),
+        Column("median response", [mean(np.median(std, axis=1).tolist()) for _, _, std in rows]),
         Column("least", [f"{std.mean(0).min():.3g}" for _, _, std in rows]),
         Column("greatest", [f"{std.mean(0).max():.3g}" for _, _, std in rows]),
     ]
@@ -172,24 +170,12 @@ def _drawing(found: Kinds, measured: Measured) -> Drawing:
 
 
 _THIN = " Thin: the initial weights."
-_LOG = 10  # times the least response, above which the axis is logarithmic
 
 
 def _label(upper: Axes, lower: Axes, measured: Measured) -> None:
-    highest, lowest = max(one.std.max() for one in measured.values()), min(one.std.min() for one in measured.values())
     for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
         ax.set(xlabel=f"3×3 layer, {order}", ylabel="response, standard deviation")
-        if highest > _LOG * max(lowest, 1e-12):
-            ax.set_yscale("log")
-            ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" * _is_shown(value)))
-        else:
-            ax.set_ylim(bottom=0)
-
-
-def _is_shown(value: float) -> bool:
-    """Whether the axis says a value between two powers of ten: twice and five times the lower."""
-    return f"{value:e}"[0] in "25"
+        scale(ax, min(one.std.min() for one in measured.values()), max(one.std.max() for one in measured.values()))
 
 
 def _line(drawing: Drawing, ax: Axes, std: NDArray[np.float64], told: str, look: dict[str, Any]) -> None:

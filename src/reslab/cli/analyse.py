@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from reslab.cli.words import REPORTS, AsJson, DataName, Device, console, one_of
+from reslab.spec import digest
 
 if TYPE_CHECKING:
     from reslab.analyse.analysis import Analysis
@@ -160,9 +161,10 @@ def _tell(analysis: "Analysis") -> None:
 
 def place(kind: str, names: list[str], data: str = "") -> str:
     """A report's directory: the analysis, its networks and data, short enough for any file system."""
-    named = [Path(name).name.removesuffix(".safetensors") for name in dict.fromkeys(names)]
-    named = [re.sub(r"[^\w.+-]+", "_", name) for name in named]
+    called = [Path(name).name.removesuffix(".safetensors") for name in dict.fromkeys(names)]
+    named = list(dict.fromkeys(re.sub(r"[^\w.+-]", "_", name.partition(" ")[0]) for name in called))
     told = "-".join(named[:4]) + (f"-and-{len(named) - 4}-more" if len(named) > 4 else "")
+    told += f"-{digest(*called)}" * any(" " in name for name in called)  # whose fields would make it too long
     return f"{kind}-{told}" + (f"-{data.replace(':', '-').replace('/', '_')}" if data else "")
 
 

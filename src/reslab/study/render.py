@@ -79,10 +79,10 @@ def _analyses(reports: Path, of: set[str] | None = None) -> list[dict[str, Any]]
     found = []
     for folder, told in _told(reports):
         try:
-            if of is None or of & set(told["networks"]):
-                judged = _judged(told["findings"])
-                found.append({**told, "page": f"{folder}/analysis.html", "judged": judged})
-        except (KeyError, TypeError):
+            if of is None or of & told["networks"].keys():
+                judged, kinds = _judged(told["findings"]), Counter(told["networks"].values())
+                found.append({**told, "page": f"{folder}/analysis.html", "judged": judged, "kinds": kinds})
+        except (KeyError, TypeError, AttributeError):
             continue
     return found
 
