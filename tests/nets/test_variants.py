@@ -17,8 +17,7 @@ ROWS = [
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_name_is_its_own_word(name):
-    assert words_of(network(name)) == name
-    assert network_of(name) == network(name)
+    assert network_of(name) == network_of(words_of(network(name))) == network(name)
 
 
 def test_every_residual_network_of_the_studies_has_words_that_give_it_back():
