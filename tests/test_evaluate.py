@@ -43,6 +43,14 @@ def of(*rows):
     return details
 
 
+def test_every_mode_is_as_before(weights):
+    module = built(weights).train()
+    module.stem.eval()
+    before = [part.training for part in module.modules()]
+    evaluate(module, [(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]))])
+    assert [part.training for part in module.modules()] == before
+
+
 def test_the_calibration_error_in_closed_form():
     """0.9 twice, right once, and 0.55, right: (|1 - 1.8| + |1 - 0.55|) / 3."""
     details = of(([0.9, 0.1], 0), ([0.1, 0.9], 0), ([0.45, 0.55], 1))

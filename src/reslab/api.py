@@ -1,9 +1,12 @@
 """What a program does with networks, data and runs by their names. torch is imported when one of these is called."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from reslab.analyse.analysis import Analysis
+    from reslab.analyse.intact import Mode
     from reslab.data.crops import Crops
     from reslab.evaluate import Evaluation
     from reslab.nets.modules import Network
@@ -79,3 +82,35 @@ def export_network(path: Path | str, file_format: str, out: Path | str, int8: st
     from reslab.use.export import Int8, export
 
     return export(Path(path), file_format, Path(out), None if int8 is None else Int8(int8))
+
+
+def analyse_networks(
+    kind: Literal["responses", "gradients", "lesion"],
+    networks: "Sequence[NetworkSpec | Path | str]",
+    data: str,
+    images: int = 500,
+    mode: "Mode | None" = None,
+    seed: int = 0,
+) -> "Analysis":
+    """What `reslab analyse KIND` finds; `.columns()` is a plain table, whose units docs/analyses.md describes.
+
+    networks: names and specs (fresh weights under the seed), run directories, files of weights that reslab wrote
+    data: a name from `reslab data list`, or folder:PATH, of which so many test images are seen
+    mode: whether BN takes its running statistics or those of each batch ("eval", "train"); None is the command's own,
+    the batch's for gradients. Fresh weights take the batch's in any mode.
+    `reslab.analyse.render.render` writes its page. Raises what the command tells.
+    """
+    from reslab.analyse import gradients_told, lesion_told, responses_told
+    from reslab.analyse.conditions import Conditions
+    from reslab.analyse.subject import subjects
+    from reslab.data.loader import load
+    from reslab.errors import SpecError
+    from reslab.machine import find_device
+
+    looks = {"responses": responses_told.look, "gradients": gradients_told.look, "lesion": lesion_told.look}
+    if kind not in looks:
+        raise SpecError(f"no analysis {kind!r} of networks on images: choose from {', '.join(looks)}")
+    held, device = load(data), find_device("auto")
+    found = subjects(networks, held, seed, device)
+    usual: Mode = "train" if kind == "gradients" else "eval"
+    return looks[kind](found, Conditions(held, images, mode or usual, seed, device))

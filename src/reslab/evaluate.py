@@ -77,12 +77,12 @@ class Details:
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]], details: Details | None = None) -> Evaluation:
-    """Evaluate a network on a loader's `views`, in evaluation mode; its mode is as before when this returns.
+    """Evaluate a network on a loader's `views`, in evaluation mode; all its modes are as before when this returns.
 
     The probabilities of an image's crops are averaged. Every image counts once, over all ranks together. What the
     details count is added up over the ranks too.
     """
-    was_training = network.training
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     sums = torch.zeros(4, dtype=torch.float64)
     for images, labels in views:
@@ -95,7 +95,8 @@ def evaluate(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]], details
         if details is not None:
             details.add(scores, labels)
         sums += torch.stack([wrong1.double(), wrong5.double(), loss.double(), sums.new_tensor(len(labels))])
-    network.train(was_training)
+    for module, training in modes:
+        module.training = training
     if details is not None:
         details.sum_up()
     wrong1, wrong5, loss, count = summed(sums).tolist()

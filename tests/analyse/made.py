@@ -1,5 +1,7 @@
 """Small networks and images for the tests of analyses."""
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -36,21 +38,41 @@ def without_residuals(network):
     return network
 
 
+def described(kind):
+    """The columns that docs/analyses.md describes for an analysis."""
+    page = (Path(__file__).parents[2] / "docs" / "analyses.md").read_text()
+    [section] = [part for part in page.split("\n## ") if part.startswith(f"{kind}\n")]
+    cells = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
+    return {title for cell in cells for title in (cell, *cell.split(", "))}
+
+
 class Unchanged:
-    """Holds a network's values, modes and hooks and torch's generator against what they were."""
+    """Holds a network's values, modes, gradients and hooks and torch's generator against what they were."""
 
     def __init__(self, network):
         self.network = network
         network.train()
         network.head.eval()
+        self.parameters = list(network.parameters())
+        self.parameters[0].requires_grad_(False)
+        self.slope = self.parameters[-1].grad = torch.ones_like(self.parameters[-1])
+        network.stem.register_forward_hook(lambda *_: None)
         self.state = {key: value.clone() for key, value in network.state_dict().items()}
         self.modes = [module.training for module in network.modules()]
+        self.hooks = self._hooks()
         self.random = torch.get_rng_state()
+
+    def _hooks(self):
+        return [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in self.network.modules()]
 
     def check(self):
         network = self.network
+        assert list(map(id, network.parameters())) == list(map(id, self.parameters))
         assert all(torch.equal(value, self.state[key]) for key, value in network.state_dict().items())
         assert [module.training for module in network.modules()] == self.modes
         assert torch.equal(torch.get_rng_state(), self.random)
-        assert all(not module._forward_hooks for module in network.modules())
-        assert all(parameter.grad is None for parameter in network.parameters())
+        assert self._hooks() == self.hooks
+        assert [one.requires_grad for one in self.parameters] == [False, *[True] * (len(self.parameters) - 1)]
+        assert all(parameter.grad is None for parameter in self.parameters[:-1])
+        assert self.parameters[-1].grad is self.slope
+        assert (self.slope == 1).all()

@@ -26,6 +26,7 @@ def test_half_of_each_of_54_shortcuts_leaves_half_to_the_54th(mode):
     found = gradients(made, batches(), mode)
     assert found.ratio() == pytest.approx(0.5**54, rel=1e-6)
     assert found.predicted() == pytest.approx(found.gradient, rel=1e-6)
+    assert found.product() == 0.5**54
 
 
 def test_gates_and_dropout_have_the_factor_that_they_leave():
@@ -44,6 +45,7 @@ def test_a_projection_has_no_factor_and_the_product_begins_anew_in_front_of_it()
     assert np.isnan(found.factor[[0, 4]]).all()
     assert found.predicted()[3] == found.gradient[3]
     assert found.predicted()[4] == found.gradient[-1]
+    assert np.isnan(found.product())
     assert np.isnan(gradients(built(small(shortcut=None)), batches()).predicted()).all()
 
 

@@ -3,19 +3,26 @@
 import fcntl
 import json
 import multiprocessing
+from dataclasses import replace as with_part
 
 import pytest
 import torch
+from tests.analyse.made import Unchanged, described
 
 from reslab.analyse.landscape import Grid, direction, measure, moved, rounding
 from reslab.analyse.landscape_record import Landscape
 from reslab.analyse.landscape_told import basin, tell
-from reslab.analyse.subject import Subject
+from reslab.analyse.subject import TRAINED, Subject, subjects
+from reslab.analyse.subject import images as images_of
 from reslab.cli import main
+from reslab.data.loader import load
 from reslab.errors import DataError, ReslabError, SpecError
 from reslab.evaluate import evaluate
 from reslab.nets import Conv, cifar_resnet
 from reslab.spec import replace
+from reslab.train.loop import fitted, train
+from reslab.train.recipe import Recipe
+from reslab.train.schedule import Drops
 from reslab.train.stop import Stop
 
 SMALL = Grid(points=3, reach=0.5)
@@ -46,6 +53,17 @@ def test_the_middle_is_the_networks_own_loss(tmp_path, network, images):
     assert len(set(landscape.losses().ravel().tolist())) == 9
 
 
+def test_the_middle_is_the_loss_of_the_run(tmp_path):
+    digits = load("digits")
+    spec = fitted(cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3)), digits)
+    result = train(spec, Recipe(steps=3, batch=32, schedule=Drops(warmup=0)), digits, tmp_path / "run")
+    [run] = subjects([str(tmp_path / "run")], digits)
+    seen = images_of(run, with_part(digits, test=digits.train), 10**6)
+    middle = filled(tmp_path / "points.jsonl", run.states[TRAINED], seen).points[1, 1]
+    assert middle.loss == pytest.approx(result["train"]["loss"], rel=1e-6)
+    assert middle.error == pytest.approx(result["train"]["top1_error"])
+
+
 def test_a_direction_is_as_long_as_the_weights_filter_by_filter(network):
     found = direction(network, seed=3, index=0)
     weights = dict(network.named_parameters())
@@ -66,6 +84,13 @@ def test_weights_are_where_they_were(network):
         torch.testing.assert_close(network.state_dict()[name], before[name] + 0.3 * ways[0][name])
         raise ZeroDivisionError
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_the_network_is_as_before(network, images):
+    before = Unchanged(network)
+    measure(network, images, (direction(network, 0, 0), direction(network, 0, 1)), SMALL, (0, 1))
+    rounding(network, images)
+    before.check()
 
 
 def test_two_workers_measure_what_one_does(tmp_path, network, images):
@@ -173,7 +198,7 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, network, images):
 
 def test_a_wider_basin_is_decided_by_two_runs_of_each(tmp_path, network, images):
     specs = {"residual": network.spec, "plain": replace(network.spec, shortcut=None)}
-    found, subjects = {}, []
+    found, of = {}, []
     for kind, depths in (("residual", (0.1, 0.2)), ("plain", (5.0, 6.0))):
         for index, height in enumerate(depths):
             label = f"{kind}{index}"
@@ -181,12 +206,12 @@ def test_a_wider_basin_is_decided_by_two_runs_of_each(tmp_path, network, images)
             for place in landscape.points:
                 landscape.points[place] = landscape.points[place]._replace(loss=0.0 if place == (1, 1) else height)
             found[label] = landscape
-            subjects.append(Subject(label, specs[kind], {}))
+            of.append(Subject(label, specs[kind], {}))
     assert basin(found["residual0"]) == 100
     assert basin(found["plain0"]) == pytest.approx(100 / 9)
-    [finding] = tell(subjects, found, {}).findings
+    [finding] = tell(of, found, {}).findings
     assert finding.judgement == "holds"
-    [finding] = tell(subjects[1:3], found, {}).findings
+    [finding] = tell(of[1:3], found, {}).findings
     assert finding.judgement == "not decided"
 
 
@@ -198,4 +223,5 @@ def test_the_command_writes_its_page(tmp_path, capsys, monkeypatch):
     assert not end.value.code
     told = json.loads(capsys.readouterr().out)
     assert len(told["values"]["loss"]) == 9
+    assert set(told["values"]) <= described("landscape")
     assert (tmp_path / told["page"]).is_file()

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from reslab.analyse.subject import INITIAL, TRAINED, images, subjects
+from reslab.analyse.subject import INITIAL, TRAINED, Subject, at_once, images, subjects
 from reslab.data.loader import load
 from reslab.errors import DataError, SpecError
-from reslab.nets import Conv, cifar_resnet
+from reslab.nets import Conv, Gated, cifar_resnet, network
+from reslab.papers import STUDIES
 from reslab.train.loop import fitted, train
 from reslab.train.recipe import Recipe
 from reslab.train.schedule import Drops
@@ -69,12 +70,32 @@ def test_what_does_not_fit_the_data_or_is_not_there_is_refused(digits, tmp_path)
         subjects(["resnext50"], digits)
 
 
+def test_a_network_is_named_with_its_changed_fields_or_given_as_a_value(digits):
+    words, value = "resnet8-cifar merge=gated merge.bias=0.0", cifar_resnet(8, merge=Gated(0.0))
+    (named,), (given,) = subjects([words], digits), subjects([value], digits)
+    assert named.spec == given.spec == fitted(value, digits)
+    assert named.label == named.kind == given.label == given.kind == words
+    with pytest.raises(SpecError, match=r"^merge\.boas: merge is gated and has bias, exclusive"):
+        subjects(["resnet8-cifar merge=gated merge.boas=0.0"], digits)
+
+
+def test_networks_without_a_name_are_called_as_their_row(digits):
+    study = STUDIES["inception"]
+    for row, value in study.scales["demo"].networks.items():
+        assert Subject("", fitted(value, digits), {}).kind == row
+
+
+def test_batches_are_smaller_where_memory_asks():
+    assert at_once(network("resnet56-cifar")) == 128
+    assert 4 <= at_once(network("inception-resnet-v2")) < 64
+
+
 def test_images_are_spread_over_the_test_set_and_seen_as_the_network_does(digits):
     (subject,) = subjects(["resnet8-cifar"], digits)
     seen = images(subject, digits, 180)
-    assert [len(labels) for _, labels in seen] == [128, 52]
+    assert [len(labels) for _, labels in seen] == [90, 90]
     where = np.linspace(0, 359, 180).round().astype(int)
     assert torch.equal(torch.cat([labels for _, labels in seen]), torch.from_numpy(digits.test.labels[where]))
-    wanted = torch.from_numpy(digits.test.pixels[where[:128]]).float() / 255 - torch.from_numpy(digits.train.mean())
+    wanted = torch.from_numpy(digits.test.pixels[where[:90]]).float() / 255 - torch.from_numpy(digits.train.mean())
     assert torch.allclose(seen[0][0], wanted)
     assert sum(len(labels) for _, labels in images(subject, digits, 5000)) == 360

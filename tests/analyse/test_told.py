@@ -1,16 +1,20 @@
 """Analyses as pages: tables, figures, claims and what the command line says."""
 
 import json
+import re
 from html import unescape
+from pathlib import Path
 
 import pytest
-from tests.analyse.made import without_residuals
+from tests.analyse.made import described, without_residuals
 
+from reslab import analyse_networks
 from reslab.analyse import gradients_told, lesion_told, responses_told
 from reslab.analyse.conditions import Conditions
 from reslab.analyse.render import render
 from reslab.analyse.subject import INITIAL, Subject, subjects
 from reslab.cli import main
+from reslab.cli.analyse import place
 from reslab.data.loader import load
 from reslab.errors import SpecError
 from reslab.nets import network
@@ -47,15 +51,27 @@ def test_each_analysis_has_its_page(kind, files, digits, tmp_path):
     text = unescape(page.read_text())
     assert all(finding.claim in text for finding in found.findings)
     told = json.loads((tmp_path / "report" / "results.json").read_text())
-    assert len({len(cells) for cells in told["values"].values()}) == 1
-    assert (tmp_path / "report" / "values.csv").is_file()
+    for name in found.tables:
+        assert len({len(cells) for cells in told[name].values()}) == 1
+        assert (tmp_path / "report" / f"{name}.csv").is_file()
+        assert set(told[name]) <= described(kind)
+    assert told["networks"] == {Path(file).stem: f"{Path(file).stem[:-2]}-cifar" for file in files}
+
+
+def test_plain_columns_hold_numbers(files, digits):
+    found = analyse_networks("gradients", files[:1], "digits", images=20)
+    table = found.columns()
+    assert all(isinstance(value, float) for value in table["gradient"])
+    assert table["factor"] == [None] * len(table["behind"])
+    with pytest.raises(SpecError, match="choose from responses, gradients, lesion"):
+        analyse_networks("cost", files[:1], "digits")
 
 
 def test_zero_residuals_respond_less_than_plain_layers(files, digits):
     judged = responses_told.look(subjects(files, digits), Conditions(digits, 50)).findings
     assert [finding.claim for finding in judged] == [
-        "Residual responses are smaller than plain ones: resnet8-custom and plain8-custom",
-        "A deeper residual network has smaller responses: resnet14-custom and resnet8-custom",
+        "Residual responses are smaller than plain ones: resnet8-cifar and plain8-cifar",
+        "A deeper residual network has smaller responses: resnet14-cifar and resnet8-cifar",
     ]
     alone = responses_told.look(subjects(files[::2], digits), Conditions(digits, 50)).findings
     assert [finding.judgement for finding in alone] == ["not decided"] * 2
@@ -65,10 +81,41 @@ def test_zero_residuals_respond_less_than_plain_layers(files, digits):
 def test_zero_residuals_are_not_missed(files, digits):
     found = lesion_told.look(subjects([file for file in files if "resnet8" in file], digits), Conditions(digits, 20))
     (finding,) = found.findings
-    assert (
-        finding.claim == "Without one unit, the median one, a residual network's error hardly changes: resnet8-custom"
-    )
+    assert finding.claim == "Without one unit, the median one, a residual network's error hardly changes: resnet8-cifar"
     assert finding.judgement == "holds"
+
+
+def test_a_training_is_shown_along_its_checkpoints(digits):
+    spec = fitted(network("resnet8-cifar"), digits)
+    moments = {INITIAL: spec.build(), "step 5": spec.build(), "trained": spec.build()}
+    found = gradients_told.look([Subject("run", spec, moments)], Conditions(digits, 20))
+    assert list(found.drawings) == ["gradients", "training"]
+    told = {text.split(":")[0] for *_, text in found.drawings["training"].points}
+    assert {f"run, {moment}, unit 0" for moment in moments} <= told
+    assert [column.cells for column in found.table if column.title == "weights"] == [list(moments)]
+    ends = gradients_told.look([Subject("run", spec, {INITIAL: spec.build()})], Conditions(digits, 20))
+    assert list(ends.drawings) == ["gradients"]
+
+
+def test_gradients_are_judged_by_what_a_network_is(digits):
+    scaled, gated = "resnet8-cifar merge=scaled merge.shortcut=0.1", "resnet8-cifar merge=gated"
+    of = subjects(["plain8-cifar", "resnet8-cifar", scaled, gated], digits)
+    findings = gradients_told.look(of, Conditions(digits, 20)).findings
+    claims = [finding.claim.split(":")[0] for finding in findings]
+    product = "Shortcut factors below 1 multiply to next to nothing"
+    alive = "The network is alive, its last maps are not all zero"
+    assert claims == [
+        "BN keeps the gradient of a plain network from vanishing",
+        alive,
+        "Identity shortcuts carry the gradient back undiminished",
+        alive,
+        product,
+        alive,
+        product,
+        alive,
+    ]
+    assert [finding.judgement for finding in findings if product in finding.claim] == ["holds", "not decided"]
+    assert "product of 3 factors, initial weights: 0.001, the bound 0.01" in [finding.told for finding in findings]
 
 
 def test_fresh_weights_have_nothing_to_lose(digits):
@@ -83,6 +130,14 @@ def test_networks_without_3x3_layers_are_named(digits):
         responses_told.look([five], Conditions(digits, 20))
 
 
+def test_reports_of_changed_fields_have_places_of_their_own():
+    words = [f"resnet20-cifar merge=gated merge.bias=-{bias}.0" for bias in range(9)]
+    found = {place("gradients", ["resnet20-cifar", word], "digits") for word in words}
+    assert len(found) == 9
+    assert all(re.fullmatch(r"gradients-resnet20-cifar-[0-9a-f]{8}-digits", name) for name in found)
+    assert place("gradients", ["plain20-cifar"] * 2, "digits") == "gradients-plain20-cifar-digits"
+
+
 def test_the_command_tells_the_table_the_claims_and_the_page(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["analyse", "responses", "resnet20-cifar", "--data", "digits", "--images", "20"]
@@ -91,7 +146,12 @@ def test_the_command_tells_the_table_the_claims_and_the_page(capsys, tmp_path, m
     assert not ended.value.code
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("network")
-    assert out.splitlines()[-1] == "report: reports/responses-resnet20-cifar-digits/analysis.html"
+    assert out.splitlines()[-2:] == [
+        "report: reports/responses-resnet20-cifar-digits/analysis.html",
+        "all reports: reports/index.html",
+    ]
+    index = Path("reports/index.html").read_text()
+    assert 'href="responses-resnet20-cifar-digits/analysis.html"' in index
     assert "responses: 100 %" in err
     with pytest.raises(SystemExit):
         main([*words, "--json", "--out", "here"])

@@ -195,6 +195,24 @@ def test_the_index_lists_reports_and_skips_what_is_none(report, tmp_path):
     assert render_index(tmp_path / "empty").is_file()
 
 
+def test_analyses_of_a_studys_runs_stand_on_its_page_and_in_the_index(trained, tmp_path):
+    for folder, label in (("inside", trained.runs[0].out.name), ("elsewhere", "resnet20-cifar")):
+        look = {"kind": "responses", "title": f"Responses {folder}", "networks": {label: "resnet20-cifar"}}
+        (tmp_path / folder).mkdir()
+        told = look | {"findings": [{"judgement": "holds"}]}
+        (tmp_path / folder / "results.json").write_text(json.dumps(told))
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older" / "results.json").write_text(json.dumps(told | {"networks": ["resnet20-cifar"]}))
+    page = Tags(render(trained, tmp_path / "report").read_text())
+    assert "Responses inside" in page.text
+    assert "Responses elsewhere" not in page.text
+    assert ("a", {"href": "../inside/analysis.html"}) in page.tags
+    index = Tags(render_index(tmp_path).read_text())
+    assert ("a", {"href": "inside/analysis.html"}) in index.tags
+    assert "Responses elsewhere" in index.text
+    assert index.text.count("1 holds") == 2
+
+
 @pytest.mark.parametrize("name", STUDIES)
 @pytest.mark.parametrize("scale", ["demo", "paper"])
 def test_every_study_renders_before_its_first_run(name, scale, tmp_path):

@@ -111,11 +111,13 @@ def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path,
         return learn(self, images * (float("nan") if step == 6 else 1.0), labels, step)
 
     monkeypatch.setattr(Learner, "learn", learn_badly)
-    how = replace(QUICK, checkpoint_every=2, log_every=100, evaluate_every=100)
+    how = replace(QUICK, checkpoint_every=2, checkpoints_kept=3, log_every=100, evaluate_every=100)
     result = train(network, how, digits, tmp_path / "run", seed=4)
     assert (result["status"], result["step"]) == ("diverged", 7)
     assert result["batch"] == [str(index) for index in positions(4, 6, 32, 1437)]
     assert newest(tmp_path / "run").name == "step-00000006"
+    kept = sorted(folder.name for folder in (tmp_path / "run" / "checkpoints").iterdir())
+    assert kept == ["step-00000002", "step-00000004", "step-00000006"]
     assert all(torch.isfinite(value).all() for value in load(tmp_path / "run").state_dict().values())
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from reslab.analyse.cost import parts
 from reslab.errors import SpecError
 from reslab.nets import Dropped, cifar_resnet, network
 from reslab.spec import replace
@@ -64,6 +65,13 @@ def test_deep_networks_are_forecast_a_fraction():
     everything = activation_bytes(value, 128)
     assert activation_bytes(value, 128, 1) < everything / 3
     assert activation_bytes(value, 128, 4) < everything / 4.5
+
+
+@pytest.mark.parametrize("groups", [0, 2])
+def test_a_network_with_auxiliary_classifiers_is_counted(groups):
+    value = network("googlenet")
+    body = sum(part.activations for part in parts(value))
+    assert (activation_bytes(value, 2, groups) > 2 * body) == (groups == 0)
 
 
 def test_auxiliary_classifiers_are_refused_with_the_way_out():

@@ -7,6 +7,9 @@ from reslab.report.drawing import Drawing
 from reslab.report.table import Column
 from reslab.sample import Judgement
 
+Columns = dict[str, list[str | float | None]]
+"""A plain table: by a column's title its cells, as many in each; numbers, text, or None for what there is not."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -26,7 +29,8 @@ class Analysis:
     about: what was measured, how, and in which units, with the source
     facts: what it was measured on: networks, images, mode, device, seconds, each with its name
     notes: what a reader must know to read it right
-    values: every value, where the table sums them up
+    tables: every value, where the table sums them up: "values", and others; docs/analyses.md says what they hold
+    networks: what the user calls each that was looked into, with the name that it shares with others of its kind
     """
 
     kind: str
@@ -37,4 +41,9 @@ class Analysis:
     findings: tuple[Finding, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    values: list[Column] = field(default_factory=list)
+    tables: Mapping[str, list[Column]] = field(default_factory=dict)
+    networks: Mapping[str, str] = field(default_factory=dict)
+
+    def columns(self, table: str = "values") -> Columns:
+        """One of the tables as plain values."""
+        return {column.title: column.values() for column in self.tables[table]}

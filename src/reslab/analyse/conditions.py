@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from reslab.analyse.intact import Mode, Told
-from reslab.analyse.subject import Subject
+from reslab.analyse.subject import Subject, at_once
 from reslab.data.images import DataSet
 from reslab.machine import processor
 
@@ -31,6 +31,14 @@ class Conditions(NamedTuple):
             "machine": f"{gpu}{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
             "time": f"{time.monotonic() - began:.0f} s",
         }
+
+    def statistics(self, subjects: Sequence[Subject]) -> dict[str, str]:
+        """The fact whose statistics BN takes."""
+        if self.mode == "eval":
+            return {"statistics of BN": "its running statistics"}
+        sizes = sorted({at_once(subject.spec) for subject in subjects})
+        told = " or ".join(map(str, sizes)) + (", as memory allows" if len(sizes) > 1 else "")
+        return {"statistics of BN": f"those of each batch of at most {told}"}
 
 
 def part(told: Told | None, index: int, of: int) -> Told | None:

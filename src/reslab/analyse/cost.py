@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from reslab.analyse.intact import Told
+from reslab.analyse.intact import Told, intact
 from reslab.nets.modules import Concatenation, Network, ResidualUnit
 from reslab.nets.network import NetworkSpec
 from reslab.weights.file import empty
@@ -113,20 +114,20 @@ def _saved(network: Network, spec: NetworkSpec, batch: int) -> dict[str, _Kept]:
 def times(networks: Sequence[Network], batch: int, told: Told | None = None) -> list[Mapping[str, float]]:
     """Milliseconds that each part of each network takes for one image in evaluation mode, medians of five rounds.
 
-    The networks take turns, so that what else the machine does meets all of them. Their modes are as before.
+    The networks take turns, so that what else the machine does meets all of them. Modes are as before.
     """
-    modes = [network.training for network in networks]
     laps: list[dict[str, list[float]]] = [{name: [] for name in network.part_names} for network in networks]
     inputs = [_images(network, batch) for network in networks]
-    for turn in range(_WARM + _ROUNDS):
-        for place, (network, x) in enumerate(zip(networks, inputs, strict=True)):
-            for name, seconds in _lap(network.eval(), x).items():
-                if turn >= _WARM:
-                    laps[place][name].append(1000 * seconds / batch)
-            if told:
-                told((turn * len(networks) + place + 1) / ((_WARM + _ROUNDS) * len(networks)))
-    for network, training in zip(networks, modes, strict=True):
-        network.train(training)
+    with ExitStack() as stack:
+        for network in networks:
+            stack.enter_context(intact(network, "eval"))
+        for turn in range(_WARM + _ROUNDS):
+            for place, (network, x) in enumerate(zip(networks, inputs, strict=True)):
+                for name, seconds in _lap(network, x).items():
+                    if turn >= _WARM:
+                        laps[place][name].append(1000 * seconds / batch)
+                if told:
+                    told((turn * len(networks) + place + 1) / ((_WARM + _ROUNDS) * len(networks)))
     return [{name: median(found) for name, found in network.items()} for network in laps]
 
 

@@ -11,6 +11,7 @@ from reslab.analyse.analysis import Analysis
 from reslab.analyse.cost import Part, parts, times
 from reslab.analyse.intact import Told
 from reslab.machine import processor
+from reslab.nets import words_of
 from reslab.nets.modules import Network
 from reslab.report.drawing import STYLE, Drawing
 from reslab.report.table import Column
@@ -51,7 +52,8 @@ def look(networks: Mapping[str, Network], batch: int, told: Told | None = None) 
             "time": f"{time.monotonic() - began:.0f} s",
         },
         notes=_NOTES,
-        values=_values(counted, measured),
+        tables={"values": _values(counted, measured)},
+        networks={label: words_of(network.spec) for label, network in networks.items()},
     )
 
 

@@ -56,6 +56,10 @@ class Gradients(NamedTuple):
                 found[place - 1] = found[place] * self.factor[place]
         return found
 
+    def product(self) -> float:
+        """The product of the factors of all shortcuts; nan where one has weights or there is none. C eqs. 5 to 8."""
+        return float(np.prod(self.factor[1:]))
+
     def ratio(self) -> float:
         """The gradient behind the stem over that behind the last unit."""
         return float(self.gradient[0] / self.gradient[-1]) if self.gradient[-1] else float("nan")

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from reslab.analyse.analysis import Finding
 from reslab.analyse.subject import Subject
 from reslab.nets import Add, ResNet
@@ -59,5 +61,12 @@ def judged(
 def _said(side: Sample, subjects: Sequence[Subject]) -> str:
     if side.exact:
         return f"the bound {side}"
-    spread = f" ± {side.std:.2g}" if side.std is not None else ""
-    return f"{subjects[0].kind} {side.mean:.3g}{spread} (n = {side.n})"
+    return f"{subjects[0].kind} {mean(side.values)} (n = {side.n})"
+
+
+def mean(values: Sequence[float]) -> str:
+    """The mean of some runs with its spread, in three digits, whatever their magnitude; "" where it is no number."""
+    found = Sample(tuple(values))
+    if not found.values or np.isnan(found.values).any():
+        return ""
+    return f"{found.mean:.3g}" + (f" ± {found.std:.2g}" if found.std is not None else "")

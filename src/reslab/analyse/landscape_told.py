@@ -1,7 +1,6 @@
 """Landscapes as a table, figures and a claim."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +13,7 @@ from reslab.analyse.analysis import Analysis, Finding
 from reslab.analyse.kinds import Kinds, counterparts, judged, kinds
 from reslab.analyse.landscape_record import Landscape
 from reslab.analyse.subject import Subject
-from reslab.report.drawing import COLOURS, DASHES, STYLE, Drawing
+from reslab.report.drawing import STYLE, Drawing, line
 from reslab.report.table import Column
 from reslab.sample import Sample
 
@@ -43,7 +42,8 @@ def tell(subjects: Sequence[Subject], found: Mapping[str, Landscape], facts: Map
         findings=tuple(_findings(by_kind, found)),
         facts=facts,
         notes=_NOTES,
-        values=_values(found),
+        tables={"values": _values(found)},
+        networks={subject.label: subject.kind for subject in subjects},
     )
 
 
@@ -133,12 +133,8 @@ def _slices(found: Mapping[str, Landscape]) -> Drawing:
         ax = figure.subplots()
         for index, (label, landscape) in enumerate(found.items()):
             steps, losses, half = landscape.grid.steps, landscape.losses(), landscape.grid.points // 2
-            look: dict[str, Any] = {
-                "color": COLOURS[index % len(COLOURS)],
-                "linestyle": DASHES[index // len(COLOURS) % len(DASHES)],
-            }
-            ax.plot(steps, losses[:, half], linewidth=2.0, label=label, **look)
-            ax.plot(steps, losses[half, :], linewidth=0.9, **look)
+            ax.plot(steps, losses[:, half], linewidth=2.0, label=label, **line(index))
+            ax.plot(steps, losses[half, :], linewidth=0.9, **line(index))
             for x, loss in zip(steps, losses[:, half], strict=True):
                 if np.isfinite(loss):
                     drawing.points.append((ax, x, float(loss), f"{label}, first direction at {x:g}: loss {loss:.3g}"))

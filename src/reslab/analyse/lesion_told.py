@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -20,11 +20,12 @@ from reslab.analyse.trunk import trunk
 from reslab.errors import SpecError
 from reslab.nets import ResNet
 from reslab.nets.modules import Network
-from reslab.report.drawing import COLOURS, STYLE, Drawing
+from reslab.report.drawing import STYLE, Drawing, line
 from reslab.report.table import Column
 from reslab.sample import Sample
 
 SOURCE = "Veit et al. 2016, arXiv 1605.06431"
+_TAU = 0.05  # lesions whose tau is nearest to the same multiple of it have one point of the mean line
 HARDLY, CHANCE = 0.1, 0.9
 """Shares of the way from the whole network's error to chance: below the first the error has hardly changed, above the
 second it is at chance."""
@@ -88,7 +89,8 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         findings=tuple(_findings(grouped, measured, chance)),
         facts=conditions.facts(subjects, began),
         notes=_NOTES,
-        values=_values(measured),
+        tables={"values": _values(measured)} | ({"paths": _path_values(measured)} if "paths" in drawings else {}),
+        networks={subject.label: subject.kind for subject in subjects},
     )
 
 
@@ -134,6 +136,20 @@ def _values(measured: Measured) -> list[Column]:
     return [Column(title, list(column), number) for title, column, number in zip(titles, cells, text, strict=True)]
 
 
+def _path_values(measured: Measured) -> list[Column]:
+    lines = []
+    for label, one in measured.items():
+        if one.paths is None:
+            continue
+        norms = dict(zip(one.paths.measured.tolist(), one.paths.norm.tolist(), strict=True))
+        for length, share, carried in zip(one.paths.lengths, one.paths.share, one.paths.contribution, strict=True):
+            norm = f"{norms[length]:.6g}" if length in norms else ""
+            lines.append((label, str(length), f"{share:.6g}", norm, f"{carried:.6g}"))
+    titles = ("network", "length", "share of the paths", "gradient along one", "share of the gradient")
+    cells = zip(*lines, strict=True)
+    return [Column(title, list(column), at > 0) for at, (title, column) in enumerate(zip(titles, cells, strict=True))]
+
+
 def _findings(grouped: Kinds, measured: Measured, chance: float) -> list[Finding]:
     """Veit's contrast, judged by each run's median over its units."""
     lost = {spec: Sample(tuple(measured[one.label].lost(chance) for one in of)) for spec, of in grouped.items()}
@@ -164,15 +180,14 @@ def _drawing(grouped: Kinds, measured: Measured, chance: float) -> Drawing:
         drawing = Drawing(
             figure,
             "Left: without one unit; dotted: the whole network. Middle: without k random units. Right: after random "
-            "swaps of units of the same shape. Dots are single lesions of single runs, lines means; grey: chance.",
+            "swaps of units of the same shape. Dots are single lesions of single runs, lines means, on the right of "
+            "lesions of about the same tau; grey: chance.",
         )
         axes = figure.subplots(1, 3, sharey=True)
         for index, subjects in enumerate(grouped.values()):
-            colour = COLOURS[index % len(COLOURS)]
             of = [measured[subject.label].outcome for subject in subjects]
-            _positions(drawing, axes[0], subjects, of, colour)
-            _counts(drawing, axes[1], subjects, of, colour)
-            _orders(drawing, axes[2], subjects, of, colour)
+            for ax, draw in zip(axes, (_positions, _counts, _orders), strict=True):
+                draw(drawing, ax, subjects, of, line(index))
         for ax, label in zip(axes, ("unit removed", "units removed, k", "Kendall's tau of the order"), strict=True):
             ax.axhline(chance, color="#999", linewidth=0.8)
             ax.set(xlabel=label, ylim=(0, 100))
@@ -182,36 +197,38 @@ def _drawing(grouped: Kinds, measured: Measured, chance: float) -> Drawing:
     return drawing
 
 
-def _positions(drawing: Drawing, ax: Axes, subjects: list[Subject], of: list[Outcome], colour: str) -> None:
+def _positions(drawing: Drawing, ax: Axes, subjects: list[Subject], of: list[Outcome], look: dict[str, Any]) -> None:
     numbers = {b.name: n for n, b in enumerate((b for b in trunk(_network(subjects[0])) if b.is_unit), 1)}
     units = list(of[0].single())
     errors = np.array([list(one.single().values()) for one in of])
     at = [numbers[unit] for unit in units]
-    ax.plot(at, errors.mean(0), "o-", color=colour, markersize=3, linewidth=1.2, label=name(subjects))
+    ax.plot(at, errors.mean(0), marker="o", markersize=3, linewidth=1.2, label=name(subjects), **look)
     if len(of) > 1:
-        ax.fill_between(at, errors.min(0), errors.max(0), color=colour, alpha=0.12, linewidth=0)
-    ax.axhline(float(np.mean([one.whole for one in of])), color=colour, linewidth=1.2, linestyle=":")
+        ax.fill_between(at, errors.min(0), errors.max(0), color=look["color"], alpha=0.12, linewidth=0)
+    ax.axhline(float(np.mean([one.whole for one in of])), color=look["color"], linewidth=1.2, linestyle=":")
     for unit, place, error in zip(units, at, errors.mean(0), strict=True):
         drawing.points.append((ax, place, float(error), f"{name(subjects)} without {unit}: {error:.1f} %"))
 
 
-def _counts(drawing: Drawing, ax: Axes, subjects: list[Subject], of: list[Outcome], colour: str) -> None:
+def _counts(drawing: Drawing, ax: Axes, subjects: list[Subject], of: list[Outcome], look: dict[str, Any]) -> None:
     found = {k: [error for one in of for _, error in one.by_count("remove")[k]] for k in of[0].by_count("remove")}
     for k, errors in found.items():
-        ax.plot([k] * len(errors), errors, ".", color=colour, markersize=3, alpha=0.35)
+        ax.plot([k] * len(errors), errors, ".", color=look["color"], markersize=3, alpha=0.35)
         drawing.points.append((ax, k, float(np.mean(errors)), f"{name(subjects)}, k = {k}: {np.mean(errors):.1f} %"))
-    ax.plot(list(found), [float(np.mean(errors)) for errors in found.values()], "-", color=colour, linewidth=1.6)
+    ax.plot(list(found), [float(np.mean(errors)) for errors in found.values()], linewidth=1.6, **look)
 
 
-def _orders(drawing: Drawing, ax: Axes, subjects: list[Subject], of: list[Outcome], colour: str) -> None:
-    found = {k: [pair for one in of for pair in one.by_count("swap")[k]] for k in of[0].by_count("swap")}
-    for pairs in found.values():
-        ax.plot(*zip(*pairs, strict=True), ".", color=colour, markersize=3, alpha=0.35)
-    means = sorted(tuple(np.mean(pairs, axis=0).tolist()) for pairs in found.values())
-    if means:
-        ax.plot(*zip(*means, strict=True), "-", color=colour, linewidth=1.6)
+def _orders(drawing: Drawing, ax: Axes, subjects: list[Subject], of: list[Outcome], look: dict[str, Any]) -> None:
+    pairs = np.array([pair for one in of for pairs in one.by_count("swap").values() for pair in pairs])
+    if not len(pairs):
+        return
+    taus, errors = pairs.T
+    ax.plot(taus, errors, ".", color=look["color"], markersize=3, alpha=0.35)
+    near = np.round(taus / _TAU)
+    means = [(taus[near == at].mean(), errors[near == at].mean()) for at in np.unique(near)]
+    ax.plot(*zip(*means, strict=True), linewidth=1.6, **look)
     for tau, error in means:
-        drawing.points.append((ax, tau, error, f"{name(subjects)}, mean tau {tau:.2f}: {error:.1f} %"))
+        drawing.points.append((ax, tau, error, f"{name(subjects)}, tau about {tau:.2f}: {error:.1f} %"))
 
 
 def _paths_drawing(grouped: Kinds, measured: Measured) -> Drawing:
@@ -228,11 +245,11 @@ def _paths_drawing(grouped: Kinds, measured: Measured) -> Drawing:
             of = [found for subject in subjects if (found := measured[subject.label].paths)]
             if not of:
                 continue
-            look = {"color": COLOURS[index % len(COLOURS)], "linewidth": 1.6}
+            look = line(index) | {"linewidth": 1.6}
             one, norms = of[0], np.mean([found.norm for found in of], axis=0)
             contribution = np.mean([found.contribution for found in of], axis=0)
             axes[0].plot(one.lengths, one.share, label=name(subjects), **look)
-            axes[1].plot(one.measured, norms, "o-", markersize=3, **look)
+            axes[1].plot(one.measured, norms, marker="o", markersize=3, **look)
             axes[2].plot(one.lengths, contribution, **look)
             for length, value in zip(one.lengths, contribution, strict=True):
                 told = f"{name(subjects)}, length {length}: {100 * value:.1f} % of the gradient"

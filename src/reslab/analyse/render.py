@@ -20,8 +20,8 @@ def render(analysis: Analysis, command: str, out: Path) -> Path:
     files = {"results.json": (json.dumps(results(analysis, command), indent=2, allow_nan=False) + "\n").encode()}
     for ending, write in FORMATS.items():
         files[f"table.{ending}"] = write(analysis.table).encode()
-    if analysis.values:
-        files["values.csv"] = FORMATS["csv"](analysis.values).encode()
+    for name, columns in analysis.tables.items():
+        files[f"{name}.csv"] = FORMATS["csv"](columns).encode()
     svgs = {}
     for name, figure in analysis.drawings.items():
         for file_format in ("png", "pdf", "svg"):  # the page's is the last that is drawn
@@ -35,14 +35,15 @@ def render(analysis: Analysis, command: str, out: Path) -> Path:
 
 
 def results(analysis: Analysis, command: str) -> dict[str, Any]:
-    """An analysis as plain JSON types: its table by column, its findings and facts."""
+    """An analysis as plain JSON types: its table as text, its other tables as numbers, its findings and facts."""
     return {
         "kind": analysis.kind,
         "title": analysis.title,
         "about": analysis.about,
         "command": command,
+        "networks": dict(analysis.networks),
         "table": {column.title: column.cells for column in analysis.table},
-        "values": {column.title: column.cells for column in analysis.values},
+        **{name: analysis.columns(name) for name in analysis.tables},
         "findings": [asdict(finding) for finding in analysis.findings],
         "facts": dict(analysis.facts),
         "notes": list(analysis.notes),

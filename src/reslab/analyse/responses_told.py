@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from reslab.analyse.analysis import Analysis, Finding
 from reslab.analyse.conditions import Conditions, part
 from reslab.analyse.intact import Mode, Told
-from reslab.analyse.kinds import Kinds, counterparts, deeper, judged, kinds, name
+from reslab.analyse.kinds import Kinds, counterparts, deeper, judged, kinds, mean, name
 from reslab.analyse.responses import Responses, places, responses
 from reslab.analyse.subject import INITIAL, Subject, images
 from reslab.errors import SpecError
-from reslab.report.drawing import COLOURS, STYLE, Drawing
+from reslab.report.drawing import STYLE, Drawing, line, scale
 from reslab.report.table import Column
 from reslab.sample import Sample
 
@@ -57,7 +57,6 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
             heard = part(part(told, index, len(subjects)), number, len(ends))
             measured[subject.label, moment] = responses(subject.states[moment], seen, mode, heard)
     found = kinds(subjects)
-    statistics = {"eval": "its running statistics", "train": "those of each batch of 128"}[conditions.mode]
     return Analysis(
         kind="responses",
         title=f"Responses of layers on {conditions.data.name}",
@@ -65,9 +64,10 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         table=_table(found, measured),
         drawings={"responses": _drawing(found, measured)},
         findings=tuple(_findings(found, measured)),
-        facts={**conditions.facts(subjects, began), "statistics of BN": statistics},
+        facts=conditions.facts(subjects, began) | conditions.statistics(subjects),
         notes=tuple(_notes(measured)),
-        values=_values(measured),
+        tables={"values": _values(measured)},
+        networks={subject.label: subject.kind for subject in subjects},
     )
 
 
@@ -95,12 +95,11 @@ def _moments(found: Kinds, measured: Measured) -> list[tuple[list[Subject], str,
 
 def _table(found: Kinds, measured: Measured) -> list[Column]:
     rows = _moments(found, measured)
-    middles = [Sample(tuple(np.median(std, axis=1).tolist())) for _, _, std in rows]
     return [
         Column("network", [name(subjects) for subjects, _, _ in rows], numbers=False),
         Column("weights", [moment for _, moment, _ in rows], numbers=False),
         Column("3×3 layers", [str(std.shape[1]) for _, _, std in rows]),
-        Column("median response", [str(middle) for middle in middles]),
+        Column("median response", [mean(np.median(std, axis=1).tolist()) for _, _, std in rows]),
         Column("least", [f"{std.mean(0).min():.3g}" for _, _, std in rows]),
         Column("greatest", [f"{std.mean(0).max():.3g}" for _, _, std in rows]),
     ]
@@ -141,43 +140,42 @@ def _findings(found: Kinds, measured: Measured) -> list[Finding]:
 
 
 def _drawing(found: Kinds, measured: Measured) -> Drawing:
+    trained = any(moment != INITIAL for _, moment in measured)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 6.4), layout="constrained")
+        figure = Figure(figsize=(8.4, 6.8), layout="constrained")
         drawing = Drawing(
             figure,
-            "Above: the layers in order; below: sorted by their response. Solid: after training; dashed: initial "
-            "weights. Lines are means over runs under several seeds, bands reach from the least to the greatest.",
+            "Above: the layers in order; below: sorted by their response. Lines are means over runs under several "
+            "seeds, bands reach from the least to the greatest." + _THIN * trained,
         )
         upper, lower = figure.subplots(2, 1)
         for index, subjects in enumerate(found.values()):
-            colour = COLOURS[index % len(COLOURS)]
-            for initial in (False, True):
+            for initial in (True, False):
                 std = _over_seeds(subjects, measured, initial)
                 if std is None:
                     continue
-                look: dict[str, Any] = {
-                    "color": colour,
-                    "linestyle": "--" if initial else "-",
-                    "linewidth": 1.0 if initial else 1.7,
-                }
-                told = f"{name(subjects)}{', initial' if initial else ''}"
+                thin = initial and trained
+                look = line(index) | ({"linewidth": 0.8, "alpha": 0.6} if thin else {"linewidth": 1.7})
+                told = name(subjects) + ", initial" * thin
                 _line(drawing, upper, std, told, look)
                 _line(drawing, lower, -np.sort(-std, axis=1), told, look)
                 bare = [at for at, place in enumerate(places(subjects[0].spec)) if not place.behind_bn]
-                ring = {"color": colour, "fillstyle": "none", "markersize": 5}
+                ring = {"color": look["color"], "fillstyle": "none", "markersize": 5, "alpha": look.get("alpha")}
                 upper.plot([at + 1 for at in bare], std.mean(0)[bare], "o", **ring)
-        for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
-            ax.set(xlabel=f"3×3 layer, {order}", ylabel="response, standard deviation")
-            tops, bottoms = zip(*((one.std.max(), one.std.min()) for one in measured.values()), strict=True)
-            if max(tops) > _LOG * max(min(bottoms), 1e-12):
-                ax.set_yscale("log")
-            else:
-                ax.set_ylim(bottom=0)
-        figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+        _label(upper, lower, measured)
+        handles = {label: shown for shown, label in zip(*upper.get_legend_handles_labels(), strict=True)}
+        thick = {label: shown for label, shown in handles.items() if not label.endswith(", initial")}
+        figure.legend(list(thick.values()), list(thick), loc="outside lower center", ncols=3, fontsize=9)
     return drawing
 
 
-_LOG = 50  # times the least response, above which the axis is logarithmic
+_THIN = " Thin: the initial weights."
+
+
+def _label(upper: Axes, lower: Axes, measured: Measured) -> None:
+    for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
+        ax.set(xlabel=f"3×3 layer, {order}", ylabel="response, standard deviation")
+        scale(ax, min(one.std.min() for one in measured.values()), max(one.std.max() for one in measured.values()))
 
 
 def _line(drawing: Drawing, ax: Axes, std: NDArray[np.float64], told: str, look: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from reslab.data.loader import make_loader
 from reslab.data.normalise import Normalise
 from reslab.errors import DataError, SpecError
 from reslab.machine import arrange_memory
-from reslab.nets import ResNet, name_of, network
+from reslab.nets import ResNet, network_of, words_of
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
+from reslab.papers import STUDIES
+from reslab.train.forecast import activation_bytes
 from reslab.train.loop import fitted
 from reslab.train.record import is_done, read_json
 from reslab.weights.file import MODEL, built, read_weights
@@ -27,6 +30,8 @@ INITIAL, TRAINED = "initial", "trained"
 _ENDINGS = (".safetensors", ".th", ".pth", ".pt")
 AT_ONCE = 128
 """Images of a batch; where BN's statistics are a batch's, they are over as many as in A sec. 4.2."""
+_ACTIVATIONS = 2**32  # bytes that those of a batch may take; where 128 take more, batches are smaller
+_LEAST = 4
 
 
 @dataclass(frozen=True)
@@ -43,16 +48,19 @@ class Subject:
     states: Mapping[str, Network]
     normalise: Normalise | None = None
 
-    @property
+    @cached_property
     def kind(self) -> str:
-        """The name of its network, which runs under several seeds share."""
-        found = name_of(self.spec)
-        plain = isinstance(self.spec, ResNet) and self.spec.shortcut is None
-        return found.replace("resnet", "plain", 1) if plain else found
+        """What its network is called, which runs under several seeds share: its name, the nearest one's and the fields
+        that differ, or the row of a study that it stands for."""
+        return words_of(self.spec) if isinstance(self.spec, ResNet) else _row(self.spec) or words_of(self.spec)
 
 
-def subjects(words: Sequence[str], data: DataSet, seed: int = 0, device: str = "cpu") -> list[Subject]:
-    """The subjects that words name: names of networks (fresh weights under the seed), run directories, weights.
+Named = str | Path | NetworkSpec
+"""A run directory, a file of weights, or a network: its value, its name, or "NAME key=value ..." with other fields."""
+
+
+def subjects(words: Sequence[Named], data: DataSet, seed: int = 0, device: str = "cpu") -> list[Subject]:
+    """The subjects that words name; networks have fresh weights under the seed.
 
     All are for the classes and channels of the data. Raises SpecError where one is not, or is named twice; DataError
     for a file or run that cannot be read.
@@ -70,16 +78,16 @@ def subjects(words: Sequence[str], data: DataSet, seed: int = 0, device: str = "
                 f"{words[place]}: a network of {what.format(*ours)}, but {data.name} has {what.format(*theirs)}"
             )
         if labels.count(subject.label) > 1:
-            found[place] = replace(subject, label=words[place])
+            found[place] = replace(subject, label=str(words[place]))
         for module in subject.states.values():
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return found
 
 
 def images(subject: Subject, data: DataSet, count: int, device: str = "cpu") -> list[Batch]:
-    """Test images as a subject sees them, evenly spread over the set: (128, C, H, W) and labels (128,), the last fewer.
+    """Test images as a subject sees them, evenly spread over the set, in equal batches: (N, C, H, W) and labels (N,).
 
-    All images where there are no more than `count`.
+    N is `at_once` at most. All images where there are no more than `count`.
     """
     where = np.unique(np.linspace(0, len(data.test.labels) - 1, count).round().astype(np.int64))
     some = replace(data, test=data.test.take(where))
@@ -87,7 +95,13 @@ def images(subject: Subject, data: DataSet, count: int, device: str = "cpu") -> 
         seen = list(loader.views("test"))
     pixels, labels = (torch.cat(tensors) for tensors in zip(*seen, strict=True))
     pixels = pixels.to(device, memory_format=torch.channels_last)
-    return list(zip(torch.split(pixels, AT_ONCE), torch.split(labels.to(device), AT_ONCE), strict=True))
+    number = -(-len(labels) // at_once(subject.spec))
+    return list(zip(pixels.tensor_split(number), labels.to(device).tensor_split(number), strict=True))
+
+
+def at_once(spec: NetworkSpec) -> int:
+    """The images of a batch: 128, or fewer where their activations would take more than 4 GiB."""
+    return max(_LEAST, min(AT_ONCE, _ACTIVATIONS // (activation_bytes(spec, 2) // 2)))
 
 
 def fresh(spec: NetworkSpec, seed: int) -> Network:
@@ -111,15 +125,29 @@ def alone(words: Sequence[str], seed: int = 0, device: str = "cpu") -> dict[str,
     return found
 
 
-def _subject(word: str, data: DataSet | None, seed: int) -> Subject:
-    path = Path(word)
+def _subject(word: Named, data: DataSet | None, seed: int) -> Subject:
+    if isinstance(word, NetworkSpec):
+        spec = fitted(word, data) if data else word
+        return Subject(words_of(spec), spec, {INITIAL: fresh(spec, seed)})
+    path, word = Path(word), str(word)
     if (path / "run.json").is_file():
         return _run(path)
     if path.is_file() or path.suffix in _ENDINGS or path.name != word:
         weights = read_weights(path)
         return Subject(path.stem, weights.network, {TRAINED: built(weights)}, weights.normalise)
-    spec = fitted(network(word), data) if data else network(word)
+    spec = fitted(network_of(word), data) if data else network_of(word)
     return Subject(word, spec, {INITIAL: fresh(spec, seed)})
+
+
+def _row(spec: NetworkSpec) -> str | None:
+    """The row of a study, at one of its scales, that has a network, whatever the images."""
+    scales = (scale for study in STUDIES.values() for scale in study.scales.values())
+    rows = (pair for scale in scales for pair in scale.networks.items())
+    return next((row for row, network in rows if _imageless(network) == _imageless(spec)), None)
+
+
+def _imageless(spec: NetworkSpec) -> dict[str, Any]:
+    return {key: value for key, value in vars(spec).items() if key not in ("classes", "channels", "size")}
 
 
 def _run(path: Path) -> Subject:

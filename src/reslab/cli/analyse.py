@@ -1,6 +1,7 @@
 """Commands that look inside networks."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from reslab.cli.words import REPORTS, AsJson, DataName, Device, console, one_of
+from reslab.spec import digest
 
 if TYPE_CHECKING:
     from reslab.analyse.analysis import Analysis
@@ -20,7 +22,10 @@ Look = Callable[["list[Subject]", "Conditions", Callable[[float], None]], "Analy
 
 Subjects = Annotated[
     list[str],
-    typer.Argument(metavar="NETWORK|RUN|FILE...", help="names, run directories, weights that reslab wrote"),
+    typer.Argument(
+        metavar="NETWORK|RUN|FILE...",
+        help="names, 'NAME key=value ...' with changed fields, run directories, weights that reslab wrote",
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="the report's directory  [default: in reports/, by name]")]
 Images = Annotated[int, typer.Option("--images", min=2, help="test images, evenly spread over the set")]
@@ -129,15 +134,20 @@ def _analyse(kind: str, look: Look, asked: Asked) -> None:
 def written(analysis: "Analysis", command: str, out: Path, as_json: bool) -> None:
     """Write an analysis's report, and tell its table, claims and page, or all of it as JSON."""
     from reslab.analyse.render import render, results
+    from reslab.study.render import render_index
 
     page = render(analysis, command, out)
+    index = render_index(REPORTS) if out.parent == REPORTS else None
     if as_json:
         typer.echo(json.dumps(results(analysis, command) | {"page": str(page)}, indent=2))
         return
-    _tell(analysis, page)
+    _tell(analysis)
+    typer.echo(f"report: {page}")
+    if index:
+        typer.echo(f"all reports: {index}")
 
 
-def _tell(analysis: "Analysis", page: Path) -> None:
+def _tell(analysis: "Analysis") -> None:
     from reslab.nets.table import aligned
 
     cells = [tuple(column.title for column in analysis.table)]
@@ -147,13 +157,14 @@ def _tell(analysis: "Analysis", page: Path) -> None:
     for finding in analysis.findings:
         typer.echo(f"{finding.judgement:15} {finding.claim} ({finding.source})")
         typer.echo(f"{'':15} {finding.told}")
-    typer.echo(f"report: {page}")
 
 
 def place(kind: str, names: list[str], data: str = "") -> str:
     """A report's directory: the analysis, its networks and data, short enough for any file system."""
-    named = [Path(name).name.removesuffix(".safetensors") for name in dict.fromkeys(names)]
+    called = [Path(name).name.removesuffix(".safetensors") for name in dict.fromkeys(names)]
+    named = list(dict.fromkeys(re.sub(r"[^\w.+-]", "_", name.partition(" ")[0]) for name in called))
     told = "-".join(named[:4]) + (f"-and-{len(named) - 4}-more" if len(named) > 4 else "")
+    told += f"-{digest(*called)}" * any(" " in name for name in called)  # whose fields would make it too long
     return f"{kind}-{told}" + (f"-{data.replace(':', '-').replace('/', '_')}" if data else "")
 
 

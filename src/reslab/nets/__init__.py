@@ -5,6 +5,7 @@ from reslab.nets.names import NAMED, AnyNetwork, Named, name_of, network, networ
 from reslab.nets.paths import Cat, Conv, Pool, Seq, cat, seq
 from reslab.nets.resnet import ResNet, cifar_resnet, resnet
 from reslab.nets.staged import Auxiliary, Head, Residual, Stage, Staged
+from reslab.nets.variants import network_of, words_of
 
 __all__ = [
     "NAMED",
@@ -28,7 +29,9 @@ __all__ = [
     "cifar_resnet",
     "name_of",
     "network",
+    "network_of",
     "networks",
     "resnet",
     "seq",
+    "words_of",
 ]

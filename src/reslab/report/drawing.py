@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito's, told apart by all
 DASHES = ("-", "--", ":", "-.")  # for more rows than colours
@@ -24,6 +25,26 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "reslab",  # the same figure gives the same file
 }
+
+
+def line(index: int) -> dict[str, Any]:
+    """The colour and dashes of the index-th of several lines."""
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[index // len(COLOURS) % len(DASHES)],
+    }
+
+
+def scale(ax: Axes, low: float, high: float) -> None:
+    """Make an axis of values between two logarithmic, where that is more than a power of ten, or else begin at zero."""
+    if high <= 10 * low:
+        ax.set_ylim(bottom=0)
+        return
+    ax.set_yscale("log")
+    if high < 1000 * low:
+        ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        for formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+            formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 @dataclass

@@ -26,6 +26,10 @@ class Column(NamedTuple):
     cells: list[str]
     numbers: bool = True
 
+    def values(self) -> list[str | float | None]:
+        """The cells as a program reads them: numbers where the column holds such and nothing but, None where empty."""
+        return [(float(cell) if cell else None) if self.numbers else cell for cell in self.cells]
+
 
 def _csv(table: list[Column]) -> str:
     buffer = io.StringIO()

@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,8 @@ def render(plan: Plan, out: Path) -> Path:
         for file_format in ("png", "pdf", "svg"):  # the page's is the last that is drawn
             files[f"figures/{name}.{file_format}"] = drawing.drawn(figure.figure, file_format)
         svgs[name] = (drawing.inline(figure, files[f"figures/{name}.svg"], name), figure.caption)
-    files["report.html"] = _page(plan, found, svgs).encode()
+    inside = _analyses(out.parent, {run.out.name for run in plan.runs})
+    files["report.html"] = _page(plan, found, svgs, inside=inside).encode()
     for file_name, content in files.items():
         write_whole(out / file_name, content)
     return out / "report.html"
@@ -52,16 +55,36 @@ def page(plan: Plan, watched: bool = False) -> str:
 
 
 def render_index(reports: Path) -> Path:
-    """Write index.html over all reports in a directory; returns its path."""
+    """Write index.html over all reports and analyses in a directory; returns its path."""
     found = []
-    for file in sorted(reports.glob("*/results.json")):
+    for folder, told in _told(reports):
         try:
-            told = read_json(file)
-            found.append({**told, "page": f"{file.parent.name}/report.html", "judged": _judged(told["claims"])})
-        except (DataError, KeyError, TypeError):  # another's file, or one of an older form: it is not listed
+            found.append({**told, "page": f"{folder}/report.html", "judged": _judged(told["claims"])})
+        except (KeyError, TypeError):  # another's file, or one of an older form: it is not listed
             continue
-    write_whole(reports / "index.html", template("reslab.study", "index.html").render(reports=found).encode())
+    page = template("reslab.study", "index.html").render(reports=found, analyses=_analyses(reports))
+    write_whole(reports / "index.html", page.encode())
     return reports / "index.html"
+
+
+def _told(reports: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What every results.json of the directory's folders says, with the folder's name."""
+    for file in sorted(reports.glob("*/results.json")):
+        with suppress(DataError):
+            yield file.parent.name, read_json(file)
+
+
+def _analyses(reports: Path, of: set[str] | None = None) -> list[dict[str, Any]]:
+    """The analyses in a directory, or those that looked into one of some networks."""
+    found = []
+    for folder, told in _told(reports):
+        try:
+            if of is None or of & told["networks"].keys():
+                judged, kinds = _judged(told["findings"]), Counter(told["networks"].values())
+                found.append({**told, "page": f"{folder}/analysis.html", "judged": judged, "kinds": kinds})
+        except (KeyError, TypeError, AttributeError):
+            continue
+    return found
 
 
 def _judged(claims: list[dict[str, Any]]) -> dict[str, int]:
@@ -160,7 +183,13 @@ def _cost(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _page(plan: Plan, found: dict[str, Any], svgs: dict[str, tuple[str, str]], watched: bool = False) -> str:
+def _page(
+    plan: Plan,
+    found: dict[str, Any],
+    svgs: dict[str, tuple[str, str]],
+    watched: bool = False,
+    inside: Sequence[dict[str, Any]] = (),
+) -> str:
     running = [(run.row, run.seed, *progress(run)) for run in plan.missing if is_locked(run.out)]
     return template("reslab.study", "report.html").render(
         plan=plan,
@@ -173,4 +202,5 @@ def _page(plan: Plan, found: dict[str, Any], svgs: dict[str, tuple[str, str]], w
         svgs=svgs,
         running=running,
         watched=watched,
+        inside=inside,
     )

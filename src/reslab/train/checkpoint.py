@@ -17,12 +17,11 @@ from reslab.weights.file import MODEL, State, Weights, read_weights, save_state,
 from reslab.weights.manifest import write_manifest
 
 BEST = "best.safetensors"  # in a run, and in its checkpoints what it was then
-KEPT = 2  # checkpoints of a run, the last and the one before
 _TRAINING, _OPTIMIZER, _STATE = "training.safetensors", "optimizer.safetensors", "state.json"
 
 
-def save_checkpoint(out: Path, step: int, kept: Weights, learner: Learner | None, told: Any) -> Path:
-    """Write checkpoints/step-<step> of a run; only when it stands whole are older ones dropped.
+def save_checkpoint(out: Path, step: int, kept: Weights, learner: Learner | None, told: Any, stay: int = 2) -> Path:
+    """Write checkpoints/step-<step> of a run; only when it stands whole are older ones dropped: `stay` are left.
 
     It holds `kept`, the network to keep, `told`, plain values, the run's best weights where it keeps them, and, but
     behind the last step, where learner is None, what going on needs: the optimizer's state and, where the network to
@@ -45,7 +44,7 @@ def save_checkpoint(out: Path, step: int, kept: Weights, learner: Learner | None
     write_manifest(beside)
     beside.rename(folder)
     _sync(folder.parent)
-    for old in sorted(folder.parent.glob("step-*"))[:-KEPT]:
+    for old in sorted(folder.parent.glob("step-*"))[:-stay]:
         shutil.rmtree(old)
     return folder
 

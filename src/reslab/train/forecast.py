@@ -100,13 +100,13 @@ def activation_bytes(network: NetworkSpec, batch: int, recompute: int = 0, recip
     def behind(unit: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
         inside[-1][-1] += total
 
-    def begin(stage: nn.Module, given: tuple[Tensor, ...]) -> None:
+    def begin(first: nn.Module, given: tuple[Tensor, ...]) -> None:
         inputs.append([])
         inside.append([])
 
     for name, stage in model.named_children():
         if name.startswith("stage") and isinstance(stage, nn.Sequential):
-            stage.register_forward_pre_hook(begin)
+            stage[0].register_forward_pre_hook(begin)  # where an auxiliary classifier reads, stages are not called
             for unit in stage:
                 unit.register_forward_pre_hook(before)
                 unit.register_forward_hook(behind)

@@ -205,7 +205,8 @@ class _Run:
         kept = self._kept()
         told = {"meter": self.meter.told(), "metrics_bytes": self.record.synced(), "best": self.best}
         if self.ranks.first:
-            save_checkpoint(self.out, done, kept, None if last else self.learner, told)
+            learner = None if last else self.learner
+            save_checkpoint(self.out, done, kept, learner, told, self.recipe.checkpoints_kept)
 
     def _keep_best(self, done: int, watched: Evaluation) -> None:
         best = self.best

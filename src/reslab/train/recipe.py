@@ -65,6 +65,7 @@ class Recipe:
     best: the weights with the least validation error, of equal ones with the least loss, are kept beside the last ones
     evaluate_every, log_every, checkpoint_every: steps between two evaluations, between two lines of training loss and
     error, and between two checkpoints. Without `best` no evaluation chooses anything: the last weights are the result.
+    checkpoints_kept: the newest so many stay, for analyses along the training
     """
 
     steps: PositiveInt
@@ -85,6 +86,7 @@ class Recipe:
     evaluate_every: PositiveInt = 1000
     log_every: PositiveInt = 100
     checkpoint_every: PositiveInt = 1000
+    checkpoints_kept: Annotated[int, Field(ge=2)] = 2
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
