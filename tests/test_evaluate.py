@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from reslab.cli import main
 from reslab.cli.details import details_text
 from reslab.data.digits import load_digits
 from reslab.data.loader import make_loader
-from reslab.evaluate import Details, evaluate
+from reslab.errors import SpecError
+from reslab.evaluate import Details, evaluate, must_fit
 from reslab.nets import cifar_resnet
 from reslab.train.loop import fitted
 from reslab.weights.file import Weights, built, save_weights
@@ -26,6 +28,20 @@ def weights():
     digits = load_digits()
     value = fitted(cifar_resnet(8), digits)
     return Weights(value, value.build().state_dict(), classes=digits.classes)
+
+
+def test_a_network_is_evaluated_on_its_own_classes_alone():
+    """By their names, where both have some; numbers are places, as in folders of ImageNetV2."""
+    value, digits = cifar_resnet(8, channels=1, size=8), load_digits()
+    words = ("nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    must_fit(value, digits, "net", words)
+    must_fit(value, replace(digits, classes=words), "net", words)
+    must_fit(value, replace(digits, classes=words), "net")
+    with pytest.raises(
+        SpecError, match=r"net: .* classes than digits: nine in the place of neuf\ntake images of its"
+    ) as e:
+        must_fit(value, replace(digits, classes=(*words[:9], "neuf")), "net", words)
+    assert len(str(e.value).splitlines()) == 2
 
 
 def evaluated(capsys, *words):

@@ -73,8 +73,8 @@ def test_the_package_itself_does_not_import_torch():
 def test_the_public_names_are_these():
     assert sorted(reslab.__all__) == [
         "Add", "Dropped", "Gated", "ResNet", "Scaled", "analyse_networks", "cifar_resnet", "evaluate_network",
-        "export_network", "from_json", "load", "network", "networks", "recipe", "replace", "resnet", "to_json",
-        "train_network",
+        "export_network", "from_json", "load", "network", "networks", "predict_pictures", "recipe", "replace",
+        "resnet", "to_json", "train_network",
     ]  # fmt: skip
     for name in reslab.__all__:
         assert getattr(reslab, name).__doc__, name

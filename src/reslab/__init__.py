@@ -1,6 +1,14 @@
 """A laboratory for residual networks: `network("resnet20-cifar")` is a value to look at, change, count and build."""
 
-from reslab.api import analyse_networks, evaluate_network, export_network, load, recipe, train_network
+from reslab.api import (
+    analyse_networks,
+    evaluate_network,
+    export_network,
+    load,
+    predict_pictures,
+    recipe,
+    train_network,
+)
 from reslab.nets import Add, Dropped, Gated, ResNet, Scaled, cifar_resnet, network, networks, resnet
 from reslab.spec import from_json, replace, to_json
 
@@ -18,6 +26,7 @@ __all__ = [
     "load",
     "network",
     "networks",
+    "predict_pictures",
     "recipe",
     "replace",
     "resnet",

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from reslab.errors import DataError
+
 if TYPE_CHECKING:
     from reslab.analyse.analysis import Analysis
     from reslab.analyse.intact import Mode
@@ -60,17 +62,45 @@ def evaluate_network(path: Path | str, data: str, crops: "Crops" = 1) -> "Evalua
     """
     import torch
 
-    from reslab.data.loader import load, make_loader
+    from reslab.data.loader import load
     from reslab.evaluate import evaluate, must_fit
     from reslab.machine import arrange_memory, find_device
     from reslab.weights.file import built, read_weights
+    from reslab.weights.sight import loader_for
 
     arrange_memory()
     weights, images = read_weights(Path(path)), load(data)
-    must_fit(weights.network, images, str(path))
+    must_fit(weights.network, images, str(path), weights.classes)
     place = torch.device(find_device("auto"))
-    with make_loader(images, place, weights.network.size, weights.normalise) as loader:
+    with loader_for(weights, images, place) as loader:
         return evaluate(built(weights).to(place), loader.views("test", crops))
+
+
+def predict_pictures(
+    path: Path | str, pictures: Sequence[Path | str], top: int = 5
+) -> dict[Path, list[tuple[str, float]]]:
+    """The `top` classes of each picture by its file, the most probable first, each with its probability.
+
+    pictures: files, and folders with some, seen as the evaluation of the network that `load` reads would see them
+    Raises DataError naming the first file that cannot be read.
+    """
+    import torch
+
+    from reslab.data.names import class_names
+    from reslab.data.picture import shown
+    from reslab.machine import find_device
+    from reslab.use.pictures import picture_files
+    from reslab.use.predict import Predictor
+    from reslab.weights.file import read_weights
+
+    weights = read_weights(Path(path))
+    names = [str(name) for name in class_names(weights.classes, weights.network.classes)]
+    predictor = Predictor(weights, torch.device(find_device("auto")))
+    guesses = [guess for some in predictor.predict(picture_files([*map(Path, pictures)]), top) for guess in some]
+    if predictor.skipped:
+        bad, reason = next(iter(predictor.skipped.items()))
+        raise DataError(f"{shown(bad)}: {reason}")
+    return {guess.file: [(names[place], chance) for place, chance in guess.best] for guess in guesses}
 
 
 def export_network(path: Path | str, file_format: str, out: Path | str, int8: str | None = None) -> "Exported":

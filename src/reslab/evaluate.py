@@ -1,6 +1,6 @@
 """Errors and loss of a network over a set of images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.data.images import DataSet
+from reslab.data.picture import shown
 from reslab.errors import SpecError
 from reslab.nets.network import NetworkSpec
 from reslab.ranks import summed
@@ -15,12 +16,23 @@ from reslab.ranks import summed
 _BINS = 15  # of confidence; Guo et al. 2017 sec. 5
 
 
-def must_fit(network: NetworkSpec, data: DataSet, told: str) -> None:
-    """Raises SpecError, which calls the network what `told` says, where it has not the classes or channels of a set."""
+def must_fit(network: NetworkSpec, data: DataSet, told: str, names: Sequence[str] = ()) -> None:
+    """Raises SpecError, which calls the network what `told` says, where it has not the classes or channels of a set.
+
+    names: of its classes, in the order of its outputs; where it has some, the set's must be the same, or their places.
+    """
     ours, theirs = (network.classes, network.channels), (len(data.classes), data.channels)
     if ours != theirs:
         what = "{} classes and {} channels"
         raise SpecError(f"{told}: a network of {what.format(*ours)}, but {data.name} has {what.format(*theirs)}")
+    places = tuple(str(place) for place in range(len(names)))
+    if not names or tuple(names) == data.classes or data.classes == places:
+        return
+    mine, other = next(pair for pair in zip(names, data.classes, strict=True) if pair[0] != pair[1])
+    raise SpecError(
+        f"{told}: a network of other classes than {data.name}: {shown(mine)} in the place of {shown(other)}\n"
+        "take images of its own classes, or train a new head: `reslab train ... --weights FILE --recipe finetune`"
+    )
 
 
 class Evaluation(NamedTuple):

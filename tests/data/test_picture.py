@@ -60,6 +60,14 @@ def test_sixteen_bits_are_scaled_and_not_cut(tmp_path):
     assert findings(tmp_path / "a.png").reason == "16 bits"
 
 
+@pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
+def test_floats_are_scaled_by_what_their_white_is(tmp_path, top):
+    ramp = np.tile(np.linspace(0, top, 40, dtype=np.float32), (40, 1))
+    Image.fromarray(ramp).save(tmp_path / "a.tif")
+    row = look(tmp_path / "a.tif")[0, :, 0]
+    assert row[0] < 15 and row[-1] > 240  # the middle crop of it
+
+
 def test_transparency_lies_on_white(tmp_path):
     clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     clear.save(tmp_path / "a.png")

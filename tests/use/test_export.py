@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -135,6 +136,7 @@ def test_the_description_travels(run, tmp_path):
     told = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(told["network"]) == json.loads(to_json(weights.network))
     assert json.loads(told["classes"]) == [str(digit) for digit in range(10)]
+    assert json.loads(told["preprocessing"]) | {"crop_share": 1.0, "size": 8} == json.loads(told["preprocessing"])
     normalise = json.loads(told["normalise"])
     assert np.allclose(normalise["mean"], weights.normalise.mean[0])
     assert normalise["std"] == 1
@@ -236,6 +238,21 @@ def test_a_folder_for_the_hub_is_read_back(run, tmp_path):
     assert "reslab.load(" in card
     with pytest.raises(SpecError, match="is there already"):
         export(run, "huggingface", out)
+
+
+def test_the_card_of_the_best_weights_is_of_them(run, tmp_path):
+    """They lie in the directory of their run."""
+    ours = tmp_path / "run"
+    shutil.copytree(run, ours)
+    save_weights(read_weights(run), ours / "best.safetensors")
+    result = json.loads((run / "result.json").read_text())
+    best = {"step": 40, "validation_error": 12.344, "validation_loss": 1.0, "test": result["test"] | {"loss": 7.5}}
+    (ours / "result.json").write_text(json.dumps(result | {"best": best}))
+    export(ours / "best.safetensors", "huggingface", tmp_path / "hub")
+    card = (tmp_path / "hub" / "README.md").read_text()
+    assert "weights of step 40, the best on the validation images: an error of 12.34 %" in card
+    assert "| 7.5000 |" in card
+    assert "| train |" not in card
 
 
 def test_config_and_weights_agree_or_are_refused(run, tmp_path):

@@ -10,14 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
+from reslab import evaluate_network, predict_pictures
 from reslab.cli import main
 from reslab.data.digits import load_digits
 from reslab.data.loader import load, make_loader
+from reslab.data.names import class_names, imagenet
 from reslab.data.normalise import IMAGENET, MeanImage
 from reslab.errors import DataError, SpecError
 from reslab.nets import cifar_resnet, network
 from reslab.spec import replace
-from reslab.use.names import class_names, imagenet
 from reslab.use.pictures import overlay_files, picture_files
 from reslab.use.predict import Predictor
 from reslab.weights.file import Weights, built, read_weights, save_weights
@@ -92,6 +93,26 @@ def test_pictures_are_seen_as_evaluate_sees_a_folder(file, folder):
         for guess, chances in zip(guesses, expected(weights, data, part), strict=True):
             assert guess.best[0][0] == int(chances.argmax())
             assert dict(guess.best) == pytest.approx(dict(enumerate(chances.tolist())), abs=1e-6)
+
+
+@pytest.mark.parametrize("whole", [None, False, True])
+def test_a_folder_is_evaluated_as_its_pictures_are_predicted(whole, folder, tmp_path):
+    """Also by a network of whole images, which sees whole pictures then."""
+    weights = weights_of(small(2), classes=("blue", "red"), whole=whole)
+    save_weights(weights, tmp_path / "w.safetensors")
+    test = load(f"folder:{folder}").test
+    found = predict_pictures(tmp_path / "w.safetensors", [test.folder / name for name in test.files], top=2)
+    chances = [
+        dict(classes)[("blue", "red")[label]] for classes, label in zip(found.values(), test.labels, strict=True)
+    ]
+    loss = evaluate_network(tmp_path / "w.safetensors", f"folder:{folder}").loss
+    assert loss == pytest.approx(-np.log(chances).mean(), abs=1e-5)
+
+
+def test_a_program_is_told_of_a_picture_that_cannot_be_read(file, folder):
+    (folder / "words.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"words\.png: not a picture"):
+        predict_pictures(file, [folder])
 
 
 @pytest.mark.parametrize("whole", [None, True])

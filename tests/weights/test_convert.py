@@ -135,6 +135,15 @@ def test_another_number_of_classes_is_kept_and_said(resnet18, tmp_path):
     assert weights.network == replace(network("resnet18"), classes=7)
     assert notes[1] == "the file has 7 classes, and so has the network"
     assert built(weights)(torch.randn(1, 3, 32, 32)).shape == (1, 7)
+    assert weights.classes == ()
+
+
+def test_what_others_weights_were_trained_on_is_known(resnet18, tmp_path):
+    imagenet, _ = convert(resnet18[0], "resnet18")
+    assert (imagenet.classes[0], imagenet.classes[999], imagenet.whole) == ("n01440764", "n15075141", False)
+    torch.save(random_state(network("resnet20-cifar"), layout_of("resnet20-cifar")), tmp_path / "w.th")
+    cifar10, _ = convert(tmp_path / "w.th", "resnet20-cifar")
+    assert (cifar10.classes[3], cifar10.whole) == ("cat", True)
 
 
 def test_the_background_of_1001_classes_is_left_out(resnet18, tmp_path):

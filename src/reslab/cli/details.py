@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from reslab.data.names import class_names
 from reslab.evaluate import Details
 from reslab.nets.table import aligned
-from reslab.use.names import class_names
 
 _SQUARE = 12  # classes whose matrix fits a terminal
 _LARGEST = 20  # confusions that are told of where it does not

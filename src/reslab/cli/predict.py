@@ -13,7 +13,7 @@ from reslab.cli.words import AsJson, Device, EngineName, RunOrFile, console, one
 from reslab.errors import DataError, SpecError
 
 if TYPE_CHECKING:
-    from reslab.use.names import ClassName
+    from reslab.data.names import ClassName
     from reslab.use.predict import Guess, Predictor
 
 
@@ -42,8 +42,8 @@ def predict(
 
     import torch
 
+    from reslab.data.names import class_names
     from reslab.machine import find_device
-    from reslab.use.names import class_names
     from reslab.use.predict import Predictor
     from reslab.weights.file import read_weights
 

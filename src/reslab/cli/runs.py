@@ -160,18 +160,19 @@ def evaluate(
 
     import torch
 
-    from reslab.data.loader import load, make_loader
+    from reslab.data.loader import load
     from reslab.evaluate import Details, must_fit
     from reslab.evaluate import evaluate as evaluate_network
     from reslab.machine import arrange_memory, find_device
     from reslab.ranks import joined, merged
     from reslab.use.engine import make_engine
+    from reslab.weights.sight import loader_for
 
     arrange_memory()
     images = load(data)
-    must_fit(weights.network, images, str(file))
+    must_fit(weights.network, images, str(file), weights.classes)
     place = torch.device(find_device(device))
-    with joined() as ranks, make_loader(images, place, weights.network.size, weights.normalise, on_bad) as loader:  # type: ignore[arg-type]
+    with joined() as ranks, loader_for(weights, images, place, on_bad) as loader:  # type: ignore[arg-type]
         network = built(weights).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         run: nn.Module = network
         if (engine, precision, compile_) != ("torch", "float32", "off"):

@@ -106,26 +106,29 @@ def _between(bounds: tuple[float, float], share: float) -> float:
 Crops = Literal[1, 10, 144]
 SCALES = (256, 288, 320, 352)
 """The shorter sides, for crops of 224, that the 144 crops are taken at. GoogLeNet sec. 7."""
+MIDDLE = _CROP / SCALES[0]
+"""The side of the middle crop, of the picture's shorter one."""
 
 
-def views(crops: Crops, width: int, height: int) -> Sequence[View]:
+def views(crops: Crops, width: int, height: int, whole: bool = False) -> Sequence[View]:
     """What a network is shown of a test picture; its probabilities are averaged.
 
-    1: the middle, a crop of 224 of the picture with a shorter side of 256. All lengths are in proportion.
+    1: the middle, a crop of 224 of the picture with a shorter side of 256, or with `whole` all of the shorter side, for
+    networks that were trained on whole images. All lengths are in proportion.
     10: the corners and the middle at that scale, and their mirror images. A sec. 3.4.
     144: at 4 scales, the left, middle and right square (top, middle, bottom of an upright picture), of each the corners
     and the middle as such crops and the whole square, all mirrored too. GoogLeNet sec. 7.
     """
-    whole = (0.0, 0.0, float(width), float(height))
+    outer = (0.0, 0.0, float(width), float(height))
     if crops == 1:
-        return [View(_within(whole, _CROP / SCALES[0], 0.5, 0.5), False)]
+        return [View(_within(outer, 1.0 if whole else MIDDLE, 0.5, 0.5), False)]
     boxes: list[Box] = []
     if crops == 10:
-        boxes = _corners_and_middle(whole, _CROP / SCALES[0])
+        boxes = _corners_and_middle(outer, MIDDLE)
     else:
         for scale in SCALES:
             for place in (0.0, 0.5, 1.0):
-                square = _within(whole, 1.0, place, place)
+                square = _within(outer, 1.0, place, place)
                 boxes += [*_corners_and_middle(square, _CROP / scale), square]
     return [View(box, mirror) for box in boxes for mirror in (False, True)]
 

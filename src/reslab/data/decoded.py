@@ -32,14 +32,22 @@ class Decoded(Loader):
 
     on_bad: what a file that cannot be read does. "error" raises its DataError; "skip" leaves it out, so that its
     batch is smaller by it, and tells of it in `skipped`. Nothing ever takes its place.
+    whole: a single view is the whole middle square of a picture, see `views`
     """
 
     def __init__(
-        self, data: DataSet, device: torch.device, size: int, normalise: Normalise = IMAGENET, on_bad: OnBad = "error"
+        self,
+        data: DataSet,
+        device: torch.device,
+        size: int,
+        normalise: Normalise = IMAGENET,
+        on_bad: OnBad = "error",
+        whole: bool = False,
     ):
         super().__init__(data, device, normalise)
         self.size = size
         self.on_bad = on_bad
+        self.whole = whole
         self._pool = ThreadPoolExecutor(cores())
         self.background.callback(self._pool.shutdown, cancel_futures=True)
 
@@ -67,7 +75,7 @@ class Decoded(Loader):
         part = self.part(name)
         mine = self.ranks.share(np.arange(len(part.labels)))
         at_once = max(1, _VIEWS_AT_ONCE // crops)
-        glance = _Glance(lambda width, height: views(crops, width, height))
+        glance = _Glance(lambda width, height: views(crops, width, height, self.whole))
         starts = range(0, len(mine), at_once)
         chosen = (mine[start : start + at_once] for start in starts)
         batches = self._ahead(self._begin(part, where, [glance] * len(where)) for where in chosen)

@@ -72,12 +72,18 @@ def shape(name: str) -> Shape:
 
 
 def make_loader(
-    data: DataSet, device: torch.device, size: int, normalise: Normalise | None = None, on_bad: OnBad = "error"
+    data: DataSet,
+    device: torch.device,
+    size: int,
+    normalise: Normalise | None = None,
+    on_bad: OnBad = "error",
+    whole: bool = False,
 ) -> Loader:
     """The loader that a data set wants. size: of the images that the network reads.
 
     normalise: what the network's weights want; None is what a training on the data takes
+    whole: whether it was trained on whole images, and is to see pictures so
     """
     if isinstance(data.train, Images):
         return Held(data, device, normalise)
-    return Decoded(data, device, size, normalise or IMAGENET, on_bad)
+    return Decoded(data, device, size, normalise or IMAGENET, on_bad, whole)

@@ -78,11 +78,13 @@ def orientation(picture: Image.Image) -> int:
 
 
 def coloured(picture: Image.Image, path: Path) -> Image.Image:
-    """A picture of any mode in red, green and blue: 16 bits are scaled to 8, transparency lies on white."""
+    """A picture of any mode in red, green and blue: 16 bits and floats are scaled, transparency lies on white."""
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture, dtype=np.float64)
         low, high = values.min(), values.max()
         top = 255 if high <= 255 else 65535
+        if picture.mode == "F" and high <= 1:  # as many write floats
+            top = 1
         if low < 0 or high > top:
             raise PictureError(path, f"pixels from {low:g} to {high:g}, neither 8 nor 16 bits")
         return Image.fromarray(np.round(values * (255 / top)).astype(np.uint8)).convert("RGB")

@@ -15,7 +15,7 @@ from PIL import Image
 from reslab.data.crops import views
 from reslab.data.decoded import OnBad
 from reslab.data.images import DataSet, Images, Indices
-from reslab.data.loader import make_loader
+from reslab.data.names import class_names
 from reslab.data.picture import seen, shown
 from reslab.disk import write_whole
 from reslab.report import drawing
@@ -26,6 +26,7 @@ from reslab.train.checkpoint import BEST
 from reslab.train.guesses import Guesses, guess
 from reslab.train.record import read_json, read_metrics
 from reslab.weights.file import built, read_weights
+from reslab.weights.sight import loader_for
 
 _WORST = 24  # mistakes that are shown
 _CLASSES = 50  # rows of the table, those with the greatest errors
@@ -40,10 +41,10 @@ def write_report(run: Path, data: DataSet, device: torch.device, on_bad: OnBad =
     """
     facts, result = read_json(run / "run.json"), read_json(run / "result.json")
     weights = read_weights(run / BEST if "best" in result else run)
-    with make_loader(data, device, weights.network.size, weights.normalise, on_bad) as loader:
+    with loader_for(weights, data, device, on_bad) as loader:
         network = built(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         found = guess(network, loader, "test", facts["recipe"]["crops"])
-    classes = tuple(map(shown, data.classes))
+    classes = tuple(map(str, class_names(data.classes, len(data.classes))))
     counts = found.confusion(len(classes))
     drawings = {
         "curves": figures.curves(list(read_metrics(run)), result.get("best")),

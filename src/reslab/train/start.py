@@ -49,7 +49,7 @@ class Start(NamedTuple):
         if self.source is None:
             return
         new = not any(_CLASSIFIER in key for key in self.state)
-        head = f", the head new for {self.network.classes} classes" if new else ""
+        head = f", the head new for {self.network.classes} classes" if new else ", the head too, for the same classes"
         yield f"begins with the weights of {self.source.file} (SHA-256 {self.source.sha256[:12]} ...){head}"
         if self.normalise is None:
             yield "the file does not say how its images were normalised; they are as for a training from scratch"
@@ -58,8 +58,8 @@ class Start(NamedTuple):
 def start_from(path: Path, named: NetworkSpec, data: DataSet, size: int | None = None) -> Start:
     """Begin with the weights of a file that reslab wrote, or of a run's last checkpoint.
 
-    The classifier, and every auxiliary one, is new where the classes are others by number or, where both have names, by
-    name. size: height and width that pictures are cropped to; None is what the weights were trained on.
+    The classifier, and every auxiliary one, is new but where the file names its classes and the data has the same.
+    size: height and width that pictures are cropped to; None is what the weights were trained on.
     Raises SpecError where `named` is not the network of the file, images and classes aside, or the data's images do not
     suit its weights; DataError as `read_weights` does.
     """
@@ -69,7 +69,7 @@ def start_from(path: Path, named: NetworkSpec, data: DataSet, size: int | None =
     if theirs.channels != data.channels:
         raise SpecError(f"{path}: weights for {theirs.channels} channels, but {data.name} has {data.channels}")
     value = replace(theirs, size=data.size or size or theirs.size, classes=len(data.classes))
-    known = value.classes == theirs.classes and held.classes in ((), data.classes)
+    known = held.classes == data.classes
     state = {key: tensor for key, tensor in held.state.items() if known or _CLASSIFIER not in key}
     _must_suit(path, held, value, state)
     with weights_file(path).open("rb") as file:

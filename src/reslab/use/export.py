@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from reslab.data.batches import factors
-from reslab.data.loader import load, make_loader
+from reslab.data.loader import load
 from reslab.disk import write_whole
 from reslab.errors import SpecError, nearest
 from reslab.evaluate import must_fit
@@ -22,6 +22,7 @@ from reslab.use.pt2 import as_pt2, read_back
 from reslab.use.tensorboard import write_events
 from reslab.weights.convert import export as export_state
 from reslab.weights.file import Weights, built, must_end, read_weights, save_state, save_weights
+from reslab.weights.sight import loader_for, sight
 
 FORMATS = {
     "onnx": ".onnx",
@@ -103,10 +104,9 @@ def described(weights: Weights) -> dict[str, Any]:
         mean, std = factors(weights.normalise)
         told["normalise"] = {"mean": mean.squeeze().tolist(), "std": std.squeeze().tolist()}
     colours = "red, green, blue" if network.channels == 3 else "grey"
-    told["images"] = (
-        f"float32 (batch, {', '.join(map(str, network.input))}), {colours}, values in 0..1, "
-        "then (x - mean) / std of normalise; of a photograph the square in its middle, 7/8 of its shorter side"
-    )
+    told["images"] = f"float32 (batch, {', '.join(map(str, network.input))}), {colours}, values in 0..1, "
+    told["images"] += "then (x - mean) / std of normalise; preprocessing says how a picture comes to it"
+    told["preprocessing"] = sight(weights).told() if network.channels in (1, 3) else None
     return told
 
 
@@ -122,8 +122,8 @@ def _onnx(file: Path, weights: Weights, out: Path, int8: Int8 | None) -> Exporte
     changed = None
     if int8:
         data = load(int8.data)
-        must_fit(weights.network, data, str(file))
-        with make_loader(data, torch.device("cpu"), weights.network.size, weights.normalise) as loader:
+        must_fit(weights.network, data, str(file), weights.classes)
+        with loader_for(weights, data, torch.device("cpu")) as loader:
             whole = quantised(whole, loader, int8.images)
             changed = change(session, Session(whole), loader)
         note = f"opset {OPSET}, any batch; int8 by {int8.images:,} training images of {int8.data}"

@@ -6,8 +6,10 @@ from typing import Any
 
 from reslab.disk import write_whole, written_whole
 from reslab.nets import NAMED, name_of
+from reslab.train.checkpoint import BEST
 from reslab.train.record import read_json
 from reslab.weights.file import BESIDE, CONFIG, MODEL, Weights, described, save_weights
+from reslab.weights.sight import sight
 
 _DATA_SETS = {
     "cifar10": "uoft-cs/cifar10",
@@ -23,8 +25,9 @@ import reslab
 network = reslab.load("FOLDER")  # where these files lie; a torch module in evaluation mode
 ```
 
-`config.json` says how images are normalised and what the classes are called; pixels are in 0..1 before. A mean image
-is the tensor `images.mean` in `model.safetensors`.
+`config.json` says how a picture is cut and brought to size (`preprocessing`), how images are normalised (`reslab`;
+pixels are in 0..1 before) and what the classes are called. A mean image is the tensor `images.mean` in
+`model.safetensors`. `reslab predict FOLDER IMAGE...` does all of it.
 """
 _LICENCE = """## Licence
 
@@ -36,7 +39,7 @@ data that they were trained on has terms of its own. reslab's code is Apache-2.0
 def write_folder(weights: Weights, source: Path, out: Path) -> None:
     """Write config.json, model.safetensors and README.md, all of them or nothing; `reslab.load` reads the folder.
 
-    source: what the weights were read from; where it is a run, the card tells of its data and errors
+    source: what the weights were read from; of a run, or its best weights, the card tells the data and errors
     """
     with written_whole(out) as folder:
         write_whole(folder / CONFIG, (json.dumps(_config(weights), indent=2) + "\n").encode())
@@ -52,6 +55,7 @@ def _config(weights: Weights) -> dict[str, Any]:
         "num_labels": weights.network.classes,
         "id2label": labels,
         "label2id": {name: int(index) for index, name in labels.items()},
+        "preprocessing": sight(weights).told() if weights.network.channels in (1, 3) else None,
         BESIDE: described(weights),
     }
 
@@ -59,7 +63,7 @@ def _config(weights: Weights) -> dict[str, Any]:
 def card(weights: Weights, source: Path) -> str:
     """The text that the Hub shows, with the lines that it reads in front."""
     name = name_of(weights.network)
-    run = read_json(source / "run.json") if (source / "run.json").is_file() else None
+    run, result = _record(source)
     kind = run["data"].partition(":")[0] if run else ""
     front = ["library_name: reslab", "pipeline_tag: image-classification", "license: unknown"]
     front += ["datasets:", f"- {_DATA_SETS[kind]}"] if kind in _DATA_SETS else []
@@ -70,18 +74,31 @@ def card(weights: Weights, source: Path) -> str:
     if name in NAMED:
         about += f" {NAMED[name].source}."
         about += f" {NAMED[name].deviation}" if NAMED[name].deviation else ""
-    trained = _training(run, kind, source) if run else "Not known: these weights came without their run.\n"
+    trained = _training(run, result, kind) if run else "Not known: these weights came without their run.\n"
     parts = ["---", *front, "---", "", f"# {name}", "", about, "", "## Training", "", trained, _LOAD, _LICENCE]
     return "\n".join(parts)
 
 
-def _training(run: dict[str, Any], kind: str, source: Path) -> str:
+def _record(source: Path) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """What run.json says of the run that weights came from, None where there is none, and result.json of them."""
+    run = source.parent if source.name == BEST else source
+    if not (run / "run.json").is_file():
+        return None, {}
+    result = read_json(run / "result.json") if (run / "result.json").is_file() else {}
+    return read_json(run / "run.json"), result.get("best", {}) if source.name == BEST else result
+
+
+def _training(run: dict[str, Any], result: dict[str, Any], kind: str) -> str:
     """What a run's record says, without the places of its files."""
     recipe, versions = run["recipe"], run["versions"]
     data = f"a folder of pictures of {len(run['data_set']['classes'])} classes" if kind == "folder" else kind
     told = f"On {data}: {recipe['steps']:,} steps of {recipe['batch']} images, seed {run['seed']}, "
     told += f"reslab {versions['reslab']}, torch {versions['torch']}.\n"
-    result = read_json(source / "result.json") if (source / "result.json").is_file() else {}
+    if run["weights"]:
+        told += f"It began with the weights of another file, SHA-256 {run['weights']['sha256']}.\n"
+    if "validation_error" in result:
+        told += f"These are its weights of step {result['step']:,}, the best on the validation images: "
+        told += f"an error of {result['validation_error']:.2f} %.\n"
     rows = [(part, result[part]) for part in ("test", "validation", "train") if part in result]
     if not rows:
         return told

@@ -12,61 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reslab.data.batches import factors
-from reslab.data.crops import View, views
-from reslab.data.normalise import IMAGENET, MeanImage
-from reslab.data.picture import PictureError, pixels, seen, shown
+from reslab.data.normalise import IMAGENET
+from reslab.data.picture import PictureError, shown
 from reslab.errors import DataError, SpecError
 from reslab.machine import arrange_memory, cores
 from reslab.weights.file import Weights, built
+from reslab.weights.sight import sight
 
 _Decoded = Future[NDArray[np.uint8]]
 _Read = tuple[list[Path], NDArray[np.uint8]]
 
 _AHEAD = 2  # batches that are decoded while one is classified
-_HELD = 32  # pixels; the largest images of the sets that are held whole
-
-
-class Sight(NamedTuple):
-    """How a network sees a picture file.
-
-    channels: 3, or 1 for grey
-    size: height and width that it reads
-    whole: the whole middle square rather than the middle crop that pictures are evaluated with
-    """
-
-    channels: int
-    size: int
-    whole: bool
-
-    def look(self, width: int, height: int) -> Sequence[View]:
-        if not self.whole:
-            return views(1, width, height)
-        side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        return [View((left, top, left + side, top + side), False)]
-
-    def read(self, file: Path) -> NDArray[np.uint8]:
-        """What is seen of a file, (C, size, size). Raises PictureError."""
-        (picture,) = seen(file, self.look, self.size)
-        return np.asarray(picture.convert("L"))[None] if self.channels == 1 else pixels(picture)
-
-
-def sight(weights: Weights) -> Sight:
-    """How a network sees pictures: as the evaluation on data of the kind that it was trained on.
-
-    One trained on pictures sees the middle crop that `evaluate` takes of a folder's. One trained on images held whole
-    sees the whole middle square of a picture, so that such an image saved as a file is the image itself. Where the
-    weights do not say, those with a mean image were, and those that read at most 32 pixels and name no classes, which
-    are others' for CIFAR.
-    Raises SpecError where the channels are neither one nor three.
-    """
-    network = weights.network
-    if network.channels not in (1, 3):
-        raise SpecError(f"a network of {network.channels} channels cannot see pictures, which have 1 or 3")
-    whole = weights.whole
-    if whole is None:
-        whole = isinstance(weights.normalise, MeanImage) or (not weights.classes and network.size <= _HELD)
-    return Sight(network.channels, network.size, whole)
 
 
 class Guess(NamedTuple):

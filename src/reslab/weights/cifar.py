@@ -9,6 +9,7 @@ from reslab.weights.file import State
 from reslab.weights.layout import Layout, Pairs
 from reslab.weights.torchvision import resnet
 
+_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")  # CIFAR-10
 _BN = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -47,5 +48,7 @@ LAYOUTS = (
         pairs,
         IMAGENET,
         reorder,
+        _CLASSES,
+        whole=True,
     ),
 )

@@ -35,7 +35,8 @@ def convert(path: Path, name: str) -> tuple[Weights, list[str]]:
     if layout.adjust is not None:
         ours = layout.adjust(value, ours)
         notes.append("its channels are brought into the paper's order, x's own first")
-    return Weights(value, ours, layout.normalise), notes
+    names = layout.classes if len(layout.classes) == value.classes else ()
+    return Weights(value, ours, layout.normalise, names, layout.whole), notes
 
 
 def export(weights: Weights) -> State:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from reslab.data.names import imagenet
 from reslab.data.normalise import MeanStd
 from reslab.nets.cost import Layer
 from reslab.nets.network import NetworkSpec
@@ -16,7 +17,8 @@ class Layout(NamedTuple):
 
     `networks` are the names of those that compute what the weights were trained for; `pairs` gives (our module's
     path, their module's path) for each module that has tensors. `adjust` changes tensors, by our keys, that stand in
-    another order in their files; None where none do.
+    another order in their files; None where none do. `classes` are the names that they have where there are so many,
+    and `whole` says whether they were trained on whole images, see `Weights`.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Layout(NamedTuple):
     pairs: Callable[[NetworkSpec], Pairs]
     normalise: MeanStd
     adjust: Callable[[NetworkSpec, State], State] | None = None
+    classes: tuple[str, ...] = tuple(imagenet())
+    whole: bool = False
 
 
 def weighty(network: NetworkSpec) -> list[Layer]:
