@@ -96,6 +96,13 @@ def test_without_residuals_only_the_path_of_shortcuts_carries():
     assert paths(built(small(shortcut=None)), batches()) is None
 
 
+@pytest.mark.parametrize("weight", [0.0, float("inf")])
+def test_where_no_gradient_comes_back_there_are_no_paths(weight):
+    made = built(small())
+    torch.nn.init.constant_(made.head.linear.weight, weight)
+    assert paths(made, batches()) is None
+
+
 def test_the_network_is_as_before():
     made = built(small())
     before = Unchanged(made)

@@ -114,7 +114,8 @@ def _contours(found: Mapping[str, Landscape]) -> Drawing:
             shades = ax.contourf(steps, steps, shown.T, levels, norm=LogNorm(), cmap="viridis", extend="both")
             ax.contour(steps, steps, shown.T, levels[::3], colors="white", linewidths=0.4)
             ax.plot(0, 0, "x", color="#D55E00")
-            ax.set(title=label, aspect="equal", xlabel="first direction", ylabel="second direction")
+            ax.set_title(label, fontsize=9)
+            ax.set(aspect="equal", xlabel="first direction", ylabel="second direction")
             for first, x in enumerate(steps):
                 for second, y in enumerate(steps):
                     drawing.points.append((ax, x, y, f"{label} at {x:g}, {y:g}: loss {losses[first, second]:.3g}"))

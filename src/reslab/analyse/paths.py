@@ -47,7 +47,9 @@ class Paths(NamedTuple):
 def paths(
     network: Network, images: Sequence[Batch], seed: int = 0, draws: int = 6, told: Told | None = None
 ) -> Paths | None:
-    """The gradient by path length, in evaluation mode, on the first 32 images; None without residual units.
+    """The gradient by path length, in evaluation mode, on the first 32 images.
+
+    None without residual units, and where what comes back is zero or no finite number.
 
     The values going forward are the network's own; going backward the gradient of the cross-entropy passes only
     through the residuals of the units that a path takes, and only through the shortcuts of the others.
@@ -78,7 +80,7 @@ def paths(
             norms[place] += float(_along(ways, taken, behind).flatten(1).norm(dim=1).mean()) / draws
         if told:
             told((place + 1) / len(measured))
-    return _weighed(n, measured, norms)
+    return _weighed(n, measured, norms) if np.isfinite(norms).all() and norms.any() else None
 
 
 class _Ways(NamedTuple):
