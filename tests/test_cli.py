@@ -367,6 +367,8 @@ def test_a_network_is_fine_tuned_on_ones_own_folder(capsys, pictures, tmp_path):
     ("words", "code", "told"),
     [
         (["resnet34", "--weights", "body"], 2, "body: weights of resnet18, not of resnet34: `reslab train resnet18"),
+        (["resnet18"], 2, "--recipe finetune: begins with weights that others trained; name them by --weights"),
+        (["resnet18", "--weights", "."], 3, "a folder, and no run"),
         (["resnet18", "--weights", "none.safetensors"], 3, "none.safetensors: no such file"),
         (["resnet18", "--weights", "body", "--set", "validation=0.99"], 2, "validation 0.99: cannot hold out"),
         (["resnet18", "--weights", "body", "--set", "validation=0"], 2, "best: chosen by validation images"),

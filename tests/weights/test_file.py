@@ -78,7 +78,7 @@ def test_a_cut_file_is_named(tmp_path, small, ending):
 def test_a_path_that_is_no_file_is_named(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_state(tmp_path / "none.pth")
-    with pytest.raises(DataError, match="not a file"):
+    with pytest.raises(DataError, match="a folder, and no run"):
         read_weights(tmp_path)
 
 

@@ -65,6 +65,8 @@ def train(
     for key in ("classes", "channels"):
         if key in assigned:
             raise SpecError(f"--set {key}: follows from the data, choose another --data")
+    if recipe == "finetune" and weights is None:
+        raise SpecError("--recipe finetune: begins with weights that others trained; name them by --weights RUN|FILE")
     chosen, how = override_each((network(name), find_recipe(recipe)), assigned)
     execution = Execution(
         device=find_device(device),  # type: ignore[arg-type]

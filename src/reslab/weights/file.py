@@ -250,7 +250,8 @@ def _size(shape: Sequence[int]) -> str:
 
 def _must_be_file(path: Path) -> None:
     if not path.is_file():
-        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+        told = "a folder, and no run" if path.is_dir() else "not a file" if path.exists() else "no such file"
+        raise DataError(f"{path}: {told}")
 
 
 def _safetensors(path: Path) -> Any:
