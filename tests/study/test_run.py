@@ -176,7 +176,10 @@ def test_ten_random_ends_of_the_runner_give_the_same_results(tmp_path):
         with subprocess.Popen(
             words, cwd=killed, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         ) as process:
-            time.sleep(draw.uniform(3, 9))
+            while process.poll() is None and not any(is_locked(run) for run in killed.glob("runs/*")):
+                time.sleep(0.05)
+            time.sleep(draw.uniform(0, 4))
+            assert process.poll() is None
             process.send_signal(end)
         while any(is_locked(run) for run in killed.glob("runs/*")):
             time.sleep(0.2)
