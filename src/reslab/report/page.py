@@ -4,7 +4,7 @@ import jinja2
 
 
 def template(package: str, name: str) -> jinja2.Template:
-    """A template of a package, which may include those that all pages share (style.html, pointing.html)."""
+    """A template of a package, which may include those that all pages share (style.html, pointing.html, table.html)."""
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("reslab.report")]),
         autoescape=True,
