@@ -6,6 +6,9 @@ Each setting runs in a process of its own, whose peak memory is the operating sy
 behind one step with one image is taken off, so that what remains are the activations. Time is the median of the steps.
 """
 
+import reslab  # noqa: F401  before torch, whose threads it arranges
+
+# isort: split
 import json
 import resource
 import statistics

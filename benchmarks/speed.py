@@ -7,6 +7,9 @@ not there are left out, and said to be. Every row also checks that both sides co
 into the README; ROW takes only the rows whose name has the word in it.
 """
 
+import reslab  # noqa: F401  before torch, whose threads it arranges
+
+# isort: split
 import re
 import sys
 import tempfile

@@ -1,5 +1,6 @@
-"""What a process does with freed memory."""
+"""What a process does with freed memory, and with threads that wait."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -30,3 +31,20 @@ def test_the_memory_of_one_step_serves_the_next():
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert faults("keep") < 20 < faults("default")
+
+
+def told_by_openmp(**environment):
+    """What libgomp says of itself when reslab and then torch are imported."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    environment = clean | {"OMP_DISPLAY_ENV": "verbose"} | environment
+    command = [sys.executable, "-c", "import reslab, torch"]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stderr
+
+
+def test_waiting_threads_soon_make_room_unless_the_user_says_how():
+    told = told_by_openmp()
+    if "GOMP_SPINCOUNT" not in told:
+        pytest.skip("torch does not use GNU's OpenMP here")
+    assert "GOMP_SPINCOUNT = '5000'" in told
+    assert "GOMP_SPINCOUNT = '70'" in told_by_openmp(GOMP_SPINCOUNT="70")
+    assert "GOMP_SPINCOUNT = '5000'" not in told_by_openmp(OMP_WAIT_POLICY="active")

@@ -9,6 +9,7 @@ from reslab.api import (
     recipe,
     train_network,
 )
+from reslab.machine import arrange_threads
 from reslab.nets import Add, Dropped, Gated, ResNet, Scaled, cifar_resnet, network, networks, resnet
 from reslab.spec import from_json, replace, to_json
 
@@ -33,3 +34,5 @@ __all__ = [
     "to_json",
     "train_network",
 ]
+
+arrange_threads()

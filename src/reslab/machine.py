@@ -9,6 +9,7 @@ from pathlib import Path
 from reslab.errors import SpecError
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # what malloc.h calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
+_SPINS = "GOMP_SPINCOUNT"
 
 
 def cores() -> int:
@@ -25,6 +26,22 @@ def processor() -> str:
         return platform.processor() or platform.machine()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.machine()
+
+
+def arrange_threads() -> None:
+    """Choose how long threads that share one operation wait awake for each other, before torch is imported.
+
+    GNU's OpenMP reads this when it is loaded, and by default lets them wait for milliseconds. Where other work wants
+    the same cores, decoders of pictures or another program, each wait then keeps off what is waited for. So short a
+    wait costs nothing on an idle machine. A choice of the user's stands.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault(_SPINS, "5000")
+
+
+def torch_defaults() -> dict[str, str]:
+    """The environment without what `arrange_threads` chose, for programs that are to be as torch has them."""
+    return {name: value for name, value in os.environ.items() if name != _SPINS}
 
 
 def arrange_memory(sparing: bool = False) -> None:

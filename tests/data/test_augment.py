@@ -2,11 +2,14 @@
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from reslab.data.augment import Draws, draw, pad_crop_flip
+from reslab.data.augment import Augmented, Draws, draw, pad_crop_flip
+from reslab.data.batches import Normalised
+from reslab.data.crops import PadCropFlip
+from reslab.data.normalise import IMAGENET, MeanImage
 
 
 @given(
@@ -39,3 +42,15 @@ def test_draws_are_the_same_for_the_same_step_and_spread_over_all_corners():
     assert shares.shape == (81,)
     assert abs(shares - 1 / 81).max() < 0.004
     assert abs(once.mirror.mean() - 0.5) < 0.02
+
+
+@settings(deadline=None)  # the first batch starts threads
+@given(pad=st.integers(1, 5), flip=st.booleans(), seed=st.integers(0, 99))
+def test_bytes_are_augmented_as_normalised_images_are(pad, flip, seed):
+    random = np.random.default_rng(seed)
+    pixels = torch.from_numpy(random.integers(0, 256, (5, 3, 8, 8), dtype=np.uint8))
+    draws = draw(seed, 0, 5, pad)
+    for normalise in (IMAGENET, MeanImage(random.random((3, 8, 8), dtype=np.float32))):
+        normalised = Normalised(normalise, (3, 8, 8), torch.device("cpu"))
+        got = Augmented(normalised, PadCropFlip(pad=pad, flip=flip))(pixels, draws)
+        torch.testing.assert_close(got, pad_crop_flip(normalised(pixels), draws, pad, flip), rtol=0, atol=2e-6)

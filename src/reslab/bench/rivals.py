@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from reslab.bench import peer
 from reslab.errors import ReslabError, SpecError, nearest
+from reslab.machine import torch_defaults
 from reslab.nets.modules import Network
 from reslab.weights.convert import convert
 from reslab.weights.file import built
@@ -98,6 +99,7 @@ def peer_process(library: str, name: str = "", **order: Any) -> Iterator[Peer]:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                env=torch_defaults(),
             )
         with process:
             try:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from reslab.data.batches import Batch, Loader, PartName, positions
+from reslab.data.batches import Batch, Loader, Normalised, PartName, positions
 from reslab.data.crops import DRAWN, Augment, Crops, PadCropFlip, PictureCrop, views
 from reslab.data.draws import generator
 from reslab.data.images import DataSet, Part, Pictures
@@ -44,7 +44,8 @@ class Decoded(Loader):
         on_bad: OnBad = "error",
         whole: bool = False,
     ):
-        super().__init__(data, device, normalise)
+        seen = Normalised(normalise, (3, size, size), device, torch.channels_last)
+        super().__init__(data, device, normalise, seen)
         self.size = size
         self.on_bad = on_bad
         self.whole = whole

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from reslab.data.augment import draw, pad_crop_flip
-from reslab.data.batches import Batch, Loader, PartName, positions
+from reslab.data.augment import Augmented, draw
+from reslab.data.batches import Batch, Loader, Normalised, PartName, positions
 from reslab.data.crops import Augment, Crops, PadCropFlip
 from reslab.data.images import DataSet, Images
 from reslab.data.normalise import MeanImage, Normalise
@@ -24,10 +24,12 @@ class Held(Loader):
 
     def __init__(self, data: DataSet, device: torch.device, normalise: Normalise | None = None):
         assert isinstance(data.train, Images)
-        super().__init__(data, device, normalise or MeanImage(data.train.mean()))
-        if isinstance(normalise, MeanImage) and normalise.mean.shape != data.train.pixels.shape[1:]:
-            sizes = ["×".join(map(str, shape)) for shape in (normalise.mean.shape, data.train.pixels.shape[1:])]
+        shape = data.train.pixels.shape[1:]
+        if isinstance(normalise, MeanImage) and normalise.mean.shape != shape:
+            sizes = ["×".join(map(str, sides)) for sides in (normalise.mean.shape, shape)]
             raise SpecError(f"{data.name}: images of {sizes[1]}, but the network was trained on images of {sizes[0]}")
+        normalise = normalise or MeanImage(data.train.mean())
+        super().__init__(data, device, normalise, Normalised(normalise, shape, device))
         self._parts: dict[str, Batch] = {}
 
     def tensors(self, name: PartName) -> Batch:
@@ -51,14 +53,16 @@ class Held(Loader):
         self.check(augment)
         assert augment is None or isinstance(augment, PadCropFlip)
         pixels, labels = self.tensors("train")
+        augmented = Augmented(self.normalised, augment) if augment else None
         for step in steps:
             where = self.ranks.share(positions(seed, step, size, len(labels)))
             chosen = torch.from_numpy(np.ascontiguousarray(where)).to(self.device)
-            images = self.normalised(pixels[chosen])
-            if augment:
-                draws = draw(seed, step, size, augment.pad)
-                images = pad_crop_flip(images, draws.share(self.ranks), augment.pad, augment.flip)
-            yield images, labels[chosen]
+            images = pixels.index_select(0, chosen)
+            if augment and augmented:
+                draws = draw(seed, step, size, augment.pad).share(self.ranks)
+                yield augmented(images, draws), labels[chosen]
+            else:
+                yield self.normalised(images), labels[chosen]
 
     def views(self, name: PartName, crops: Crops = 1) -> Iterator[Batch]:
         self.check(None, crops)

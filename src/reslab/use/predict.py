@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reslab.data.batches import factors
+from reslab.data.batches import Normalised
 from reslab.data.normalise import IMAGENET
 from reslab.data.picture import PictureError, shown
 from reslab.errors import DataError, SpecError
@@ -53,7 +53,8 @@ class Predictor:
         self.device = device
         self.engine = engine
         self.network = built(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mean, self.std = (tensor.to(device) for tensor in factors(weights.normalise or IMAGENET))
+        shape = self.sight.channels, self.sight.size, self.sight.size
+        self._normalised = Normalised(weights.normalise or IMAGENET, shape, device)
         self.skipped: dict[Path, str] = {}
         self._run: nn.Module | None = self.network if engine == "torch" else None
 
@@ -85,7 +86,7 @@ class Predictor:
 
     def normalised(self, images: NDArray[np.uint8]) -> Tensor:
         """Bytes (N, C, H, W) -> what the network reads, on its device."""
-        return torch.from_numpy(images).to(self.device).float().div_(255).sub_(self.mean).div_(self.std)
+        return self._normalised(torch.from_numpy(images).to(self.device))
 
     def _batches(self, files: Sequence[Path], batch: int) -> Iterator[_Read]:
         """The files that can be read and their pixels, decoded on all cores ahead of their use."""
