@@ -11,6 +11,7 @@ import reslab  # noqa: F401  before torch, whose threads it arranges
 # isort: split
 import json
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import time
 import torch
 
 from reslab import network
-from reslab.machine import arrange_memory
+from reslab.machine import arrange_memory, is_large
 from reslab.train.forecast import activation_bytes
 from reslab.train.learner import Learner
 from reslab.train.recipe import Recipe
@@ -29,8 +30,8 @@ UNITS = (0, 1, 4, 16)
 
 def measure(name: str, batch: int, steps: int, units: int) -> dict[str, float]:
     """Bytes of activations at the peak, and seconds of a step."""
-    arrange_memory(sparing=units > 0)
     value = network(name)
+    arrange_memory(sparing=units > 0 or is_large(activation_bytes(value, batch, units)))  # as `reslab train` does
     learner = Learner(value.build(), Recipe(steps=steps + 1, batch=batch), units)
     seconds = []
     for step in range(steps + 1):
@@ -56,16 +57,24 @@ def main() -> None:
     name = words[0] if words else "resnet1202-cifar"
     batch, steps = int(words[1]) if len(words) > 1 else 128, int(words[2]) if len(words) > 2 else 3
     print(f"{name}, batch {batch}, float32, {torch.get_num_threads()} threads, torch {torch.__version__}, n = {steps}")
-    print("recompute  activations  of all  forecast   seconds a step  of all")
-    first: dict[str, float] = {}
+    print("recompute  activations  of all  forecast  seconds a step  of all")
+    first: dict[str, float] | None = None
     for units in UNITS:
+        forecast = f"{activation_bytes(network(name), batch, units) / 1e9:5.2f} GB"
         command = [sys.executable, __file__, "--one", name, str(batch), str(steps), str(units)]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        first = first or found
-        forecast = activation_bytes(network(name), batch, units) / 1e9
-        size, share = found["bytes"] / 1e9, found["bytes"] / first["bytes"]
-        took, more = found["seconds"], found["seconds"] / first["seconds"]
-        print(f"{units:9}  {size:8.2f} GB  {share:6.3f}  {forecast:5.2f} GB  {took:15.2f}  {more:6.2f}", flush=True)
+        process = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        if process.returncode == -signal.SIGKILL:
+            print(f"{units:9}  more than this machine has: {forecast}, by the forecast, and holes", flush=True)
+            continue
+        process.check_returncode()
+        found = json.loads(process.stdout)
+        if not units:
+            first = found
+        size, took = found["bytes"], found["seconds"]
+        share, more = (
+            (f"{size / first['bytes']:6.3f}", f"{took / first['seconds']:6.2f}") if first else ("     ?", "     ?")
+        )
+        print(f"{units:9}  {size / 1e9:8.2f} GB  {share}  {forecast}  {took:14.2f}  {more}", flush=True)
 
 
 if __name__ == "__main__":

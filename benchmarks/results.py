@@ -26,7 +26,7 @@ from reslab.sample import Sample, compare
 from reslab.study import tables
 from reslab.study.plan import Plan, Run, make_plan
 from reslab.study.render import render, render_index, results
-from reslab.study.verdict import Verdict, judge, sample
+from reslab.study.verdict import Verdict, sample, verdicts
 from reslab.train.loop import duration
 from reslab.train.recipes import recipe
 from reslab.train.record import is_done, read_json
@@ -111,32 +111,32 @@ def _review(plans: dict[tuple[str, str], Plan]) -> list[Column]:
         Column("review", [item.source for item in REVIEW], numbers=False),
     ]
     for scale, title in SCALES.items():
-        found = [_verdicts(plans[item.study.name, scale], item.claims) for item in REVIEW]
-        columns.append(Column(title, [_words(verdicts) for verdicts in found], numbers=False))
+        found = [_on(plans[item.study.name, scale], item.claims) for item in REVIEW]
+        columns.append(Column(title, [_words(told) for told in found], numbers=False))
         if scale == "short":
-            told = ["; ".join(map(_sides, filter(_run, verdicts))) for verdicts in found]
-            columns.append(Column("measured at the short scale, error in %", told, numbers=False))
+            sides = ["; ".join(map(_sides, filter(_run, told))) for told in found]
+            columns.append(Column("measured at the short scale, error in %", sides, numbers=False))
     return columns
 
 
-def _verdicts(plan: Plan, claims: tuple[Claim, ...]) -> list[Verdict]:
+def _on(plan: Plan, claims: tuple[Claim, ...]) -> list[Verdict]:
     """Those on the claims that can be judged at the plan's scale, whether their rows have been run or not."""
-    return [
-        judge(claim, sample(plan, claim.lower, claim.metric), sample(plan, claim.higher, claim.metric))
-        for claim in claims
-        if set(claim.rows) <= set(plan.scale.rows) and plan.scale_name in (claim.scales or (plan.scale_name,))
-    ]
+    return [verdict for verdict in verdicts(plan) if verdict.claim in claims]
 
 
 def _run(verdict: Verdict) -> bool:
     return bool(verdict.lower.n and verdict.higher.n)
 
 
-def _words(verdicts: list[Verdict]) -> str:
-    words = [verdict.judgement if _run(verdict) else "not run" for verdict in verdicts]
+def _words(told: list[Verdict]) -> str:
+    words = [_judged(verdict) if _run(verdict) else "not run" for verdict in told]
     if len(set(words)) < 2:
         return words[0] if words else "not run"
     return ", ".join(f"{word} {count}×" for word, count in Counter(words).items())
+
+
+def _judged(verdict: Verdict) -> str:
+    return verdict.judgement if verdict.jointly == verdict.judgement else f"{verdict.judgement} alone"
 
 
 def _sides(verdict: Verdict) -> str:

@@ -44,6 +44,11 @@ def torch_defaults() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != _SPINS}
 
 
+def is_large(size: int) -> bool:
+    """Whether so many bytes are more than a quarter of the machine's memory."""
+    return size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 4
+
+
 def arrange_memory(sparing: bool = False) -> None:
     """Choose what this process does with the memory of its tensors, to be called before the first of them is made.
 

@@ -21,8 +21,8 @@ def work(network: NetworkSpec, recipe: Recipe) -> float:
     return 3.0 * network.cost().multiply_adds * recipe.steps * recipe.batch
 
 
-def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int, chosen: Chosen) -> Iterator[str]:
-    """Lines that say what will be trained, how, on what, and in how much memory."""
+def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, activations: int, chosen: Chosen) -> Iterator[str]:
+    """Lines that say what will be trained, how, on what, and in how much memory, for so many bytes of activations."""
     count = len(data.train.labels)
     epochs = recipe.steps * recipe.batch / count
     yield (
@@ -39,9 +39,6 @@ def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int
     if frozen:
         yield f"frozen: {frozen:,} weights{' of the body' if recipe.freeze else ' of BN, and its statistics'}"
     yield f"weight decay {recipe.weight_decay:g} on {_counted(decaying)}, none on {_counted(free)}"
-    activations = activation_bytes(network, recipe.batch, recompute, recipe)
-    if chosen.precision == "bf16":
-        activations //= 2
     weights = 4 * (3 * sum(parameter.numel() for parameter in [*decaying, *free]) + frozen)
     yield f"memory: about {_size(activations)} of activations, {_size(weights)} of weights, gradients and velocities"
     part, images = ("validation", data.validation) if data.validation else ("test", data.test)
@@ -68,6 +65,11 @@ def _counted(parameters: list[nn.Parameter]) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+def kept_bytes(network: NetworkSpec, recipe: Recipe, recompute: int, chosen: Chosen) -> int:
+    """Bytes of activations that a training keeps, see `activation_bytes`, in its precision."""
+    return activation_bytes(network, recipe.batch, recompute, recipe) // (2 if chosen.precision == "bf16" else 1)
 
 
 def activation_bytes(network: NetworkSpec, batch: int, recompute: int = 0, recipe: Recipe | None = None) -> int:
