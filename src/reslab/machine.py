@@ -44,9 +44,9 @@ def torch_defaults() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != _SPINS}
 
 
-def is_large(size: int) -> bool:
-    """Whether so many bytes are more than a quarter of the machine's memory."""
-    return size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 4
+def memory() -> int:
+    """Bytes of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def arrange_memory(sparing: bool = False) -> None:

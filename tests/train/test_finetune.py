@@ -246,9 +246,7 @@ def test_what_is_frozen_is_told_and_takes_less_memory():
     head = 16 * 3 + 3
     kept = activation_bytes(value, 32)
     for how, frozen in ((replace(HOW, freeze="body"), parameters - head), (replace(HOW, bn="frozen"), None)):
-        told = "\n".join(
-            forecast(value, how, load_digits().hold_out(0.1), 10**9, Chosen("cpu", "float32", False, "so"))
-        )
+        told = "\n".join(forecast(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
         assert f"frozen: {frozen:,} weights of the body" in told if frozen else "weights of BN, and its stat" in told
     assert activation_bytes(value, 32, 0, replace(HOW, freeze="body")) < kept / 10
 

@@ -190,8 +190,7 @@ def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_p
 
 def test_what_will_run_is_told_before_it_runs(digits, network):
     how = replace(QUICK, validation=137, average=0.9, clip=1.0, smoothing=0.1)
-    told = "\n".join(forecast(network, how, digits.hold_out(137), 2 * 10**9, Chosen("cpu", "float32", False, "so")))
-    assert "memory: about 2.0 GB of activations" in told
+    told = "\n".join(forecast(network, how, digits.hold_out(137), 0, Chosen("cpu", "float32", False, "so")))
     assert "12 steps of 32 images, 0.3 epochs of 1,300" in told
     assert "rate 0.1, times 0.1 at 9; sgd, gradients clipped at 1, label smoothing 0.1, averaged weights" in told
     count = network.cost().parameters
@@ -202,7 +201,7 @@ def test_what_will_run_is_told_before_it_runs(digits, network):
 
 @pytest.mark.parametrize("large", [True, False])
 def test_a_run_that_fills_much_of_the_memory_is_sparing_with_it(tmp_path, digits, network, monkeypatch, large):
-    monkeypatch.setattr("reslab.machine.os.sysconf", lambda _: 1 if large else 10**6)
+    monkeypatch.setattr("reslab.train.forecast.memory", lambda: 10**6 if large else 10**9)
     monkeypatch.setattr("reslab.machine.os.environ", environment := dict(os.environ))
     environment.pop("THP_MEM_ALLOC_ENABLE", None)
     train(network, QUICK, digits, tmp_path / "run")

@@ -1,5 +1,6 @@
 """What a run will do and take, told before it begins."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from reslab.data.images import DataSet
+from reslab.machine import memory
 from reslab.nets.network import NetworkSpec
 from reslab.train.execution import Chosen
 from reslab.train.freeze import freeze
@@ -21,8 +23,8 @@ def work(network: NetworkSpec, recipe: Recipe) -> float:
     return 3.0 * network.cost().multiply_adds * recipe.steps * recipe.batch
 
 
-def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, activations: int, chosen: Chosen) -> Iterator[str]:
-    """Lines that say what will be trained, how, on what, and in how much memory, for so many bytes of activations."""
+def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int, chosen: Chosen) -> Iterator[str]:
+    """Lines that say what will be trained, how, on what, and in how much memory."""
     count = len(data.train.labels)
     epochs = recipe.steps * recipe.batch / count
     yield (
@@ -39,6 +41,9 @@ def forecast(network: NetworkSpec, recipe: Recipe, data: DataSet, activations: i
     if frozen:
         yield f"frozen: {frozen:,} weights{' of the body' if recipe.freeze else ' of BN, and its statistics'}"
     yield f"weight decay {recipe.weight_decay:g} on {_counted(decaying)}, none on {_counted(free)}"
+    activations = activation_bytes(network, recipe.batch, recompute, recipe)
+    if chosen.precision == "bf16":
+        activations //= 2
     weights = 4 * (3 * sum(parameter.numel() for parameter in [*decaying, *free]) + frozen)
     yield f"memory: about {_size(activations)} of activations, {_size(weights)} of weights, gradients and velocities"
     part, images = ("validation", data.validation) if data.validation else ("test", data.test)
@@ -67,9 +72,13 @@ def _size(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
-def kept_bytes(network: NetworkSpec, recipe: Recipe, recompute: int, chosen: Chosen) -> int:
-    """Bytes of activations that a training keeps, see `activation_bytes`, in its precision."""
-    return activation_bytes(network, recipe.batch, recompute, recipe) // (2 if chosen.precision == "bf16" else 1)
+def is_large(network: NetworkSpec, batch: int) -> bool:
+    """Whether what convolutions and BN make of a batch, in float32, takes more than a quarter of the machine's memory.
+
+    Counted without torch, for what must be settled before there are tensors.
+    """
+    maps = sum(math.prod(layer.output) for layer in network.layers() if layer.kind in ("conv", "bn"))
+    return 4 * batch * maps > memory() / 4
 
 
 def activation_bytes(network: NetworkSpec, batch: int, recompute: int = 0, recipe: Recipe | None = None) -> int:

@@ -13,13 +13,13 @@ from reslab.data.images import DataSet, Images
 from reslab.data.loader import make_loader
 from reslab.errors import SpecError
 from reslab.evaluate import Evaluation, evaluate
-from reslab.machine import arrange_memory, is_large
+from reslab.machine import arrange_memory
 from reslab.nets.network import NetworkSpec
 from reslab.ranks import any_of, joined, merged, of_first
 from reslab.spec import replace
 from reslab.train.checkpoint import BEST, restore, restore_best, save_checkpoint
 from reslab.train.execution import DEFAULT, Execution, choose, settled
-from reslab.train.forecast import forecast, kept_bytes, work
+from reslab.train.forecast import forecast, is_large, work
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.recipe import Recipe
@@ -64,9 +64,8 @@ def train(
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
     execution = as_begun(execution, out)
+    arrange_memory(sparing=execution.recompute > 0 or is_large(network, recipe.batch))
     chosen = choose(execution, work(network, recipe))
-    activations = kept_bytes(network, recipe, execution.recompute, chosen)
-    arrange_memory(sparing=execution.recompute > 0 or is_large(activations))
     place = torch.device(chosen.device)
     if recipe.validation and data.validation is None:
         data = data.hold_out(recipe.validation)
@@ -84,7 +83,7 @@ def train(
         recorded = Record(out, told, execution.resume != "never") if ranks.first else Unrecorded()
         with recorded as record:
             if console is not None:
-                for line in (*start.told(), *forecast(network, recipe, data, activations, chosen)):
+                for line in (*start.told(), *forecast(network, recipe, data, execution.recompute, chosen)):
                     console.print(line, highlight=False, soft_wrap=True)
             torch.manual_seed(torch_seed(seed, "weights", 0))
             bf16 = chosen.precision == "bf16"
