@@ -5,10 +5,13 @@ from dataclasses import replace as change
 import pytest
 from PIL import Image
 
+from reslab import network
 from reslab.data.loader import SHAPES, load
 from reslab.papers import STUDIES
 from reslab.study import budget
 from reslab.study.plan import make_plan
+from reslab.train.forecast import work
+from reslab.train.recipes import recipe
 
 from .conftest import STUDY
 
@@ -65,7 +68,8 @@ def test_any_folder_stands_for_imagenet_at_short_scale(tmp_path):
 def test_a_budget_takes_seeds_first_and_then_steps(tmp_path, monkeypatch):
     whole = make_plan(STUDIES["degradation"], "short", tmp_path, 3)
     total = sum(run.operations for run in whole.runs)
-    monkeypatch.setattr(budget, "speed_here", lambda: total / 3600)  # all of it in an hour
+    hour = 3600 / total  # that all of it takes
+    monkeypatch.setattr(budget, "on_cores", lambda network, recipe: 2 * work(network, recipe) * hour)
     assert make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=1.0).cut is None
     two = make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=0.7)
     assert (two.seeds, two.runs[0].recipe.steps) == (2, 1600)
@@ -74,6 +78,16 @@ def test_a_budget_takes_seeds_first_and_then_steps(tmp_path, monkeypatch):
     assert str(half.cut) == "cut to fit 0.333333 hours: 2 seeds and 50 % of the steps"
     assert sum(run.operations for run in half.runs) == pytest.approx(total / 3)
     assert "--budget 0.333333" in half.command
+
+
+def test_calls_of_small_layers_are_part_of_the_time(monkeypatch):
+    monkeypatch.setattr(budget, "speed_here", lambda: 1e30)
+    monkeypatch.setattr(budget, "cores", lambda: 2)
+    shallow, deep = (budget.on_cores(network(name), recipe("demo")) for name in ("resnet20-cifar", "resnet56-cifar"))
+    assert deep / shallow == pytest.approx(55 / 19)
+    assert 0.3 < shallow < 3
+    monkeypatch.setattr(budget, "speed_here", lambda: 1e9)
+    assert budget.on_cores(network("resnet20-cifar"), recipe("demo")) > 100 * shallow
 
 
 @pytest.mark.parametrize("name", ["digits"])

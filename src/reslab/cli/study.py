@@ -53,7 +53,7 @@ def study_show(
     """Show what a study would run at a scale, what it costs, what is done already, and what it claims."""
     from reslab.nets import name_of
     from reslab.nets.table import aligned
-    from reslab.study.budget import GPU, on_gpu, speed_here
+    from reslab.study.budget import GPU, on_cores, on_gpu
     from reslab.study.plan import hours
 
     plan = _plan(name, scale, seeds, data, budget)
@@ -71,11 +71,11 @@ def study_show(
         cells.append((row.name, name_of(first.network), first.data, f"{first.recipe.steps:,}", done, operations))
     typer.echo(aligned(cells, right=(3, 4, 5)))
     if plan.runs:
-        whole, left = (sum(run.operations for run in runs) for runs in (plan.runs, plan.missing))
+        whole = sum(run.operations for run in plan.runs)
         typer.echo(f"\n{len(plan.runs)} runs, {whole:.1e} operations; {len(plan.missing)} are missing")
-        if left:
-            gpu = sum(on_gpu(run.network, run.recipe) for run in plan.missing)
-            typer.echo(f"they take about {hours(left / speed_here())} here, as busy as this machine is now;")
+        if plan.missing:
+            here, gpu = (sum(each(run.network, run.recipe) for run in plan.missing) for each in (on_cores, on_gpu))
+            typer.echo(f"they take about {hours(here)} here, as busy as this machine is now;")
             typer.echo(f"on a GPU perhaps {hours(gpu)}, one behind the other (a guess: {GPU:.0e} operations a second)")
     typer.echo("\nclaims")
     for claim in plan.study.claims:

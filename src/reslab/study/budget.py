@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from reslab.machine import cores, find_precision
 from reslab.nets import AnyNetwork
 from reslab.spec import replace
 from reslab.train.forecast import work
 from reslab.train.recipe import Recipe
 from reslab.train.schedule import Cosine, Drops, Exponential
 
-_SHARE = 0.4  # of the best convolution's speed, that training gets; `reslab bench` measures 0.4 to 0.7
+_SHARE = 0.5  # of the best convolution's speed, that training gets; `reslab bench` measures 0.4 to 0.7
 GPU = 2e13
 """Operations per second that are taken for a GPU: a guess, far below the most that one does, as maps are small."""
 _LAYER = 2e-4  # seconds of a step that a GPU takes for each convolution at least, both ways: a guess
+_LAYER_HERE = 4e-4  # seconds of a step that each convolution adds on a core, as the runs in results/ have it
 _LEAST_SEEDS = 2  # below two no claim is judged
 
 
@@ -21,9 +23,17 @@ _LEAST_SEEDS = 2  # below two no claim is judged
 def speed_here() -> float:
     """Operations per second of training to be expected on this machine, all cores together."""
     from reslab.bench.compare import roof
-    from reslab.machine import find_precision
 
     return _SHARE * roof(find_precision("auto", "cpu")[0])
+
+
+def on_cores(network: AnyNetwork, recipe: Recipe) -> float:
+    """Seconds that a training is expected to take on this machine while every core has a share of one.
+
+    Small maps take longer than their operations do.
+    """
+    calls = recipe.steps * network.cost().convolutions * _LAYER_HERE / cores()
+    return 2 * work(network, recipe) / speed_here() + calls
 
 
 def on_gpu(network: AnyNetwork, recipe: Recipe) -> float:
@@ -65,7 +75,7 @@ class Cut:
 
 def cut(rows: list[tuple[AnyNetwork, Recipe]], seeds: int, budget: float) -> Cut | None:
     """What is left of one run of each row for so many seeds in a budget of hours; None where all of it fits."""
-    seconds = sum(2 * work(network, recipe) for network, recipe in rows) / speed_here()
+    seconds = sum(on_cores(network, recipe) for network, recipe in rows)
     allowed = budget * 3600
     if seconds * seeds <= allowed:
         return None
