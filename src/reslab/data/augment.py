@@ -61,15 +61,15 @@ class Augmented:
     """
 
     def __init__(self, normalised: Normalised, augment: PadCropFlip):
-        self.augment = augment
+        self.pad, self.flip = augment.pad, augment.flip
         self.scale = normalised.scale
-        self.corners = 2 * augment.pad + 1
+        self.corners = 2 * self.pad + 1  # along each side
         top, left, mirror = np.indices((self.corners, self.corners, 2)).reshape(3, -1)
         whole = normalised.shift.expand(len(top), -1, -1, -1)
-        self.shifts = pad_crop_flip(whole, Draws(top, left, mirror.astype(bool)), augment.pad, augment.flip)
+        self.shifts = pad_crop_flip(whole, Draws(top, left, mirror.astype(bool)), self.pad, self.flip)
 
     def __call__(self, pixels: Tensor, draws: Draws) -> Tensor:
         """Bytes (N, C, H, W) -> float32 images."""
-        crops = pad_crop_flip(pixels, draws, self.augment.pad, self.augment.flip)
+        crops = pad_crop_flip(pixels, draws, self.pad, self.flip)
         which = torch.from_numpy((draws.top * self.corners + draws.left) * 2 + draws.mirror).to(pixels.device)
         return self.shifts.index_select(0, which).addcmul_(crops.float(), self.scale)

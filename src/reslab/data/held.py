@@ -58,9 +58,9 @@ class Held(Loader):
             where = self.ranks.share(positions(seed, step, size, len(labels)))
             chosen = torch.from_numpy(np.ascontiguousarray(where)).to(self.device)
             images = pixels.index_select(0, chosen)
-            if augment and augmented:
-                draws = draw(seed, step, size, augment.pad).share(self.ranks)
-                yield augmented(images, draws), labels[chosen]
+            if augmented:
+                draws = draw(seed, step, size, augmented.pad)
+                yield augmented(images, draws.share(self.ranks)), labels[chosen]
             else:
                 yield self.normalised(images), labels[chosen]
 
