@@ -176,6 +176,8 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
         (["trian"], 2, "Did you mean 'train'"),
         (["train", "resnet21-cifar", "--data", "digits", "--recipe", "demo"], 2, "for example 20 or 26"),
         ([*TRAIN, "--set", "merge.p=2"], 2, "merge is add and has no fields; --set merge=KIND"),
+        ([*TRAIN, "--set", "merge=gatd"], 2, "merge: no kind 'gatd', did you mean gated"),
+        ([*TRAIN, "--set", "optimizer=adam"], 2, "optimizer: no kind 'adam', choose from sgd, rmsprop"),
         ([*TRAIN, "--set", "merge=dropped", "--set", "merge.p=2"], 2, "input should be less than 1, not 2"),
         ([*TRAIN, "--set", "stepz=2"], 2, "did you mean steps"),
         ([*TRAIN, "--set", "schedule.rat=2"], 2, "schedule is drops and has rate, at, factor, warmup, warmup_rate"),

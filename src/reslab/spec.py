@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, TypeVar, cast, dataclass_transform
@@ -159,6 +160,9 @@ def explain(error: ValidationError) -> str:
     """The first thing that a validation found wrong, in one line: the key, what is expected, what was given."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"] if not _is_tag(part))
+    if first["type"] == "union_tag_invalid":
+        known = re.findall(r"'([^']+)'", first["ctx"]["expected_tags"])
+        return f"{where}: no kind {first['ctx']['tag']!r}, {nearest(first['ctx']['tag'], known)}"
     given = first["input"]
     shown = "" if isinstance(given, dict) or "ArgsKwargs" in type(given).__name__ else f", not {given!r}"
     return f"{where}: {_lower_first(first['msg'])}{shown}" if where else f"{_lower_first(first['msg'])}{shown}"
