@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 
 from reslab.study.plan import Plan, make_plan
-from reslab.study.run import gpus, places, run_plan
+from reslab.study.run import Teller, gpus, places, run_plan
 from reslab.train.record import is_done, is_locked, read_json, read_metrics
 from reslab.weights.manifest import newest
 
@@ -143,6 +143,26 @@ def test_one_that_is_always_lost_takes_no_other_with_it(tmp_path, monkeypatch):
     killer.join()
     assert failed == {plan.runs[0]: "its worker process was lost twice"}
     assert plan.missing == (plan.runs[0],)
+
+
+def test_the_time_left_counts_operations_and_the_runs_under_way(tmp_path, monkeypatch):
+    plan = make_plan(STUDY, "demo", tmp_path, 2)
+    resumed, under_way, first = plan.runs[:3]
+    reach(resumed, 10)
+    now = iter((100.0, 130.0, 160.0))
+    monkeypatch.setattr("reslab.study.run.time.monotonic", lambda: next(now))
+    teller = Teller(plan, Console(file=(told := io.StringIO()), width=120))
+    reach(under_way, 10)
+    teller.tell(first, "done")  # a whole run and half of one in 30 s; half, half and a whole are left
+    reach(resumed, 20)
+    teller.tell(under_way, "failed")  # two and a half in 60 s
+    assert "1/4  plain-8  seed 1  done  about 40 s more" in told.getvalue()
+    assert "2/4  ResNet-8  seed 0  failed  about 24 s more" in told.getvalue()
+
+
+def reach(run, step):
+    run.out.mkdir(exist_ok=True)
+    (run.out / "metrics.jsonl").write_text(json.dumps({"step": step}) + "\n")
 
 
 def test_rows_that_want_the_same_training_have_it_once(tmp_path):

@@ -175,8 +175,9 @@ class Teller:
     def __init__(self, plan: Plan, console: Console):
         self.missing = distinct(plan.missing)
         self.console = console
-        self.ended = 0
+        self.ended: set[Run] = set()
         self.started = time.monotonic()
+        self.before = {run: share(run) for run in self.missing}
 
     def end(self, run: Run, result: dict[str, Any]) -> None:
         """Tell of a run that ended with a result; of one that another process trains, nothing."""
@@ -191,12 +192,24 @@ class Teller:
         self.tell(run, errors)
 
     def tell(self, run: Run, text: str) -> None:
-        self.ended += 1
-        total = len(self.missing)
-        left = (time.monotonic() - self.started) / self.ended * (total - self.ended)
-        more = f"  about {duration(left)} more" if self.ended < total else ""
-        line = f"{self.ended}/{total}  {run.row}  seed {run.seed}  {text}{more}"
+        self.ended.add(run)
+        ended, total = len(self.ended), len(self.missing)
+        more = f"  about {duration(self.left())} more" if ended < total else ""
+        line = f"{ended}/{total}  {run.row}  seed {run.seed}  {text}{more}"
         self.console.print(line, highlight=False, soft_wrap=True)
+
+    def left(self) -> float:
+        """Seconds that the rest takes if its operations go on as those since the start, of the runs under way too."""
+        shares = {run: 1.0 if run in self.ended else share(run) for run in self.missing}
+        done = sum(run.operations * (shares[run] - self.before[run]) for run in self.missing)
+        rest = sum(run.operations * (1 - shares[run]) for run in self.missing)
+        return (time.monotonic() - self.started) * rest / done if done else 0.0
+
+
+def share(run: Run) -> float:
+    """Of a run's steps, those that its record tells of."""
+    steps = [line["step"] for line in read_metrics(run.out)]
+    return float(steps[-1] / run.recipe.steps) if steps else 0.0
 
 
 def _watch(futures: "dict[Future[dict[str, Any]], Run]", teller: Teller, failed: dict[Run, str]) -> bool:
