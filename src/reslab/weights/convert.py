@@ -42,14 +42,14 @@ def convert(path: Path, name: str) -> tuple[Weights, list[str]]:
 def export(weights: Weights) -> State:
     """Our weights under the keys that others give them.
 
-    Raises SpecError where nobody else's network computes the same.
+    Raises SpecError where there is no such layout that ours can be written in.
     """
     name = name_of(weights.network)
     for layout in LAYOUTS:
         if name in layout.networks and layout.adjust is None:
             return {theirs: weights.state[ours] for ours, theirs in _keys(weights.network, layout).items()}
     known = [name for layout in LAYOUTS if layout.adjust is None for name in layout.networks]
-    raise SpecError(f"{name}: nobody else's network computes the same; there are layouts for {', '.join(known)}")
+    raise SpecError(f"{name} cannot be written in a layout of others'; there are some for {', '.join(known)}")
 
 
 def _keys(value: NetworkSpec, layout: Layout) -> dict[str, str]:
