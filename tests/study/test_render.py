@@ -150,6 +150,11 @@ def test_a_study_with_runs_missing_says_so(tmp_path):
     assert "not run" in page
     assert "not decided" in page
     assert "below 10 %" in (tmp_path / "report" / "table.csv").read_text()
+    legends = [ax.get_legend() for ax in curves(plan).figure.axes]
+    assert {text.get_text() for legend in legends for text in legend.get_texts()} == {
+        "plain-8: not run",
+        "ResNet-8: not run",
+    }
 
 
 def test_hostile_names_are_text_in_every_form(tmp_path):

@@ -41,6 +41,10 @@ def panels(plan: Plan) -> dict[str, list[Row]]:
     return grouped
 
 
+def _label(plan: Plan, row: Row) -> str:
+    return row.name if plan.runs_of(row.name) else f"{row.name}: not run"
+
+
 def curves(plan: Plan) -> Drawing:
     """What is learnt over steps, a panel beside the other: thin the training batches, bold the error on the test set.
 
@@ -55,7 +59,7 @@ def curves(plan: Plan) -> Drawing:
     }
     for rows in grouped.values():
         rows[:0] = [row for row in plan.rows if row.name == plan.study.baseline and row not in rows]
-    columns = 1 if max(len(row.name) for row in plan.rows) > _LONG else 2
+    columns = 1 if max(len(_label(plan, row)) for row in plan.rows) > _LONG else 2
     legend = max(-(-len(rows) // columns) for rows in grouped.values())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.4 * len(grouped), 3.4 + 0.22 * legend), layout="constrained")
@@ -72,7 +76,8 @@ def curves(plan: Plan) -> Drawing:
                 runs = plan.runs_of(row.name)
                 look = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS)]}
                 _curve(drawing, ax, runs, thin, f"{row.name}, {told}", linewidth=0.8, **look)
-                _curve(drawing, bold, runs, "test_error", f"{row.name}, test", linewidth=2.2, label=row.name, **look)
+                look["label"] = _label(plan, row)
+                _curve(drawing, bold, runs, "test_error", f"{row.name}, test", linewidth=2.2, **look)
             longest = max(run.recipe.steps for run in plan.runs if run.row in [row.name for row in rows])
             ax.set(title=panel, xlabel="step", xlim=(0, longest))
             bold.set_ylim(0, plan.scale.top)
@@ -169,7 +174,7 @@ def finals(plan: Plan) -> Drawing:
             if paper and isinstance(value, float):
                 ax.plot([value], [place], "D", color=COLOURS[3], markersize=6, fillstyle="none")
                 drawing.points.append((ax, value, place, f"{row.name}, published: {value:.2f} %"))
-        ax.set_yticks(range(len(rows)), [row.name for row in rows])
+        ax.set_yticks(range(len(rows)), [_label(plan, row) for row in rows])
         ax.set(xlabel="final test error, %", ylim=(len(rows) - 0.5, -0.5))
         ax.set_xlim(left=0)
     return drawing
