@@ -194,7 +194,7 @@ def test_a_network_that_nobody_else_has_is_said(resnet18):
     with pytest.raises(SpecError, match="no layout of weights is known for lenet5"):
         torch.save({"a": torch.zeros(1)}, resnet18[0].with_name("a.pth"))
         convert(resnet18[0].with_name("a.pth"), "lenet5")
-    with pytest.raises(SpecError, match="resnet20-cifar cannot be written in a layout of others'"):
+    with pytest.raises(SpecError, match="resnet20-cifar cannot be written in others' names"):
         export(Weights(network("resnet20-cifar"), {}))
 
 

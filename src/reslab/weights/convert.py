@@ -49,7 +49,7 @@ def export(weights: Weights) -> State:
         if name in layout.networks and layout.adjust is None:
             return {theirs: weights.state[ours] for ours, theirs in _keys(weights.network, layout).items()}
     known = [name for layout in LAYOUTS if layout.adjust is None for name in layout.networks]
-    raise SpecError(f"{name} cannot be written in a layout of others'; there are some for {', '.join(known)}")
+    raise SpecError(f"{name} cannot be written in others' names; there are layouts for {', '.join(known)}")
 
 
 def _keys(value: NetworkSpec, layout: Layout) -> dict[str, str]:
