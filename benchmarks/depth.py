@@ -21,7 +21,7 @@ import torch
 
 from reslab import network
 from reslab.machine import arrange_memory
-from reslab.train.forecast import activation_bytes, is_large
+from reslab.train.forecast import activation_bytes, spares
 from reslab.train.learner import Learner
 from reslab.train.recipe import Recipe
 
@@ -31,7 +31,7 @@ UNITS = (0, 1, 4, 16)
 def measure(name: str, batch: int, steps: int, units: int) -> dict[str, float]:
     """Bytes of activations at the peak, and seconds of a step."""
     value = network(name)
-    arrange_memory(sparing=units > 0 or is_large(value, batch))  # as `reslab train` does
+    arrange_memory(spares(value, batch, units))  # as `reslab train` does
     learner = Learner(value.build(), Recipe(steps=steps + 1, batch=batch), units)
     seconds = []
     for step in range(steps + 1):

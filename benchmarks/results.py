@@ -111,7 +111,8 @@ def _review(plans: dict[tuple[str, str], Plan]) -> list[Column]:
         Column("review", [item.source for item in REVIEW], numbers=False),
     ]
     for scale, title in SCALES.items():
-        found = [_on(plans[item.study.name, scale], item.claims) for item in REVIEW]
+        judged = {name: verdicts(plan) for (name, at), plan in plans.items() if at == scale}
+        found = [_on(judged[item.study.name], item.claims) for item in REVIEW]
         columns.append(Column(title, [_words(told) for told in found], numbers=False))
         if scale == "short":
             sides = ["; ".join(map(_sides, filter(_run, told))) for told in found]
@@ -119,9 +120,9 @@ def _review(plans: dict[tuple[str, str], Plan]) -> list[Column]:
     return columns
 
 
-def _on(plan: Plan, claims: tuple[Claim, ...]) -> list[Verdict]:
-    """Those on the claims that can be judged at the plan's scale, whether their rows have been run or not."""
-    return [verdict for verdict in verdicts(plan) if verdict.claim in claims]
+def _on(judged: list[Verdict], claims: tuple[Claim, ...]) -> list[Verdict]:
+    """Those of a study's verdicts that are on some of its claims, whether their rows have been run or not."""
+    return [verdict for verdict in judged if verdict.claim in claims]
 
 
 def _run(verdict: Verdict) -> bool:

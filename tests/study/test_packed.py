@@ -1,7 +1,7 @@
 """Run directories as bytes: enough to go on with, and never more than what holds."""
 
-from reslab.study.packed import hold, pack, unpack
-from reslab.train.record import is_done, is_locked, read_metrics
+from reslab.study.packed import pack, unpack
+from reslab.train.record import hold, is_done, is_locked, read_metrics
 from reslab.weights.manifest import newest
 
 

@@ -44,8 +44,8 @@ class Decoded(Loader):
         on_bad: OnBad = "error",
         whole: bool = False,
     ):
-        seen = Normalised(normalise, (3, size, size), device, torch.channels_last)
-        super().__init__(data, device, normalise, seen)
+        normalised = Normalised(normalise, (3, size, size), device, torch.channels_last)
+        super().__init__(data, device, normalise, normalised)
         self.size = size
         self.on_bad = on_bad
         self.whole = whole

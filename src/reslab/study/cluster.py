@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.live import Live
 
 from reslab.errors import SpecError
-from reslab.study.packed import Packed, hold, pack, unpack
+from reslab.study.packed import Packed, pack, unpack
 from reslab.study.plan import Plan, Run
 from reslab.study.run import Teller, distinct, note, running_table, train_run
-from reslab.train.record import is_locked
+from reslab.train.record import hold, is_locked
 
 _POLL = 0.5  # seconds between two looks
 _ANSWERS = 10  # seconds that a cluster has to take up a connection

@@ -76,8 +76,8 @@ def curves(plan: Plan) -> Drawing:
                 runs = plan.runs_of(row.name)
                 look = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS)]}
                 _curve(drawing, ax, runs, thin, f"{row.name}, {told}", linewidth=0.8, **look)
-                look["label"] = _label(plan, row)
-                _curve(drawing, bold, runs, "test_error", f"{row.name}, test", linewidth=2.2, **look)
+                label = _label(plan, row)
+                _curve(drawing, bold, runs, "test_error", f"{row.name}, test", linewidth=2.2, label=label, **look)
             longest = max(run.recipe.steps for run in plan.runs if run.row in [row.name for row in rows])
             ax.set(title=panel, xlabel="step", xlim=(0, longest))
             bold.set_ylim(0, plan.scale.top)

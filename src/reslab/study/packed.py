@@ -1,8 +1,6 @@
 """A run directory as bytes, to go on with it where nobody sees the directory itself."""
 
-import fcntl
 from pathlib import Path
-from typing import TextIO
 
 from reslab.disk import write_whole
 from reslab.train.checkpoint import BEST
@@ -27,15 +25,3 @@ def unpack(out: Path, files: Packed) -> None:
     """Write what was packed; what makes a checkpoint hold, and the result, behind what they stand for."""
     for name, content in files.items():
         write_whole(out / name, content)
-
-
-def hold(out: Path) -> TextIO | None:
-    """Lock a run directory that is trained elsewhere, until what is returned is closed; None where another has it."""
-    out.mkdir(parents=True, exist_ok=True)
-    lock = (out / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock

@@ -50,13 +50,17 @@ class Verdict:
     @property
     def measured(self) -> bool:
         """Whether chance has a say in it: not where both sides are counted or given."""
-        return not (self.lower.exact and self.higher.exact)
+        return _measured(self.lower, self.higher)
 
     @property
     def difference(self) -> float | None:
         if self.lower.mean is None or self.higher.mean is None:
             return None
         return self.lower.mean - self.higher.mean
+
+
+def _measured(lower: Sample, higher: Sample) -> bool:
+    return not (lower.exact and higher.exact)
 
 
 def judge(claim: Claim, lower: Sample, higher: Sample, together: int = 1) -> Verdict:
@@ -97,5 +101,5 @@ def verdicts(plan: Plan) -> list[Verdict]:
         for claim in plan.study.claims
         if set(claim.rows) <= set(plan.scale.rows) and plan.scale_name in (claim.scales or (plan.scale_name,))
     ]
-    together = sum(not (lower.exact and higher.exact) for _, lower, higher in sides)
+    together = sum(_measured(lower, higher) for _, lower, higher in sides)
     return [judge(*side, max(1, together)) for side in sides]

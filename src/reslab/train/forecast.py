@@ -72,13 +72,14 @@ def _size(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
-def is_large(network: NetworkSpec, batch: int) -> bool:
-    """Whether what convolutions and BN make of a batch, in float32, takes more than a quarter of the machine's memory.
+def spares(network: NetworkSpec, batch: int, recompute: int) -> bool:
+    """Whether a training is to be sparing with memory, see `arrange_memory`: one that computes units again, and one
+    whose convolutions and BN make more of a batch, in float32, than a quarter of the machine's memory.
 
     Counted without torch, for what must be settled before there are tensors.
     """
     maps = sum(math.prod(layer.output) for layer in network.layers() if layer.kind in ("conv", "bn"))
-    return 4 * batch * maps > memory() / 4
+    return recompute > 0 or 4 * batch * maps > memory() / 4
 
 
 def activation_bytes(network: NetworkSpec, batch: int, recompute: int = 0, recipe: Recipe | None = None) -> int:

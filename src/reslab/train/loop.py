@@ -19,7 +19,7 @@ from reslab.ranks import any_of, joined, merged, of_first
 from reslab.spec import replace
 from reslab.train.checkpoint import BEST, restore, restore_best, save_checkpoint
 from reslab.train.execution import DEFAULT, Execution, choose, settled
-from reslab.train.forecast import forecast, is_large, work
+from reslab.train.forecast import forecast, spares, work
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.recipe import Recipe
@@ -64,7 +64,7 @@ def train(
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
     execution = as_begun(execution, out)
-    arrange_memory(sparing=execution.recompute > 0 or is_large(network, recipe.batch))
+    arrange_memory(spares(network, recipe.batch, execution.recompute))
     chosen = choose(execution, work(network, recipe))
     place = torch.device(chosen.device)
     if recipe.validation and data.validation is None:

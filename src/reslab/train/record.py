@@ -138,6 +138,18 @@ def is_done(run: Path) -> bool:
     return path.is_file() and read_json(path)["status"] != "stopped"
 
 
+def hold(run: Path) -> TextIO | None:
+    """Lock a run directory, made where there is none, until what is returned is closed; None where another has it."""
+    run.mkdir(parents=True, exist_ok=True)
+    lock = (run / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
 def is_locked(run: Path) -> bool:
     """Whether a process is writing to a run directory."""
     try:
@@ -167,13 +179,10 @@ class Record:
         strange = self.out.is_dir() and any(self.out.iterdir()) and not (self.out / "run.json").is_file()
         if self.out.is_file() or (strange and not (self.out / ".lock").is_file()):
             raise SpecError(f"{self.out}: exists and is no run; choose another --out")
-        self.out.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.out / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise SpecError(f"{self.out}: another process is training this run") from None
+        lock = hold(self.out)
+        if lock is None:
+            raise SpecError(f"{self.out}: another process is training this run")
+        self._lock = lock
         try:
             self._check()
             if not (self.resume and (self.out / "run.json").is_file()):
