@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 
+from reslab import machine
 from reslab.data.digits import load_digits
 from reslab.errors import SpecError
 from reslab.nets import Conv, cifar_resnet
@@ -21,24 +22,26 @@ HOW = Recipe(steps=10, batch=32, log_every=5, evaluate_every=10, checkpoint_ever
 MUCH = 1e18
 
 
-def processor(monkeypatch, amx=False, avx=False, compiler="/usr/bin/c++"):
+def processor(monkeypatch, amx=False, avx=False, maker="GenuineIntel", compiler="/usr/bin/c++"):
+    monkeypatch.setattr(machine, "maker", lambda: maker)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
     monkeypatch.setattr(shutil, "which", lambda name: compiler)
 
 
 @pytest.mark.parametrize(
-    ("machine", "work", "precision", "compiles", "why"),
+    ("here", "work", "precision", "compiles", "why"),
     [
         ({}, MUCH, "float32", False, "processor without bf16; compilation gains nothing on this processor"),
-        ({"avx": True}, MUCH, "bf16", False, "AVX-512 BF16; compilation gains nothing"),
+        ({"avx": True, "maker": "AuthenticAMD"}, MUCH, "bf16", False, "AVX-512 BF16; compilation gains nothing"),
+        ({"avx": True}, MUCH, "float32", False, "this processor's bf16 is slower than float32; compilation"),
         ({"amx": True}, MUCH, "bf16", True, "processor with AMX; compilation pays"),
         ({"amx": True}, 1e10, "bf16", False, "too few steps to pay"),
         ({"amx": True, "compiler": None}, MUCH, "bf16", False, "no C++ compiler"),
     ],
 )
-def test_auto_chooses_by_the_machine_and_the_work(monkeypatch, machine, work, precision, compiles, why):
-    processor(monkeypatch, **machine)
+def test_auto_chooses_by_the_machine_and_the_work(monkeypatch, here, work, precision, compiles, why):
+    processor(monkeypatch, **here)
     chosen = choose(Execution(device="cpu"), work)
     assert (chosen.precision, chosen.compile) == (precision, compiles)
     assert why in chosen.why
@@ -49,6 +52,8 @@ def test_what_is_asked_for_is_had_or_refused(monkeypatch):
     chosen = choose(Execution(device="cpu", precision="float32", compile="off"), MUCH)
     assert (chosen.precision, chosen.compile) == ("float32", False)
     assert not choose(Execution(device="cpu", recompute=1), MUCH).compile
+    processor(monkeypatch, avx=True)
+    assert choose(Execution(device="cpu", precision="bf16"), MUCH).precision == "bf16"
     processor(monkeypatch, compiler=None)
     with pytest.raises(SpecError, match=r"no bf16 here .*--precision float32"):
         choose(Execution(device="cpu", precision="bf16"), MUCH)

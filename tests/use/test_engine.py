@@ -20,7 +20,15 @@ from reslab.train.recipes import recipe
 from reslab.use import engine as engines
 from reslab.use.engine import make_engine
 
-HAS_BF16 = find_precision("auto", "cpu")[0] == "bf16"
+
+def has_bf16():
+    try:
+        return find_precision("bf16", "cpu")[0] == "bf16"
+    except SpecError:
+        return False
+
+
+HAS_BF16 = has_bf16()
 EXTRAS = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
 
 

@@ -25,7 +25,7 @@ def analyse_landscape(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="processes  [default: one for each core]")
     ] = None,
-    precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto: bf16 where it is")] = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto, the faster one")] = "auto",
     device: Device = "auto",
     out: Out = None,
     as_json: AsJson = False,

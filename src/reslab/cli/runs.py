@@ -142,7 +142,7 @@ def evaluate(
     device: Device = "auto",
     on_bad: OnBad = "error",
     engine: EngineName = "torch",
-    precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto: bf16 where it is")] = "float32",
+    precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto, the faster one")] = "float32",
     compile_: Annotated[str, typer.Option("--compile", help="on or off, for --engine torch")] = "off",
     per_class: Annotated[bool, typer.Option("--per-class", help="the error of each class too")] = False,
     confusion: Annotated[bool, typer.Option("--confusion", help="which classes are taken for which too")] = False,

@@ -18,7 +18,7 @@ class Execution:
 
     device: "cpu", "cuda", or "auto", which is cuda where there is one
     precision: "bf16" computes convolutions and what follows them in bfloat16, with weights, BN's statistics and the
-    loss in float32; "float32" is the reference; "auto" is bf16 where the processor or GPU has instructions for it
+    loss in float32; "float32" is the reference; "auto" is the faster of the two on the processor or GPU
     compile: "on" compiles a step before the first, "off" does not; "auto" does where it pays
     deterministic: a GPU too computes the same bits each time, more slowly; a processor does so anyway
     recompute: units of a stage that keep only the first one's input until the way back; 0 keeps all activations

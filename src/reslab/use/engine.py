@@ -22,7 +22,7 @@ _TOLERATED = {"float32": TOLERATED, "bf16": 0.1}  # of the largest output
 def make_engine(network: Network, name: str, precision: str, compiles: bool, images: Tensor) -> nn.Module:
     """A module for inference that computes what a network does: (N, C, H, W) float32 -> (N, classes) float32.
 
-    precision: "float32", "bf16", or "auto", which is bf16 where the machine has it
+    precision: "float32", "bf16", or "auto", which is the faster one on this machine
     compiles: torch compiles the network for the shape of the first images that it sees
     images: (N, C, H, W), some on which the engine's outputs are held against the network's own
     Raises SpecError for an engine or precision that is not to be had, ReslabError where the outputs differ by more
