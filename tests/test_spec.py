@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reslab.data.crops import PadCropFlip
 from reslab.errors import SpecError
 from reslab.nets import Add, Dropped, Gated, ResNet, Scaled
 from reslab.nets.arrangements import ARRANGEMENTS
@@ -75,6 +76,24 @@ def test_override_reaches_every_depth():
 def test_override_chooses_a_kind_by_its_word():
     network = ResNet(units=(1, 1, 1))
     assert override(network, {"merge": "dropped", "merge.p": "0.25"}).merge == Dropped(0.25)
+
+
+def test_a_kind_is_chosen_where_there_was_none():
+    assert override(recipe("demo"), {"augment": "pad-crop-flip", "augment.pad": "2"}).augment == PadCropFlip(pad=2)
+    assert override(ResNet(units=(1, 1, 1), shortcut=None), {"shortcut": "B"}).shortcut == "B"
+
+
+def test_fields_that_only_fit_together_come_in_any_order():
+    wider = {"units": "[1, 1, 1, 1]", "widths": "[16, 32, 64, 128]"}
+    for keys_in_order in (list(wider), list(wider)[::-1]):
+        changed = override(ResNet(units=(1, 1, 1)), {key: wider[key] for key in keys_in_order})
+        assert (changed.units, changed.widths) == ((1, 1, 1, 1), (16, 32, 64, 128))
+    plain = ResNet(units=(1, 1, 1), shortcut=None)
+    assert override(plain, {"merge": "dropped", "shortcut": "A"}).merge == Dropped()
+    with pytest.raises(SpecError, match=r"--set units=\[1, 1\]: .*each stage needs one of both"):
+        override(ResNet(units=(1, 1, 1)), {"units": "[1, 1]", "classes": "7"})
+    with pytest.raises(SpecError, match="--set merge=dropped: "):
+        override(plain, {"merge": "dropped", "merge.p": "0.2"})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import ctypes
 import os
 import platform
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from reslab.errors import SpecError
@@ -119,6 +121,19 @@ def _bf16(device: str) -> tuple[bool, bool, str]:
     if "AuthenticAMD" in maker():
         return True, True, "AMD's AVX-512 BF16"
     return True, False, "without AMX, this processor's bf16 is slower than float32"
+
+
+@contextmanager
+def true_float32() -> Iterator[None]:
+    """A GPU's convolutions without TF32, which keeps ten bits of float32's 23. As before when this ends."""
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def has_compiler() -> bool:

@@ -106,30 +106,45 @@ def override(value: T, assignments: dict[str, str]) -> T:
     """The spec after `key=text` changes: `{"merge": "dropped", "merge.p": "0.3"}`.
 
     A text is read as JSON where it is JSON and as a plain word elsewhere. A word given to a field that holds one of
-    several kinds of spec chooses the kind, with that kind's defaults. Raises SpecError naming the key.
+    several kinds of spec chooses the kind, with that kind's defaults. Fields that only fit together may come in any
+    order. Raises SpecError naming the key after which the spec was wrong and stayed so.
     """
     adapter = _adapter(type(value))  # type: ignore[arg-type]
+    tree, wrong = plain(value), None
     for key, text in assignments.items():
-        tree = plain(value)
         *path, last = key.split(".")
         branch = tree
         for name in path:
             branch = branch.get(name) if isinstance(branch, dict) else None  # type: ignore[assignment]
         if not isinstance(branch, dict) or last not in branch:
+            if wrong:
+                break
             if path and isinstance(branch, dict) and "kind" in branch:
                 raise SpecError(f"--set {key}: {_fields_told('.'.join(path), branch)}")
             raise SpecError(f"--set {key}: no such key, {nearest(key, keys(value))}")
         chosen = _read(text)
-        if isinstance(branch[last], dict) and isinstance(chosen, str):
-            chosen = {"kind": chosen}
-        branch[last] = chosen
+        before, branch[last] = branch[last], chosen
+        if isinstance(chosen, str) and (isinstance(before, dict) or before is None):
+            branch[last] = {"kind": chosen}
+            if before is None and not _is_valid(adapter, tree):  # a field for a word
+                branch[last] = chosen
         try:
             value = adapter.validate_json(json.dumps(tree))
-        except ValidationError as error:
-            raise SpecError(f"--set {key}={text}: {explain(error)}") from None
-        except SpecError as error:
-            raise SpecError(f"--set {key}={text}: {error}") from None
+            tree, wrong = plain(value), None
+        except (ValidationError, SpecError) as error:
+            reason = explain(error) if isinstance(error, ValidationError) else str(error)
+            wrong = wrong or SpecError(f"--set {key}={text}: {reason}")
+    if wrong:
+        raise wrong
     return value
+
+
+def _is_valid(adapter: TypeAdapter[Any], tree: dict[str, Any]) -> bool:
+    try:
+        adapter.validate_json(json.dumps(tree))
+    except (ValidationError, SpecError):
+        return False
+    return True
 
 
 def _fields_told(key: str, branch: dict[str, Any]) -> str:

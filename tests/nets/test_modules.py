@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from reslab.errors import SpecError
-from reslab.nets import NAMED, AnyNetwork, Auxiliary, Conv, Head, Seq, Stage, Staged, network, networks
+from reslab.nets import NAMED, AnyNetwork, Auxiliary, Cat, Conv, Head, Residual, Seq, Stage, Staged, network, networks
 from reslab.spec import from_json, replace, to_json
 
 from .traced import assert_layers_are_the_modules
@@ -110,6 +111,28 @@ def test_a_fault_that_no_size_mends_is_told_as_it_is():
     stage = Stage("stage1", (Conv(4, 3, groups=2),))
     with pytest.raises(SpecError, match=r"2 groups do not divide 3 and 4 channels$"):
         Staged((stage,), Head(), size=8)
+
+
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ((Stage("stage1", (Conv(4, 3),)), Stage("stage1", (Conv(8, 3),))), "two stages are called 'stage1'"),
+        ((Stage("head", (Conv(4, 3),)),), "a stage cannot be called 'head'"),
+        ((Stage("train", (Conv(4, 3),)),), "a stage cannot be called 'train'"),
+        ((Stage("auxiliary1", (Conv(4, 3),)),), "a stage cannot be called 'auxiliary1'"),
+        ((Stage("a.b", (Conv(4, 3),)),), r"a stage cannot be called 'a\.b'"),
+        ((Stage("stage1", (Residual(Conv(8, 3, 2)),)),), "stage1: F gives maps of 4×4 where x has 8×8"),
+    ],
+)
+def test_stages_that_cannot_be_are_refused(stages, told):
+    with pytest.raises(SpecError, match=told):
+        Staged(stages, Head(), size=8)
+
+
+@pytest.mark.parametrize("make", [lambda: Stage("stage1", ()), lambda: Cat(())])
+def test_nothing_is_no_stage_and_no_branch(make):
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        make()
 
 
 def test_an_image_too_small_for_an_auxiliary_classifier_says_how_to_leave_it_out():

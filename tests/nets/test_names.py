@@ -20,6 +20,12 @@ def test_a_network_keeps_its_name_on_other_images():
     assert name_of(cifar_resnet(20, merge=Dropped())) == "resnet20-custom"
 
 
+@pytest.mark.parametrize("name", ["plain26-cifar", "resnet26-cifar", "preact38-cifar", "plain164-cifar"])
+def test_a_depth_that_no_paper_has_keeps_its_name_too(name):
+    assert name not in NAMED
+    assert name_of(replace(network(name), classes=100)) == name
+
+
 def test_a_pattern_lists_in_the_papers_order():
     assert [named.name for named in networks("preact*-cifar")][-2:] == ["preact164-cifar", "preact1001-cifar"]
 

@@ -54,6 +54,8 @@ def test_what_is_asked_for_is_had_or_refused(monkeypatch):
     assert not choose(Execution(device="cpu", recompute=1), MUCH).compile
     processor(monkeypatch, avx=True)
     assert choose(Execution(device="cpu", precision="bf16"), MUCH).precision == "bf16"
+    with pytest.raises(SpecError, match="--compile on: not with --recompute"):
+        choose(Execution(device="cpu", compile="on", recompute=1), MUCH)
     processor(monkeypatch, compiler=None)
     with pytest.raises(SpecError, match=r"no bf16 here .*--precision float32"):
         choose(Execution(device="cpu", precision="bf16"), MUCH)
@@ -132,21 +134,26 @@ def test_another_precision_is_a_statistical_resume(tmp_path, monkeypatch):
         train(value, HOW, digits, tmp_path / "run", execution=Execution(device="cpu", precision="bf16", resume="exact"))
 
 
+def gpu_settings():
+    cudnn = torch.backends.cudnn
+    return torch.are_deterministic_algorithms_enabled(), cudnn.benchmark, cudnn.allow_tf32
+
+
 def test_the_bits_of_a_gpu_are_settled_for_a_run_alone(tmp_path, monkeypatch):
     seen = []
     inside = Learner.learn
 
     def learn(self, *given):
-        seen.append((torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark))
+        seen.append(gpu_settings())
         return inside(self, *given)
 
     monkeypatch.setattr(Learner, "learn", learn)
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    before = gpu_settings()
     digits = load_digits()
     for deterministic in (True, False):
         train(
             fitted(SMALL, digits), HOW, digits, tmp_path / str(deterministic), 0, Execution(deterministic=deterministic)
         )
-        assert set(seen) == {(deterministic, not deterministic)}
-        assert before == (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
+        assert set(seen) == {(deterministic, not deterministic, not deterministic)}
+        assert before == gpu_settings()
         seen.clear()

@@ -29,6 +29,7 @@ from reslab.use.export import Int8, export
 from reslab.use.onnx import Session
 from reslab.weights.convert import convert
 from reslab.weights.file import Weights, built, load, read_weights, save_weights
+from reslab.weights.manifest import newest
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -253,6 +254,22 @@ def test_the_card_of_the_best_weights_is_of_them(run, tmp_path):
     assert "weights of step 40, the best on the validation images: an error of 12.34 %" in card
     assert "| 7.5000 |" in card
     assert "| train |" not in card
+
+
+def test_the_card_of_a_run_that_did_not_end_says_so(run, tmp_path):
+    ours = tmp_path / "run"
+    shutil.copytree(run, ours)
+    steps = newest(run).name.removeprefix("step-").lstrip("0")
+    (ours / "result.json").write_text(json.dumps({"status": "stopped", "step": int(steps)}))
+    export(ours, "huggingface", tmp_path / "stopped")
+    assert (
+        f"It is stopped: these are its weights of step {steps}.\n" in (tmp_path / "stopped" / "README.md").read_text()
+    )
+    (ours / "result.json").unlink()
+    export(ours, "huggingface", tmp_path / "open")
+    assert (
+        f"It is not finished: these are its weights of step {steps}.\n" in (tmp_path / "open" / "README.md").read_text()
+    )
 
 
 def test_config_and_weights_agree_or_are_refused(run, tmp_path):

@@ -206,6 +206,32 @@ def test_auxiliary_classifiers_may_be_left_out(tmp_path):
     assert "no auxiliary classifiers" in notes[1]
 
 
+def test_a_network_without_its_auxiliary_classifiers_goes_out_again(tmp_path):
+    value = replace(network("googlenet-torchvision"), auxiliary=(), classes=7)
+    state = random_state(value, layout_of("googlenet-torchvision"))
+    torch.save(state, tmp_path / "w.pth")
+    out = export(convert(tmp_path / "w.pth", "googlenet-torchvision")[0])
+    assert all(torch.equal(out[key], tensor) for key, tensor in state.items())
+
+
+@pytest.mark.parametrize("name", ["googlenet-torchvision", "inception-v3-torchvision"])
+def test_what_torchvision_took_from_tensorflow_sees_images_as_there(name):
+    """Its networks turn (x - mean) / std of ImageNet into this themselves, channel by channel."""
+    found = layout_of(name).normalise
+    for mean, std, ours, by in zip(IMAGENET.mean, IMAGENET.std, found.mean, found.std, strict=True):
+        x = 0.3
+        assert (x - ours) / by == pytest.approx((x - mean) / std * (std / 0.5) + (mean - 0.5) / 0.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_tensors_of_another_type_come_in_as_float32(resnet18, tmp_path, dtype):
+    path = tmp_path / "other.pth"
+    torch.save({key: tensor.to(dtype) for key, tensor in resnet18[1].items()}, path)
+    weights, notes = convert(path, "resnet18")
+    assert notes[1] == f"its {str(dtype).removeprefix('torch.')} tensors are brought to float32"
+    assert built(weights)(torch.zeros(1, 3, 64, 64)).dtype == torch.float32
+
+
 def test_timms_classifier_is_a_convolution(tmp_path):
     value = network("preact18-timm")
     state = random_state(value, timm.LAYOUTS[0])

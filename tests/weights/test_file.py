@@ -130,6 +130,13 @@ def test_names_of_fewer_classes_than_there_are_are_damage(tmp_path, small):
         read_weights(tmp_path / "w.safetensors")
 
 
+def test_our_tensors_in_another_type_are_named(tmp_path, small):
+    halved = {key: value.half() if value.is_floating_point() else value for key, value in small.state.items()}
+    save_weights(small._replace(state=halved), tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match=r"tensors of another type, nothing was loaded\nstem.conv1.weight is .*float16"):
+        read_weights(tmp_path / "w.safetensors")
+
+
 def test_another_number_of_classes_keeps_the_body_and_says_so(tmp_path, small):
     save_weights(small, tmp_path / "w.safetensors")
     with pytest.warns(UserWarning, match="3 classes there, 5 here; the head is new"):

@@ -86,12 +86,13 @@ BN_INCEPTION = {
 }
 
 
-def bn_inception(bias: bool = False) -> Staged:
+def bn_inception(caffe: bool = False) -> Staged:
     """Inception-v2 of paper B. Modules without a 1x1 branch halve the map and pass their pooled input through.
 
-    With `bias` there is one in front of every BN, as in the public Caffe weights.
+    As the public `caffe` weights have it, there is a bias in front of every BN, averages count the zeros of the padding
+    and BN's constant is another.
     """
-    conv = partial(Conv, bias=bias)
+    conv = partial(Conv, bias=caffe)
 
     def module(name: str) -> Cat:
         one, three_reduced, three, double_reduced, double, pooling, pooled = BN_INCEPTION[name]
@@ -102,7 +103,8 @@ def bn_inception(bias: bool = False) -> Staged:
         ]
         if not one:
             return cat(*branches, Pool("max", 3, **CEIL))
-        return cat(conv(one, 1), *branches, seq(Pool(pooling, 3), conv(pooled, 1)))  # type: ignore[arg-type]
+        pool = Pool(pooling, 3, counts_padding=caffe and pooling == "average")  # type: ignore[arg-type]
+        return cat(conv(one, 1), *branches, seq(pool, conv(pooled, 1)))
 
     groups = [tuple(module(name) for name in BN_INCEPTION if name.startswith(digit)) for digit in "345"]
     stem = seq(
@@ -110,4 +112,5 @@ def bn_inception(bias: bool = False) -> Staged:
     )  # fmt: skip
     names = ("stem", "stage1", "stage2", "stage3")
     blocks: tuple[tuple[Any, ...], ...] = ((stem,), *groups)
-    return Staged(tuple(Stage(name, found) for name, found in zip(names, blocks, strict=True)), Head(), size=224)
+    stages = tuple(Stage(name, found) for name, found in zip(names, blocks, strict=True))
+    return Staged(stages, Head(), bn_eps=1e-5 if caffe else 1e-3, size=224)

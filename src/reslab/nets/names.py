@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
@@ -111,9 +112,10 @@ _INCEPTION = (
     ),
     Named(
         "bn-inception-caffe",
-        partial(googlenet.bn_inception, bias=True),
+        partial(googlenet.bn_inception, caffe=True),
         "the public Caffe weights",
-        "As bn-inception, with a bias in front of every BN.",
+        "As bn-inception, with a bias in front of every BN, averages that count the zeros of the padding, and 1e-5 in "
+        "BN's root.",
     ),
     Named(
         "inception-v3",
@@ -227,9 +229,18 @@ def networks(pattern: str = "*") -> list[Named]:
 
 def name_of(network: NetworkSpec) -> str:
     """The name of a network, whatever its images and classes; its depth or kind and "custom" where it has none."""
-    images = ("classes", "channels", "size")
-    told = {key: value for key, value in vars(network).items() if key not in images}
+    told = _but_images(network)
     for named in NAMED.values():
-        if told == {key: value for key, value in vars(named.network).items() if key not in images}:
+        if told == _but_images(named.network):
             return named.name
-    return f"resnet{network.depth}-custom" if isinstance(network, ResNet) else "staged-custom"
+    if not isinstance(network, ResNet):
+        return "staged-custom"
+    for family in _CIFAR:
+        with suppress(SpecError):  # a depth that the family has not
+            if told == _but_images(_cifar(family, network.depth)):
+                return f"{family}{network.depth}-cifar"
+    return f"resnet{network.depth}-custom"
+
+
+def _but_images(network: NetworkSpec) -> dict[str, Any]:
+    return {key: value for key, value in vars(network).items() if key not in ("classes", "channels", "size")}

@@ -96,7 +96,7 @@ class Seq:
 class Cat:
     """Branches that read the same input, their outputs side by side along the channels."""
 
-    branches: tuple[Seq, ...]
+    branches: Annotated[tuple[Seq, ...], Field(min_length=1)]
     kind: Literal["cat"] = kind("cat")
 
     def named(self, index: int) -> Iterator[tuple[str, "Node"]]:

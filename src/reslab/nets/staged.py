@@ -1,5 +1,6 @@
 """Networks written as paths: a stem, stages of blocks, a head. The Inception family and the predecessors."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from reslab.nets.unit import Unit
 from reslab.spec import kind, spec
 
 _LARGEST = 1024  # no network here needs a larger image
+_STAGE_NAME = re.compile(r"stem|last|(?!auxiliary)[a-z]+[0-9]+")  # no other attribute of a module is called so
 
 
 @spec
@@ -39,7 +41,7 @@ class Stage:
     """Blocks one after another: unit1, unit2 ... of their stage; a single block stands for itself."""
 
     name: str
-    blocks: tuple[Block, ...]
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
 
     @property
     def paths(self) -> list[str]:
@@ -108,6 +110,12 @@ class Staged(NetworkSpec):
     kind: Literal["staged"] = kind("staged")
 
     def __post_init__(self) -> None:
+        names = [stage.name for stage in self.stages]
+        for name in names:
+            if not _STAGE_NAME.fullmatch(name):
+                raise SpecError(f"a stage cannot be called {name!r}; call it stem, last, or as stage1, pool1 ...")
+            if names.count(name) > 1:
+                raise SpecError(f"two stages are called {name!r}")
         known = [path for stage in self.stages for path in stage.paths]
         for auxiliary in self.auxiliary:
             if auxiliary.after not in known:
@@ -131,7 +139,10 @@ class Staged(NetworkSpec):
         for stage in self.stages:
             for path, block in zip(stage.paths, stage.blocks, strict=True):
                 node = _node(block, shape[0])
-                shape = node.out(shape)
+                out = node.out(shape)
+                if isinstance(block, Residual) and out != shape:
+                    raise SpecError(f"{path}: F gives maps of {out[1]}×{out[2]} where x has {shape[1]}×{shape[2]}")
+                shape = out
                 yield path, node, shape
 
     def auxiliaries(self) -> tuple[tuple[str, Shape, Chain], ...]:

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal, NamedTuple
 
 from pydantic import NonNegativeInt
 
 from reslab.errors import SpecError
-from reslab.machine import find_device, find_precision, has_compiler
+from reslab.machine import find_device, find_precision, has_compiler, true_float32
 from reslab.spec import spec
 
 
@@ -20,7 +20,8 @@ class Execution:
     precision: "bf16" computes convolutions and what follows them in bfloat16, with weights, BN's statistics and the
     loss in float32; "float32" is the reference; "auto" is the faster of the two on the processor or GPU
     compile: "on" compiles a step before the first, "off" does not; "auto" does where it pays
-    deterministic: a GPU too computes the same bits each time, more slowly; a processor does so anyway
+    deterministic: a GPU too computes the same bits each time, float32 without TF32, more slowly; a processor does so
+    anyway
     recompute: units of a stage that keep only the first one's input until the way back; 0 keeps all activations
     on_bad: what a picture that cannot be read does: "error" ends the run, "skip" leaves it out and tells of it
     resume: "never" begins, "any" goes on from the last checkpoint where there is one, "exact" does so only where the
@@ -71,6 +72,8 @@ def _compiles(execution: Execution, device: str, work: float) -> tuple[bool, str
     if execution.compile == "on":
         if not compiler:
             raise SpecError("--compile on: no C++ compiler here; install g++ or use --compile off")
+        if execution.recompute:
+            raise SpecError("--compile on: not with --recompute; leave one of them out")
         return True, "compiled as asked"
     if execution.compile == "off":
         return False, "not compiled as asked"
@@ -98,7 +101,8 @@ def settled(deterministic: bool) -> Iterator[None]:
     torch.use_deterministic_algorithms(deterministic)
     torch.backends.cudnn.benchmark = not deterministic
     try:
-        yield
+        with true_float32() if deterministic else nullcontext():
+            yield
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.backends.cudnn.benchmark = before[1]

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from reslab.errors import ReslabError
+from reslab.machine import true_float32
 from reslab.nets.modules import Network
 
 TOLERATED = 1e-4
@@ -13,9 +14,13 @@ BATCHES = (1, 2, 7)
 
 @torch.inference_mode()
 def difference(network: Network, other: nn.Module, images: Tensor) -> float:
-    """The largest difference of two modules' outputs for the same images, relative to the network's largest output."""
-    expected = network(images)
-    return float((other(images) - expected).abs().max() / expected.abs().max())
+    """The largest difference of two modules' outputs for the same images, relative to the network's largest output.
+
+    On a GPU without TF32, whose ten bits would hide an error behind their own rounding.
+    """
+    with true_float32():
+        expected = network(images)
+        return float((other(images) - expected).abs().max() / expected.abs().max())
 
 
 def must_agree(network: Network, other: nn.Module, told: str) -> float:

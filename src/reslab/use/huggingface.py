@@ -9,6 +9,7 @@ from reslab.nets import NAMED, name_of
 from reslab.train.checkpoint import BEST
 from reslab.train.record import read_json
 from reslab.weights.file import BESIDE, CONFIG, MODEL, Weights, described, save_weights
+from reslab.weights.manifest import newest
 from reslab.weights.sight import sight
 
 _DATA_SETS = {
@@ -85,7 +86,11 @@ def _record(source: Path) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     if not (run / "run.json").is_file():
         return None, {}
     result = read_json(run / "result.json") if (run / "result.json").is_file() else {}
-    return read_json(run / "run.json"), result.get("best", {}) if source.name == BEST else result
+    if source.name == BEST:
+        result = result.get("best", {})
+    elif result.get("status") != "finished" and (folder := newest(run)):
+        result["checkpoint"] = int(folder.name.removeprefix("step-"))
+    return read_json(run / "run.json"), result
 
 
 def _training(run: dict[str, Any], result: dict[str, Any], kind: str) -> str:
@@ -96,6 +101,10 @@ def _training(run: dict[str, Any], result: dict[str, Any], kind: str) -> str:
     told += f"reslab {versions['reslab']}, torch {versions['torch']}.\n"
     if run["weights"]:
         told += f"It began with the weights of another file, SHA-256 {run['weights']['sha256']}.\n"
+    if "checkpoint" in result:
+        told += (
+            f"It is {result.get('status', 'not finished')}: these are its weights of step {result['checkpoint']:,}.\n"
+        )
     if "validation_error" in result:
         told += f"These are its weights of step {result['step']:,}, the best on the validation images: "
         told += f"an error of {result['validation_error']:.2f} %.\n"

@@ -30,6 +30,7 @@ def convert(path: Path, name: str) -> tuple[Weights, list[str]]:
     notes = [f"{layout.name}, as {name}"]
     if isinstance(value, Staged) and not value.auxiliary and NAMED[name].network != value:
         notes.append("the file has no auxiliary classifiers, and so the network has none")
+    state = _in_float32(state, notes)
     value, state = _with_classes(value, layout, state, notes)
     ours = _renamed(path, value, layout, state)
     if layout.adjust is not None:
@@ -44,12 +45,21 @@ def export(weights: Weights) -> State:
 
     Raises SpecError where there is no such layout that ours can be written in.
     """
-    name = name_of(weights.network)
-    for layout in LAYOUTS:
-        if name in layout.networks and layout.adjust is None:
+    layouts = {name: layout for layout in LAYOUTS if layout.adjust is None for name in layout.networks}
+    for name, layout in layouts.items():
+        if any(_same(form, weights.network) for form in _forms(network(name))):
             return {theirs: weights.state[ours] for ours, theirs in _keys(weights.network, layout).items()}
-    known = [name for layout in LAYOUTS if layout.adjust is None for name in layout.networks]
-    raise SpecError(f"{name} cannot be written in others' names; there are layouts for {', '.join(known)}")
+    told = f"{name_of(weights.network)} cannot be written in others' names"
+    raise SpecError(f"{told}; there are layouts for {', '.join(layouts)}")
+
+
+def _same(value: NetworkSpec, other: NetworkSpec) -> bool:
+    """Whether two networks are the same but for their images and classes."""
+    images = {"classes": other.classes, "channels": other.channels, "size": other.size}
+    try:
+        return bool(replace(value, **images) == other)
+    except SpecError:  # too small for its maps
+        return False
 
 
 def _keys(value: NetworkSpec, layout: Layout) -> dict[str, str]:
@@ -100,6 +110,13 @@ def _shapes(value: NetworkSpec, layout: Layout) -> dict[str, torch.Size]:
     tensors = empty(value).state_dict()
     keys = _keys(value, layout).items()
     return {theirs: tensors[ours].shape for ours, theirs in keys if not theirs.endswith(_COUNTER)}
+
+
+def _in_float32(state: State, notes: list[str]) -> State:
+    others = {str(tensor.dtype).removeprefix("torch.") for tensor in state.values()} - {"float32"}
+    if others:
+        notes.append(f"its {' and '.join(sorted(others))} tensors are brought to float32")
+    return {key: tensor.float() for key, tensor in state.items()}
 
 
 def _with_classes(value: NetworkSpec, layout: Layout, state: State, notes: list[str]) -> tuple[NetworkSpec, State]:

@@ -142,7 +142,11 @@ def read_weights(path: Path) -> Weights:
     if (mean := state.pop(_MEAN, None)) is not None:
         _must_fit(mean, network, path)
         normalise = MeanImage(mean.numpy())
-    check(state, {key: value.shape for key, value in empty(network).state_dict().items()}, str(path))
+    tensors = empty(network).state_dict()
+    check(state, {key: value.shape for key, value in tensors.items()}, str(path))
+    if other := [key for key, value in tensors.items() if state[key].dtype != value.dtype]:
+        told = f"{other[0]} is {state[other[0]].dtype}, expected {tensors[other[0]].dtype}"
+        raise DataError(f"{path}: {len(other)} tensors of another type, nothing was loaded\n{told}")
     return Weights(network, state, normalise, classes, whole)
 
 

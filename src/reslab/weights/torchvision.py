@@ -2,7 +2,7 @@
 
 import re
 
-from reslab.data.normalise import IMAGENET
+from reslab.data.normalise import HALF, IMAGENET
 from reslab.nets.network import NetworkSpec
 from reslab.weights.layout import Layout, Pairs, conv_pairs, under, weighty
 
@@ -93,6 +93,7 @@ LAYOUTS = (
     ),
     Layout("torchvision's VGG", ("vgg11", "vgg13", "vgg16", "vgg19", "vgg16-bn", "vgg19-bn"), vgg, IMAGENET),
     Layout("torchvision's AlexNet", ("alexnet-torchvision",), alexnet, IMAGENET),
-    Layout("torchvision's GoogLeNet", ("googlenet-torchvision",), googlenet, IMAGENET),
-    Layout("torchvision's and timm's Inception-v3", ("inception-v3-torchvision",), inception_v3, IMAGENET),
+    # ported from TensorFlow: torchvision turns ImageNet's normalisation into this one inside the network
+    Layout("torchvision's GoogLeNet", ("googlenet-torchvision",), googlenet, HALF),
+    Layout("torchvision's and timm's Inception-v3", ("inception-v3-torchvision",), inception_v3, HALF),
 )
