@@ -5,13 +5,16 @@ from dataclasses import replace as change
 import pytest
 from PIL import Image
 
-from reslab import network
+from reslab import network, replace
 from reslab.data.loader import SHAPES, load
+from reslab.errors import DataError, SpecError
 from reslab.papers import STUDIES
 from reslab.study import budget
 from reslab.study.plan import make_plan
 from reslab.train.forecast import work
 from reslab.train.recipes import recipe
+from reslab.train.record import described, write_json
+from reslab.train.schedule import Drops
 
 from .conftest import STUDY
 
@@ -78,6 +81,58 @@ def test_a_budget_takes_seeds_first_and_then_steps(tmp_path, monkeypatch):
     assert str(half.cut) == "cut to fit 0.333333 hours: 2 seeds and 50 % of the steps"
     assert sum(run.operations for run in half.runs) == pytest.approx(total / 3)
     assert "--budget 0.333333" in half.command
+
+
+def test_a_study_that_was_cut_goes_on_with_the_same_runs(tmp_path, monkeypatch):
+    def planned(speed, seeds=3, hours=0.5):
+        monkeypatch.setattr(budget, "on_cores", lambda network, recipe: 2 * work(network, recipe) / speed)
+        return make_plan(STUDIES["degradation"], "short", tmp_path, seeds, budget=hours)
+
+    first = planned(1e11)
+    assert first.cut.share < 1
+    assert planned(2e11).runs != first.runs
+    planned(1e11).keep_cut()
+    assert planned(2e11).runs == first.runs
+    assert "--seeds 3 --budget 0.5" in first.command
+    assert planned(2e11, hours=0.6).runs != first.runs
+    whole = planned(1e15, hours=0.7)
+    whole.keep_cut()
+    assert (whole.cut, planned(1e11, hours=0.7).cut) == (None, None)
+    first.cut_file.write_text("{}")
+    with pytest.raises(DataError, match=r"budget\.json: does not say"):
+        planned(1e11)
+
+
+def test_a_budget_that_leaves_no_schedule_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "on_cores", lambda network, recipe: 1e9)
+    with pytest.raises(SpecError, match=r"--budget 0\.01: too little, it leaves 0\.0 of a run's 1,600 steps"):
+        make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=0.01)
+
+
+def test_a_cut_schedule_without_a_warmup_has_none(monkeypatch):
+    how = replace(recipe("paper-c-cifar"), schedule=Drops(rate=0.1, at=(32_000, 48_000), warmup=0))
+    assert budget.Cut(1, 2, 2, 0.1).shortened(how).schedule == Drops(rate=0.1, at=(3_200, 4_800), warmup=0)
+
+
+def test_runs_of_other_pictures_are_not_taken_for_these(tmp_path):
+    def picture(name):
+        file = tmp_path / "pictures" / name[0] / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (len(name) * 20, 0, 0)).save(file)
+
+    for name in ("a", "aa", "aaa", "b", "bb", "bbb"):
+        picture(name)
+    words = f"folder:{tmp_path / 'pictures'}"
+    plan = make_plan(STUDIES["shortcut-options"], "short", tmp_path / "runs", 1, pictures=words)
+    data = load(words)
+    plan.must_have_seen(data)
+    write_json(plan.runs[0].out / "run.json", {"data_set": described(data)})
+    write_json(plan.runs[0].out / "result.json", {"status": "finished"})
+    plan.must_have_seen(data)
+    for name in ("aaaa", "bbbb"):
+        picture(name)
+    with pytest.raises(SpecError, match=r"trained on other images than folder:.* has now"):
+        plan.must_have_seen(load(words))
 
 
 def test_calls_of_small_layers_are_part_of_the_time(monkeypatch):

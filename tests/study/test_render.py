@@ -109,6 +109,20 @@ def test_losses_are_drawn_on_a_logarithmic_axis(trained):
     assert any(re.fullmatch(r"ResNet-8, test, step 20: [\d.]+ %", text) for text in told)
 
 
+def test_pictures_with_a_validation_part_are_drawn_by_it(trained, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    for run in runs.iterdir():
+        metrics = run / "metrics.jsonl"
+        metrics.write_text(metrics.read_text().replace('"test_', '"validation_'))
+        result = json.loads((run / "result.json").read_text())
+        (run / "result.json").write_text(json.dumps(result | {"validation": result["test"]}))
+    drawing = curves(make_plan(STUDY, "demo", runs))
+    assert drawing.figure.axes[0].get_ylabel() == "error, %   (thin: training, bold: validation)"
+    assert "bold: error on the whole validation set" in drawing.caption
+    assert any(text.startswith("ResNet-8, validation, step 20: ") for _, _, _, text in drawing.points)
+
+
 def test_figures_are_readable_in_every_format(report):
     for name in ("curves", "depth"):
         with Image.open(report / f"figures/{name}.png") as picture:

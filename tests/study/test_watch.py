@@ -1,11 +1,13 @@
 """The live page: the same as the report, on this machine alone, newer with every look."""
 
 import http.client
+import json
 import threading
 
 import pytest
 
 from reslab.study.plan import make_plan
+from reslab.study.run import progress
 from reslab.study.watch import server
 
 from .conftest import STUDY
@@ -42,6 +44,15 @@ def test_nothing_else_is_served_and_to_no_other_name(port):
     assert look(port, "/../pyproject.toml")[0] == 404
     assert look(port, host="evil.example:80")[0] == 404
     assert look(port, host=f"localhost:{port}")[0] == 200
+
+
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_progress_takes_the_error_that_is_watched_and_no_rate_for_no_time_left(tmp_path, part):
+    run = make_plan(STUDY, "demo", tmp_path).runs[0]
+    run.out.mkdir(parents=True)
+    line = {"step": 1, "train_error": 50.0, "images_per_second": 0.0, f"{part}_error": 12.0}
+    (run.out / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    assert progress(run)[1:] == ("50.0 %", "12.0 %", "0", "")
 
 
 def test_it_tells_of_runs_under_way(tmp_path):

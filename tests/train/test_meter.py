@@ -41,3 +41,27 @@ def test_it_counts_on_behind_a_stop_as_if_there_had_been_none():
     other.restore(one.told(), first=True)
     assert other.totals() == one.totals()
     assert other.read() == one.read()
+
+
+def test_a_compiled_steps_time_and_images_count_for_nothing_else():
+    meter = Meter(torch.device("cpu"))
+    meter.resume()
+    count(meter, 2, pause=0.01)
+    before = meter.told()
+    meter.resume()
+    count(meter, 1, pause=0.05)
+    meter.set_aside(2)
+    told = meter.totals()
+    assert told["compile_seconds"] == pytest.approx(0.05, abs=0.04)
+    assert told["compile_seconds"] > 0.05
+    assert told["seconds"] == pytest.approx(before["open_seconds"], abs=0.01)
+    assert told["images_per_second"] * told["seconds"] == pytest.approx(4)
+    assert told["waiting_seconds"] == before["open_waiting"]
+
+
+def test_nothing_but_compilation_has_no_rate():
+    meter = Meter(torch.device("cpu"))
+    meter.resume()
+    count(meter, 1)
+    meter.set_aside(2)
+    assert meter.read()["images_per_second"] == 0

@@ -76,7 +76,7 @@ def test_rmsprop_is_timms(tmp_path):
 def test_the_state_goes_out_and_back(rule):
     how = Recipe(steps=4, optimizer=rule)
     torch.manual_seed(0)
-    networks = [cifar_resnet(8).build() for _ in range(2)]
+    networks = [cifar_resnet(8).build().to(memory_format=torch.channels_last) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
     optimizers = [make_optimizer(network, how) for network in networks]
     images = torch.randn(4, 3, 32, 32)
@@ -88,8 +88,10 @@ def test_the_state_goes_out_and_back(rule):
 
     step(networks[0], optimizers[0])
     networks[1].load_state_dict(networks[0].state_dict())
-    state = {key: value.clone() for key, value in state_of(optimizers[0], networks[0]).items()}
+    state = {key: value.clone().contiguous() for key, value in state_of(optimizers[0], networks[0]).items()}
     restore_state(optimizers[1], networks[1], state)
+    for parameter in networks[1].parameters():  # torch's fused step on a GPU asks for it
+        assert {held.stride() for held in optimizers[1].state[parameter].values()} == {parameter.stride()}
     for network, optimizer in zip(networks, optimizers, strict=True):
         step(network, optimizer)
     for one, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):

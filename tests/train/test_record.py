@@ -126,3 +126,32 @@ def test_what_a_checkpoint_remembers_behind_a_rewind_is_the_file_as_it_is(tmp_pa
         record.rewind(kept)
         record.log(step=2)
     assert [line["step"] for line in read_metrics(tmp_path / "run")] == [1, 2]
+
+
+def facts(device="cpu", deterministic=False, **machine):
+    kinds = {"device": device, "processor": "one", "threads": 2, "ranks": 1} | machine
+    told = {"versions": {"torch": "2"}, "chosen": {"precision": "float32", "compile": False}, "machine": kinds}
+    return TOLD | told | {"execution": {"on_bad": "error", "deterministic": deterministic}}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (facts(), facts(), ""),
+        (facts(), facts(processor="other"), "processor one, now other"),
+        (facts("cuda", True, gpu="A100"), facts("cuda", True, gpu="A100", processor="other"), ""),
+        (facts("cuda", True, gpu="A100"), facts("cuda", True, gpu="H100"), "gpu A100, now H100"),
+        (facts("cuda", True, gpu="A100"), facts("cuda", False, gpu="A100"), "a GPU without --deterministic"),
+    ],
+)
+def test_what_makes_a_resume_statistical(tmp_path, before, now, told):
+    write_json(tmp_path / "run.json", before)
+    assert Record(tmp_path, now, resume=True).differences() == told
+
+
+def test_a_run_of_which_nothing_is_left_is_this_processs_alone(tmp_path):
+    with Record(tmp_path / "run", TOLD | {"commit": "old"}):
+        pass
+    with Record(tmp_path / "run", TOLD | {"commit": "new"}, resume=True):
+        pass
+    assert read_json(tmp_path / "run" / "run.json")["commit"] == "new"

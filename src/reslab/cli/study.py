@@ -105,7 +105,8 @@ def study_run(
 
     plan = _plan(name, scale, seeds, data, budget)
     for needed in sorted({run.data for run in plan.missing}):
-        load(needed)  # what is missing or damaged is told before anything is trained
+        plan.must_have_seen(load(needed))  # what is missing, damaged or another is told before anything is trained
+    plan.keep_cut()
     told = console()
     missing = len(plan.missing)
     told.print(f"{name}, {scale} scale: {len(plan.runs)} runs, {len(plan.runs) - missing} of them done")

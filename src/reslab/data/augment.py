@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from reslab.data.batches import Normalised
+from reslab.data.batches import Normalised, moved
 from reslab.data.crops import PadCropFlip
 from reslab.data.draws import generator
 from reslab.ranks import Ranks
@@ -44,13 +44,13 @@ def pad_crop_flip(batch: Tensor, draws: Draws, pad: int, flip: bool) -> Tensor:
     rows = padded.as_strided((padded.numel() - width + 1, width), (1, 1))  # one that begins at each pixel
     planes, lines = padded.stride(1), padded.stride(2)
     plane = torch.arange(images * channels, device=device).view(images, channels, 1) * planes
-    corner = torch.from_numpy(draws.top * lines + draws.left).to(device)[:, None, None]
+    corner = moved(torch.from_numpy(draws.top * lines + draws.left), device)[:, None, None]
     line = torch.arange(height, device=device) * lines
     crops = rows.index_select(0, (plane + corner + line).flatten()).view(batch.shape)
     if not flip:
         return crops
     either = torch.cat([crops, crops.flip(3)])
-    return either.index_select(0, torch.from_numpy(np.arange(images) + images * draws.mirror).to(device))
+    return either.index_select(0, moved(torch.from_numpy(np.arange(images) + images * draws.mirror), device))
 
 
 class Augmented:
@@ -71,5 +71,5 @@ class Augmented:
     def __call__(self, pixels: Tensor, draws: Draws) -> Tensor:
         """Bytes (N, C, H, W) -> float32 images."""
         crops = pad_crop_flip(pixels, draws, self.pad, self.flip)
-        which = torch.from_numpy((draws.top * self.corners + draws.left) * 2 + draws.mirror).to(pixels.device)
+        which = moved(torch.from_numpy((draws.top * self.corners + draws.left) * 2 + draws.mirror), pixels.device)
         return self.shifts.index_select(0, which).addcmul_(crops.float(), self.scale)

@@ -67,6 +67,13 @@ class Loader(ABC):
         self.background.close()
 
 
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device. A GPU is not waited for: it copies from locked memory when it comes to it."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 class Normalised:
     """Images as a network sees them: (x / 255 - mean) / std of bytes x, in one pass as x * scale + shift.
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from reslab.data.batches import Batch, Loader, Normalised, PartName, positions
+from reslab.data.batches import Batch, Loader, Normalised, PartName, moved, positions
 from reslab.data.crops import DRAWN, Augment, Crops, PadCropFlip, PictureCrop, views
 from reslab.data.draws import generator
 from reslab.data.images import DataSet, Part, Pictures
@@ -114,8 +114,8 @@ class Decoded(Loader):
                     decoding.cancel()
                     raise
                 self.skipped[error.file] = error.reason
-        raw = torch.from_numpy(np.concatenate(good)).to(self.device).permute(0, 3, 1, 2)  # channels last as it is
-        return self.normalised(raw), torch.tensor(labels, dtype=torch.int64, device=self.device)
+        raw = moved(torch.from_numpy(np.concatenate(good)), self.device).permute(0, 3, 1, 2)  # channels last as it is
+        return self.normalised(raw), moved(torch.tensor(labels, dtype=torch.int64), self.device)
 
 
 class _Glance(NamedTuple):

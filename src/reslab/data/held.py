@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from reslab.data.augment import Augmented, draw
-from reslab.data.batches import Batch, Loader, Normalised, PartName, positions
+from reslab.data.batches import Batch, Loader, Normalised, PartName, moved, positions
 from reslab.data.crops import Augment, Crops, PadCropFlip
 from reslab.data.images import DataSet, Images
 from reslab.data.normalise import MeanImage, Normalise
@@ -56,7 +56,7 @@ class Held(Loader):
         augmented = Augmented(self.normalised, augment) if augment else None
         for step in steps:
             where = self.ranks.share(positions(seed, step, size, len(labels)))
-            chosen = torch.from_numpy(np.ascontiguousarray(where)).to(self.device)
+            chosen = moved(torch.from_numpy(np.ascontiguousarray(where)), self.device)
             images = pixels.index_select(0, chosen)
             if augmented:
                 draws = draw(seed, step, size, augmented.pad)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from reslab.errors import SpecError
 from reslab.machine import cores, find_precision
 from reslab.nets import AnyNetwork
 from reslab.spec import replace
@@ -43,9 +44,10 @@ def on_gpu(network: AnyNetwork, recipe: Recipe) -> float:
 
 @dataclass(frozen=True)
 class Cut:
-    """What a budget of some hours leaves: so many seeds, and a share of the steps."""
+    """What a budget of some hours leaves: of the seeds asked for so many, and a share of the steps."""
 
     budget: float
+    asked: int
     seeds: int
     share: float
 
@@ -54,12 +56,21 @@ class Cut:
         return f"cut to fit {self.budget:g} hours: {self.seeds} seeds{steps}"
 
     def shortened(self, recipe: Recipe) -> Recipe:
-        """A recipe with that share of its steps, everything at the same shares of them."""
+        """A recipe with that share of its steps, everything at the same shares of them.
+
+        Raises SpecError where too few are left to be a schedule.
+        """
         if self.share >= 1:
             return recipe
+        try:
+            return self._shortened(recipe)
+        except SpecError:
+            left = f"{self.share * recipe.steps:.1f} of a run's {recipe.steps:,} steps"
+            raise SpecError(f"--budget {self.budget:g}: too little, it leaves {left}") from None
 
+    def _shortened(self, recipe: Recipe) -> Recipe:
         def less(steps: int) -> int:
-            return max(1, round(steps * self.share))
+            return steps and max(1, round(steps * self.share))
 
         schedule: Any = recipe.schedule
         match schedule:
@@ -80,4 +91,4 @@ def cut(rows: list[tuple[AnyNetwork, Recipe]], seeds: int, budget: float) -> Cut
     if seconds * seeds <= allowed:
         return None
     left = max(min(_LEAST_SEEDS, seeds), min(seeds, int(allowed // seconds))) if seconds else seeds
-    return Cut(budget, left, min(1.0, allowed / (seconds * left)))
+    return Cut(budget, seeds, left, min(1.0, allowed / (seconds * left)))

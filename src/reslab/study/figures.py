@@ -19,10 +19,10 @@ _TOLD = 60  # points of a curve, at most, that tell their values
 _THIN = {False: ("train_error", "training"), True: ("train_loss", "training loss")}
 """What a thin curve is, by whether it shows losses: in metrics.jsonl, and in words."""
 _CAPTION = {
-    False: "Thin: error of the training batches between two readings; bold: error on the whole test set, in evaluation "
-    "mode.",
+    False: "Thin: error of the training batches between two readings; bold: error on the whole {part} set, in "
+    "evaluation mode.",
     True: "Thin, on the left: loss of the training batches between two readings; bold, on the right: error on the "
-    "whole test set, in evaluation mode.",
+    "whole {part} set, in evaluation mode.",
 }
 
 
@@ -46,12 +46,14 @@ def _label(plan: Plan, row: Row) -> str:
 
 
 def curves(plan: Plan) -> Drawing:
-    """What is learnt over steps, a panel beside the other: thin the training batches, bold the error on the test set.
+    """What is learnt over steps, a panel beside the other: thin the training batches, bold the error on the test set,
+    or on the validation set where there is one.
 
     The thin curves are errors, as in A Figs. 4 and 6, or losses on a logarithmic axis, as in C Figs. 1, 3 and 6.
     """
     losses = plan.study.losses
     thin, told = _THIN[losses]
+    part = plan.watched
     grouped = {
         panel: kept
         for panel, rows in panels(plan).items()
@@ -66,9 +68,9 @@ def curves(plan: Plan) -> Drawing:
         axes = figure.subplots(1, len(grouped), sharey=True, squeeze=False)[0]
         drawing = Drawing(
             figure,
-            f"{_CAPTION[losses]} Lines are means over the seeds, bands reach from the least to the greatest. The test "
-            "set chooses nothing: the last weights are the result. Early test errors also show how BN's running "
-            "averages, which evaluation uses, lag behind the weights.",
+            f"{_CAPTION[losses].format(part=part)} Lines are means over the seeds, bands reach from the least to the "
+            "greatest. The test set chooses nothing: the last weights are the result. "
+            f"Early {part} errors also show how BN's running averages, which evaluation uses, lag behind the weights.",
         )
         errors = [ax.twinx() if losses else ax for ax in axes]
         for ax, bold, (panel, rows) in zip(axes, errors, grouped.items(), strict=True):
@@ -77,27 +79,27 @@ def curves(plan: Plan) -> Drawing:
                 look = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS)]}
                 _curve(drawing, ax, runs, thin, f"{row.name}, {told}", linewidth=0.8, **look)
                 label = _label(plan, row)
-                _curve(drawing, bold, runs, "test_error", f"{row.name}, test", linewidth=2.2, label=label, **look)
+                _curve(drawing, bold, runs, f"{part}_error", f"{row.name}, {part}", linewidth=2.2, label=label, **look)
             longest = max(run.recipe.steps for run in plan.runs if run.row in [row.name for row in rows])
             ax.set(title=panel, xlabel="step", xlim=(0, longest))
             bold.set_ylim(0, plan.scale.top)
             bold.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=columns, fontsize=9)
         if losses:
-            _with_losses(axes, errors)
+            _with_losses(axes, errors, part)
             axes[0].set_yscale("log" if drawing.points else "linear")  # of all; without a run there is nothing to scale
         else:
-            axes[0].set_ylabel("error, %   (thin: training, bold: test)")
+            axes[0].set_ylabel(f"error, %   (thin: training, bold: {part})")
     return drawing
 
 
-def _with_losses(axes: Sequence[Axes], errors: Sequence[Axes]) -> None:
+def _with_losses(axes: Sequence[Axes], errors: Sequence[Axes], part: str) -> None:
     """Losses on the left, told at the first panel; errors on the right, told at the last."""
     axes[0].set_ylabel("training loss   (thin)")
     for bold in errors:
         bold.grid(visible=False)
         bold.spines["right"].set_visible(True)
         bold.tick_params(labelright=bold is errors[-1])
-    errors[-1].set_ylabel("test error, %   (bold)")
+    errors[-1].set_ylabel(f"{part} error, %   (bold)")
 
 
 def _curve(drawing: Drawing, ax: Axes, runs: list[Run], key: str, told: str, **look: Any) -> None:

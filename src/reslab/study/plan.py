@@ -1,18 +1,20 @@
 """Which runs a study needs at a scale, and where each lies."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from reslab.data.images import DataSet
 from reslab.data.loader import shape
+from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
 from reslab.papers.claims import PICTURES, Row, Scale, Study
-from reslab.spec import replace
+from reslab.spec import digest, replace
 from reslab.study.budget import Cut, cut
 from reslab.train.forecast import work
 from reslab.train.recipe import Recipe
-from reslab.train.record import is_done, is_locked, read_json, run_name
+from reslab.train.record import described, is_done, is_locked, read_json, run_name, write_json
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Plan:
     absent: the rows that cannot be trained as asked, and why
     pictures: the folder that stands for the study's pictures, as --data names it
     cut: what a budget took away
+    cut_file: where that is kept, so that the same command goes on with the same runs
     """
 
     study: Study
@@ -68,6 +71,7 @@ class Plan:
     absent: dict[str, str]
     pictures: str | None = None
     cut: Cut | None = None
+    cut_file: Path | None = None
 
     @property
     def scale(self) -> Scale:
@@ -77,9 +81,35 @@ class Plan:
     def rows(self) -> tuple[Row, ...]:
         return tuple(row for row in self.study.rows if row.name in self.scale.rows)
 
+    def keep_cut(self) -> None:
+        """Keep what the budget took away: the next look at the clock would find the machine a little other."""
+        if self.cut_file is not None:
+            write_json(self.cut_file, {"cut": asdict(self.cut) if self.cut else None})
+
     @property
     def missing(self) -> tuple[Run, ...]:
         return tuple(run for run in self.runs if not run.done)
+
+    @property
+    def watched(self) -> str:
+        """The part whose error is measured while a run is trained: "validation" where there is one, or "test"."""
+        results = (read_json(run.out / "result.json") for run in self.runs if run.done)
+        return "validation" if any("validation" in result for result in results) else "test"
+
+    def must_have_seen(self, data: DataSet) -> None:
+        """Raises SpecError where runs that are done were trained on other images than a data set of that name has."""
+        now: dict[float, dict[str, Any]] = {}
+        for run in self.runs:
+            if run.data != data.name or not run.done:
+                continue
+            share = 0.0 if data.validation else run.recipe.validation
+            if share not in now:
+                now[share] = described(data.hold_out(share) if share else data)
+            if read_json(run.out / "run.json")["data_set"] != now[share]:
+                raise SpecError(
+                    f"{run.out}: trained on other images than {data.name} has now, and one table cannot have both\n"
+                    "remove it to train it again, or give the new images a folder of their own"
+                )
 
     def runs_of(self, row: str) -> list[Run]:
         """The runs of a row that have their result, by seed."""
@@ -93,7 +123,8 @@ class Plan:
     @property
     def command(self) -> str:
         """The command that does the same again."""
-        seeds = f" --seeds {self.seeds}" if self.seeds else ""
+        asked = self.cut.asked if self.cut else self.seeds
+        seeds = f" --seeds {asked}" if asked else ""
         pictures = f" --data {self.pictures}" if self.pictures else ""
         budget = f" --budget {self.cut.budget:g}" if self.cut else ""
         return f"reslab study run {self.study.name} --scale {self.scale_name}{seeds}{pictures}{budget}"
@@ -110,7 +141,8 @@ def make_plan(
     """The runs under `runs` that a study needs; the scale's number of seeds unless another is given.
 
     `pictures` is the folder for studies on ImageNet. With a `budget`, in hours on this machine, fewer seeds and then
-    fewer steps are trained. Two studies that need the same training name the same directory and so share it.
+    fewer steps are trained: as few as when the study was begun, where it was. Two studies that need the same training
+    name the same directory and so share it.
     """
     scale = study.scale(scale_name)
     seeds = seeds or scale.seeds
@@ -127,14 +159,26 @@ def make_plan(
             continue
         network = _fitted(scale.networks.get(row.name, row.network), data, scale.size)
         trained.append((row.name, network, setting.recipe, data))
-    taken = cut([(network, recipe) for _, network, recipe, _ in trained], seeds, budget) if budget else None
+    taken, cut_file = None, None
+    if budget:
+        cut_file = runs / f"{study.name}-{scale_name}-{digest(seeds, pictures, budget)}.budget.json"
+        rows = [(network, recipe) for _, network, recipe, _ in trained]
+        taken = _kept(cut_file) if cut_file.is_file() else cut(rows, seeds, budget)
     planned = []
     for seed in range(taken.seeds if taken else seeds):
         for row_name, network, recipe, data in trained:
             how = taken.shortened(recipe) if taken else recipe
             out = runs / run_name(network, how, data, seed)
             planned.append(Run(row_name, network, how, data, seed, out))
-    return Plan(study, scale_name, taken.seeds if taken else seeds, tuple(planned), absent, pictures, taken)
+    return Plan(study, scale_name, taken.seeds if taken else seeds, tuple(planned), absent, pictures, taken, cut_file)
+
+
+def _kept(file: Path) -> Cut | None:
+    told = read_json(file)
+    try:
+        return Cut(**told["cut"]) if told["cut"] else None
+    except (KeyError, TypeError):
+        raise DataError(f"{file}: does not say what a budget took away; remove it") from None
 
 
 def _fitted(network: AnyNetwork, data: str, size: int | None) -> AnyNetwork:

@@ -248,12 +248,13 @@ def progress(run: Run) -> tuple[str, str, str, str, str]:
     if not lines:
         return "begins", "", "", "", ""
     last = lines[-1]
-    tests = [line["test_error"] for line in lines if "test_error" in line]
-    left = (run.recipe.steps - last["step"]) * run.recipe.batch / last["images_per_second"]
+    errors = [line[key] for line in lines for key in ("test_error", "validation_error") if key in line]
+    left = (run.recipe.steps - last["step"]) * run.recipe.batch
+    rate = last["images_per_second"]  # 0 where compilation was all that there was
     return (
         f"{last['step']}/{run.recipe.steps}",
         f"{last['train_error']:.1f} %",
-        f"{tests[-1]:.1f} %" if tests else "",
-        f"{last['images_per_second']:,.0f}",
-        duration(left),
+        f"{errors[-1]:.1f} %" if errors else "",
+        f"{rate:,.0f}",
+        duration(left / rate) if rate else "",
     )

@@ -156,7 +156,7 @@ class _Run:
             loss, logits = learner.learn(images, labels, step)
             meter.add(step, loss, logits, labels)
             if step == first and learner.compiles:
-                meter.set_aside()
+                meter.set_aside(recipe.batch)
 
             done = step + 1
             last, stops = done == recipe.steps, any_of(stop.asked)
@@ -240,7 +240,7 @@ class _Run:
         text += f"  {line['images_per_second']:,.0f} images/s"
         if line["waiting"] >= _WORTH_TELLING:
             text += f"  {line['waiting']:.0f} % of the time waiting for data"
-        if step < steps:
+        if step < steps and line["images_per_second"]:  # none where compilation was all that there was
             text += f"  {duration((steps - step) * self.recipe.batch / line['images_per_second'])} left"
         self.console.print(text, highlight=False, soft_wrap=True)
 

@@ -28,6 +28,7 @@ class Meter:
         self.open_waiting = self.waiting = 0.0
         self.compile_seconds, self.aside = 0.0, 0.0
         self._since: float | None = None
+        self._waited = 0.0  # for the last batch
 
     def add(self, step: int, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a rank's share of a step's batch."""
@@ -41,7 +42,8 @@ class Meter:
         """Count the time within as time of waiting for data."""
         since = time.perf_counter()
         yield
-        self.open_waiting += time.perf_counter() - since
+        self._waited = time.perf_counter() - since
+        self.open_waiting += self._waited
 
     def first_bad(self) -> int | None:
         """The first step, from 0, whose loss was no finite number."""
@@ -67,12 +69,15 @@ class Meter:
         self.open_seconds = self.open_waiting = 0.0
         return line
 
-    def set_aside(self) -> None:
-        """Count what has been counted so far as compilation: its time is no training time, nor are its images."""
+    def set_aside(self, images: int) -> None:
+        """Count the step since the clock was started as compilation: its time is no training time, nor are its
+        images, those of all ranks."""
+        before = self.open_seconds
         self._pause()
-        self.compile_seconds += self.open_seconds
-        self.aside += float(summed(self.sums.clone())[2])
-        self.open_seconds = self.open_waiting = 0.0
+        self.compile_seconds += self.open_seconds - before
+        self.open_seconds = before
+        self.open_waiting -= self._waited
+        self.aside += images
         self.resume()
 
     def _pause(self) -> None:

@@ -89,4 +89,5 @@ def restore_state(optimizer: torch.optim.Optimizer, network: nn.Module, state: d
     parameters = dict(network.named_parameters())
     for key, value in state.items():
         name, _, what = key.partition(":")
-        optimizer.state[parameters[name]][what] = value.to(parameters[name].device)
+        parameter = parameters[name]  # torch's fused step wants its tensors laid out as the parameter is
+        optimizer.state[parameter][what] = torch.empty_like(parameter).copy_(value)

@@ -25,6 +25,7 @@ from reslab.spec import digest, from_json, plain, replace
 from reslab.train.execution import Chosen, Execution
 from reslab.train.recipe import Recipe
 from reslab.train.start import Source, Start
+from reslab.weights.manifest import newest
 
 
 def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int, source: Source | None = None) -> str:
@@ -84,7 +85,7 @@ def as_begun(execution: Execution, out: Path) -> Execution:
     if execution.resume == "never" or not (out / "run.json").is_file():
         return execution
     begun = read_json(out / "run.json")["chosen"]
-    compiled = "on" if begun["compile"] else "off"
+    compiled = "on" if begun["compile"] and not execution.recompute else "off"
     return replace(
         execution,
         precision=begun["precision"] if execution.precision == "auto" else execution.precision,
@@ -185,7 +186,7 @@ class Record:
         self._lock = lock
         try:
             self._check()
-            if not (self.resume and (self.out / "run.json").is_file()):
+            if not self.resume or newest(self.out) is None:  # nothing of what was trained before is left
                 write_json(self.out / "run.json", self.told)
             (self.out / "result.json").unlink(missing_ok=True)
             self._metrics = (self.out / "metrics.jsonl").open("a" if self.resume else "w", encoding="utf-8")
@@ -212,11 +213,16 @@ class Record:
     def differences(self) -> str:
         """What makes going on here other than bit for bit; "" for nothing."""
         held = read_json(self.out / "run.json")
+        on_gpu = self.told["machine"]["device"] == "cuda"
+        where = ("device", "gpu" if on_gpu else "processor", "threads", "ranks")
         pairs = [("torch", held["versions"]["torch"], self.told["versions"]["torch"])]
-        pairs += [(key, held["machine"][key], self.told["machine"][key]) for key in ("device", "threads", "ranks")]
+        pairs += [(key, held["machine"].get(key), self.told["machine"][key]) for key in where]
         pairs += [(key, held["chosen"][key], self.told["chosen"][key]) for key in ("precision", "compile")]
         pairs += [("on_bad", held["execution"]["on_bad"], self.told["execution"]["on_bad"])]
-        return ", ".join(f"{key} {before}, now {now}" for key, before, now in pairs if before != now)
+        told = [f"{key} {before}, now {now}" for key, before, now in pairs if before != now]
+        if on_gpu and not (held["execution"]["deterministic"] and self.told["execution"]["deterministic"]):
+            told.append("a GPU without --deterministic")
+        return ", ".join(told)
 
     def resumed(self, step: int) -> None:
         """Note in run.json that the run goes on behind a step."""
