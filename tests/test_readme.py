@@ -23,7 +23,7 @@ LONG = {
     "reslab evaluate ours.safetensors --data cifar10 --engine openvino --precision bf16": "needs weights and CIFAR-10",
     "reslab bench resnet20-cifar --vs akamaster-style": "takes a minute",
     "reslab export ours.safetensors --format onnx --out network.onnx": "needs weights",
-    "reslab train resnet18 --data folder:PATH --weights ours.safetensors --recipe finetune": "needs pictures",
+    "reslab train resnet20-cifar --data folder:PATH --weights ours.safetensors --recipe finetune": "needs pictures",
     "reslab predict ours.safetensors pictures/ --cam looked-at": "needs pictures",
     "reslab analyse lesion ours.safetensors --data cifar10": "needs weights and CIFAR-10",
     "reslab study run degradation --scale demo": "takes minutes",
@@ -60,6 +60,13 @@ def test_the_python_runs(block, tmp_path):
     done = in_a_fresh_directory([sys.executable, "-W", "error", "-c", block], tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_weights_are_of_the_network_that_goes_on_with_them():
+    [made] = [line for line in COMMANDS if line.startswith("reslab weights ")]
+    [tuned] = [line for line in COMMANDS if "--weights" in line]
+    words = made.split()
+    assert words[words.index("--as") + 1] == tuned.split()[2]
 
 
 def test_the_commands_that_do_everything_are_make_targets():

@@ -34,6 +34,40 @@ def test_a_class_without_validation_pictures_is_no_error(tmp_path):
     assert load_folder("f", tmp_path).test.labels.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [
+        ("Train", None, "Test"),
+        ("training", None, "testing"),
+        ("TRAIN", None, "Valid"),
+        ("train", "valid", "test"),
+        ("Training", "Validation", "Testing"),
+    ],
+)
+def test_parts_are_known_by_their_words_in_any_case(tmp_path, train, validation, test):
+    fill(tmp_path / train, {"ant": 4, "cat": 4})
+    fill(tmp_path / test, {"ant": 3, "cat": 3})
+    if validation:
+        fill(tmp_path / validation, {"ant": 2, "cat": 2})
+    data = load_folder("f", tmp_path)
+    assert data.classes == ("ant", "cat")
+    assert (len(data.train.labels), len(data.test.labels)) == (8, 6)
+    assert (len(data.validation.labels) if data.validation else None) == (4 if validation else None)
+
+
+def test_valid_is_a_class_too_where_no_part_stands_beside_it(tmp_path):
+    fill(tmp_path, {"valid": 5, "invalid": 5})
+    assert load_folder("f", tmp_path).classes == ("invalid", "valid")
+
+
+def test_what_is_no_part_beside_the_parts_is_passed_over(tmp_path):
+    for part in ("train", "val", ".git", "__MACOSX", "__pycache__", "lost+found"):
+        fill(tmp_path / part, {"ant": 2, "cat": 2})
+    fill(tmp_path / "runs", {"resnet18": 1})
+    (tmp_path / "labels.csv").write_text("")
+    assert load_folder("f", tmp_path).classes == ("ant", "cat")
+
+
 def test_without_train_and_val_a_fifth_of_each_class_is_the_test_part(tmp_path):
     fill(tmp_path, {"a": 20, "b": 10})
     data, again = load_folder("f", tmp_path), load_folder("f", tmp_path)
@@ -80,6 +114,14 @@ def unsorted_validation(root):
     Image.new("RGB", (8, 8)).save(root / "val" / "ILSVRC2012_val_00000001.JPEG")
 
 
+def parts(*names):
+    def make(root):
+        for name in names:
+            fill(root / name, {"a": 2, "b": 2})
+
+    return make
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -88,6 +130,17 @@ def unsorted_validation(root):
         (unsorted_validation, "val: has no folders, one for each class; sort its pictures"),
         (lambda root: fill(root / "train", {"a": 2}), "has train and no val beside it"),
         (lambda root: fill(root / "val", {"a": 2}), "has val and no train beside it"),
+        (parts("val", "Test"), "has Test and no train beside it"),
+        (parts("valid", "__MACOSX"), "has valid and no train beside it"),
+        (parts("Training"), "has Training and no val beside it"),
+        (parts("Train", "training", "val"), "has Train and training, two folders for one part; keep one"),
+        (parts("train", "val", "validation"), "has val and validation, two folders for one part"),
+        (
+            parts("train", "test", "dev"),
+            "has dev beside train, with classes of it, and the parts are train or training, val or valid or",
+        ),
+        (parts("Train", "extra"), "has extra beside Train, with classes of it"),
+        (lambda root: fill(root, {"a": 2, "test": 2}), "has test and no train beside it"),
         (lambda root: fill(root, {"a": 2, "b": 1}), "b: one picture, and a class needs two"),
         (lambda root: fill(root, {"a": 5}), ": one class alone, a; a network tells two or more apart"),
         (lambda root: None, "has no folders, one for each class"),
@@ -112,3 +165,13 @@ def test_imagenet_must_have_its_thousand_classes(tmp_path):
         load(f"imagenet:{tmp_path}")
     with pytest.raises(DataError, match="no folder /nowhere"):
         load("imagenet:/nowhere")
+
+
+def test_imagenet_may_have_other_folders_beside_its_parts(tmp_path):
+    classes = {f"n{number:08}": 1 for number in range(1000)}
+    for part in ("train", "val"):
+        fill(tmp_path / part, classes)
+    (tmp_path / "ILSVRC2012_devkit_t12" / "data").mkdir(parents=True)
+    data = load_imagenet("imagenet", tmp_path)
+    assert data.classes == tuple(classes)
+    assert (len(data.train.labels), len(data.test.labels)) == (1000, 1000)

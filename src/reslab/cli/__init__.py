@@ -63,7 +63,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show it")] = False,
 ) -> None:
-    """Options of every command, which `main` reads."""
+    """Options of every command; `main` takes --debug out of the words, and it is declared here for --help."""
 
 
 def _stop(signal_number: int, frame: Any) -> None:
@@ -82,14 +82,21 @@ def _told(error: Exception) -> str:
     return f"reslab: {type(error).__name__}: {error}\nthis should not happen; --debug shows where it comes from"
 
 
+def _without_debug(words: Sequence[str]) -> tuple[list[str], bool]:
+    """The words without --debug, wherever it stands in front of a lone --, and whether it was there."""
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word != "--debug"]
+    return [*kept, *words[end:]], len(kept) < end
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Run a command line and exit: 0 done, 2 wrong words, 3 bad data, 4 diverged, 75 stopped with its state saved."""
-    words = sys.argv[1:] if words is None else list(words)
+    words, debug = _without_debug(sys.argv[1:] if words is None else words)
     signal.signal(signal.SIGTERM, _stop)
     try:
         code = app(words, prog_name="reslab", standalone_mode=False) or 0
     except Exception as error:
-        if "--debug" in words:
+        if debug:
             traceback.print_exc()
         code = getattr(error, "exit_code", DataError.exit_code if isinstance(error, OSError) else 1)
         print(_told(error), file=sys.stderr)

@@ -62,7 +62,8 @@ def data_check(
     from reslab.machine import cores
 
     data = load(name)
-    parts = {"train": data.train, "test": data.test}
+    every = {"train": data.train, "validation": data.validation, "test": data.test}
+    parts = {part: images for part, images in every.items() if images is not None}
     told: list[dict[str, Any]] = []
     with ThreadPoolExecutor(cores()) as pool:
         for part in parts.values():
@@ -81,8 +82,9 @@ def data_check(
     else:
         for finding in told:
             typer.echo(f"{'bad' if finding['bad'] else 'odd'}  {finding['file']}: {finding['reason']}")
+        *first, last = (f"{count:,} {'training' if part == 'train' else part}" for part, count in counts.items())
         typer.echo(
-            f"{counts['train']:,} training and {counts['test']:,} test images of {len(data.classes):,} classes: "
+            f"{', '.join(first)} and {last} images of {len(data.classes):,} classes: "
             f"{bad:,} cannot be read, {len(told) - bad:,} odd"
         )
     if bad:
