@@ -48,15 +48,16 @@ SURFACE = {
     ("data", "get"): [],
     ("data", "check"): ["--json"],
     ("analyse",): ["cost", "gradients", "landscape", "lesion", "responses"],
-    ("analyse", "gradients"): ["--data", "--device", "--images", "--json", "--mode", "--out", "--seed"],
-    ("analyse", "lesion"): ["--data", "--device", "--images", "--json", "--out", "--seed"],
-    ("analyse", "responses"): ["--data", "--device", "--images", "--json", "--mode", "--out", "--seed"],
+    ("analyse", "gradients"): ["--data", "--device", "--images", "--json", "--mode", "--on-bad", "--out", "--seed"],
+    ("analyse", "lesion"): ["--data", "--device", "--images", "--json", "--on-bad", "--out", "--seed"],
+    ("analyse", "responses"): ["--data", "--device", "--images", "--json", "--mode", "--on-bad", "--out", "--seed"],
     ("analyse", "cost"): ["--batch", "--device", "--json", "--out", "--seed"],
     ("analyse", "landscape"): [
         "--data",
         "--device",
         "--images",
         "--json",
+        "--on-bad",
         "--out",
         "--points",
         "--precision",
@@ -285,9 +286,28 @@ def test_wrong_weights_end_in_two_lines_and_leave_nothing(foreign, words, code, 
     assert list(tmp_path.iterdir()) == [foreign]
 
 
-def test_a_traceback_comes_only_with_debug(capsys):
-    assert reslab("--debug", "show", "resnet21-cifar") == 2
-    assert "Traceback" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--debug", "show", "resnet21-cifar"], 2),
+        (["show", "--debug", "resnet21-cifar"], 2),
+        (["show", "resnet21-cifar", "--debug"], 2),
+        (["data", "check", "folder:/nowhere", "--debug"], 3),
+    ],
+)
+def test_a_traceback_comes_only_with_debug_wherever_it_stands(words, code, capsys):
+    assert reslab(*words) == code
+    with_debug = capsys.readouterr().err
+    assert with_debug.startswith("Traceback")
+    assert reslab(*(word for word in words if word != "--debug")) == code
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert with_debug.endswith(told)
+
+
+def test_behind_two_dashes_debug_is_a_name(capsys):
+    assert reslab("show", "--", "--debug") == 2
+    assert capsys.readouterr().err.startswith("reslab: no network '--debug'")
 
 
 def test_a_stopped_training_is_saved_and_says_how_it_goes_on(tmp_path, capsys):
@@ -420,6 +440,22 @@ def test_bad_pictures_are_listed_and_end_a_run_or_are_skipped(capsys, pictures, 
     assert {Path(file).name for file in skipped} == {"3.jpg", "pipe.jpg"}
     assert "skipped: " in capsys.readouterr().err
     assert reslab(*words, "--out", "x", "--on-bad", "ignore") == 2
+
+
+def test_validation_pictures_are_checked_too(capsys, tmp_path):
+    for part, count in (("train", 3), ("val", 2), ("test", 1)):
+        for name in ("red", "blue"):
+            (tmp_path / "parts" / part / name).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (40, 50), name).save(tmp_path / "parts" / part / name / f"{number}.png")
+    assert reslab("data", "check", "folder:parts") == 0
+    out = capsys.readouterr().out
+    assert out == "6 training, 4 validation and 2 test images of 2 classes: 0 cannot be read, 0 odd\n"
+    (tmp_path / "parts" / "val" / "red" / "1.png").write_bytes(b"damaged")
+    assert reslab("data", "check", "folder:parts", "--json") == 3
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"] == {"train": 6, "validation": 4, "test": 2}
+    assert [finding["file"] for finding in found["findings"]] == ["parts/val/red/1.png"]
 
 
 def test_the_sets_are_listed_with_their_state(capsys, monkeypatch, tmp_path):

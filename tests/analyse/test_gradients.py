@@ -7,7 +7,7 @@ import pytest
 from tests.analyse.made import Unchanged, batches, built, small, without_residuals
 from torch import nn
 
-from reslab.analyse.gradients import before_pooling, gradients
+from reslab.analyse.gradients import Gradients, before_pooling, gradients
 from reslab.nets import Dropped, Gated, Scaled, network
 
 PREACT = {"arrangement": "full-preactivation", "units": (54,), "widths": (4,)}
@@ -27,6 +27,16 @@ def test_half_of_each_of_54_shortcuts_leaves_half_to_the_54th(mode):
     assert found.ratio() == pytest.approx(0.5**54, rel=1e-6)
     assert found.predicted() == pytest.approx(found.gradient, rel=1e-6)
     assert found.product() == 0.5**54
+
+
+def test_a_product_of_factors_may_overflow():
+    even = np.ones(60)
+    found = Gradients(("",) * 60, even, even, 1e30 * even, even, False)
+    assert found.product() == found.predicted()[0] == math.inf
+    assert found.predicted()[-2] == 1e30
+    assert not found.finite()
+    assert found._replace(factor=np.nan * even).finite()
+    assert not found._replace(factor=even, signal=np.nan * even).finite()
 
 
 def test_gates_and_dropout_have_the_factor_that_they_leave():

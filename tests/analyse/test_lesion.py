@@ -8,7 +8,8 @@ import torch
 from tests.analyse.made import Unchanged, batches, built, small, without_residuals
 from torch.nn import functional as F
 
-from reslab.analyse.lesion import lesions, outcome
+from reslab.analyse.lesion import Outcome, lesions, outcome
+from reslab.analyse.lesion_told import Hurt
 from reslab.analyse.paths import _along, _ways, paths
 from reslab.analyse.trunk import through, trunk
 from reslab.errors import SpecError
@@ -45,6 +46,15 @@ def test_a_removed_unit_leaves_the_shortcuts_part():
         torch.nn.init.zeros_(residual.weight)
         wrong = np.mean([(copy(pixels).argmax(1) != told).float().mean().item() for pixels, told in labels])
         assert error == pytest.approx(100 * wrong)
+
+
+@pytest.mark.parametrize(
+    ("whole", "lost"), [(40.0, 0.6), (89.0, -19.0), (89.5, np.nan), (90.0, np.nan), (96.0, np.nan)]
+)
+def test_what_is_at_chance_has_no_share_of_the_way_to_it(whole, lost):
+    hurt = [one for one in lesions(trunk(built(small()))) if one.k == 1 and one.what == "remove"]
+    found = Hurt(Outcome(whole, tuple(hurt), np.full(len(hurt), 70.0)), None)
+    assert found.lost(90.0) == pytest.approx(lost, nan_ok=True)
 
 
 def test_a_plain_unit_is_removed_where_the_shape_allows():

@@ -3,16 +3,21 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from reslab.analyse.conditions import Conditions
 from reslab.analyse.subject import INITIAL, TRAINED, Subject, at_once, images, subjects
 from reslab.data.loader import load
+from reslab.data.normalise import MeanStd
 from reslab.errors import DataError, SpecError
 from reslab.nets import Conv, Gated, cifar_resnet, network
 from reslab.papers import STUDIES
 from reslab.train.loop import fitted, train
 from reslab.train.recipe import Recipe
 from reslab.train.schedule import Drops
-from reslab.weights.file import Weights, save_weights
+from reslab.use.export import export
+from reslab.weights.file import Weights, read_weights, save_weights
+from reslab.weights.sight import loader_for
 
 STILL = Recipe(steps=1, batch=8, schedule=Drops(rate=1e-30, warmup=0), evaluate_every=1)
 
@@ -28,6 +33,31 @@ def run(digits, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "still"
     train(fitted(cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3)), digits), STILL, digits, out, seed=5)
     return out
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """The name of a folder of two classes, a and b, with three training and four test pictures of each."""
+    draws = np.random.default_rng(0)
+    for part, count in (("train", 3), ("val", 4)):
+        for name in ("a", "b"):
+            (tmp_path / "pictures" / part / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = draws.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "pictures" / part / name / f"{number}.png")
+    return f"folder:{tmp_path / 'pictures'}"
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Saves the weights of a network of two classes that sees pictures, with what they say of images; the file."""
+
+    def save(**said):
+        spec = cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3), size=16, classes=2)
+        save_weights(Weights(spec, spec.build().state_dict(), **said), tmp_path / "kept.safetensors")
+        return tmp_path / "kept.safetensors"
+
+    return save
 
 
 def test_a_runs_initial_weights_are_those_that_its_training_began_with(run, digits):
@@ -99,3 +129,53 @@ def test_images_are_spread_over_the_test_set_and_seen_as_the_network_does(digits
     wanted = torch.from_numpy(digits.test.pixels[where[:90]]).float() / 255 - torch.from_numpy(digits.train.mean())
     assert torch.allclose(seen[0][0], wanted)
     assert sum(len(labels) for _, labels in images(subject, digits, 5000)) == 360
+
+
+@pytest.mark.parametrize(
+    "said", [{"whole": True}, {"whole": False}, {}, {"normalise": MeanStd((0.4,) * 3, (0.3,) * 3)}]
+)
+def test_pictures_are_seen_as_an_evaluation_sees_them(said, kept, pictures):
+    file, data = kept(**said), load(pictures)
+    (subject,) = subjects([file], data)
+    [(pixels, labels)] = images(subject, data, 100)
+    with loader_for(read_weights(file), data, torch.device("cpu")) as loader:
+        [(wanted, right)] = loader.views("test")
+    assert torch.equal(pixels, wanted)
+    assert torch.equal(labels, right)
+
+
+def test_a_network_of_other_classes_is_refused(kept, pictures):
+    data = load(pictures)
+    with pytest.raises(SpecError, match=r"a network of other classes than .*: x in the place of a"):
+        subjects([kept(classes=("x", "y"))], data)
+    assert len(subjects([kept(classes=("a", "b"))], data)) == 1
+
+
+def test_a_folder_as_hugging_face_has_it_is_weights(kept, pictures, tmp_path, monkeypatch):
+    file = kept(classes=("a", "b"), whole=True)
+    export(file, "huggingface", tmp_path / "model-v1.5")
+    monkeypatch.chdir(tmp_path)
+    (found,) = subjects(["model-v1.5"], load(pictures))
+    assert (found.label, list(found.states)) == ("model-v1.5", [TRAINED])
+    weight = read_weights(file).state["stem.conv1.weight"]
+    assert torch.equal(found.states[TRAINED].stem.conv1.weight, weight)
+
+
+def test_pictures_that_cannot_be_read_are_errors_or_left_out(kept, pictures, tmp_path):
+    (tmp_path / "pictures" / "val" / "b" / "2.png").write_bytes(b"none")
+    data = load(pictures)
+    found = subjects([kept()], data)
+    with pytest.raises(DataError, match=r"2\.png: not a picture"):
+        Conditions(data, 100).seen(found[0])
+    conditions = Conditions(data, 100, on_bad="skip")
+    [(pixels, labels)] = conditions.seen(found[0])
+    assert labels.tolist() == [0] * 4 + [1] * 3
+    assert len(pixels) == 7
+    assert [(file[-5:], reason) for file, reason in conditions.skipped.items()] == [("2.png", "not a picture")]
+    assert conditions.facts(found, 0)["images"] == (
+        f"7 of 8 test images of {pictures}, without 1 that could not be read"
+    )
+    for file in (tmp_path / "pictures" / "val").rglob("*.png"):
+        file.write_bytes(b"none")
+    with pytest.raises(DataError, match="none of 8 pictures can be read"):
+        conditions.seen(found[0])

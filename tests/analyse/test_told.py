@@ -2,22 +2,28 @@
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 from tests.analyse.made import described, without_residuals
 
 from reslab import analyse_networks
 from reslab.analyse import gradients_told, lesion_told, responses_told
 from reslab.analyse.conditions import Conditions
+from reslab.analyse.kinds import judged
 from reslab.analyse.render import render
-from reslab.analyse.subject import INITIAL, Subject, subjects
+from reslab.analyse.subject import INITIAL, TRAINED, Subject, subjects
 from reslab.cli import main
 from reslab.cli.analyse import place
 from reslab.data.loader import load
 from reslab.errors import SpecError
 from reslab.nets import network
+from reslab.sample import Sample
 from reslab.train.loop import fitted
 from reslab.weights.file import Weights, save_weights
 
@@ -78,11 +84,89 @@ def test_zero_residuals_respond_less_than_plain_layers(files, digits):
     assert "two runs of each decide" in alone[0].told
 
 
-def test_zero_residuals_are_not_missed(files, digits):
-    found = lesion_told.look(subjects([file for file in files if "resnet8" in file], digits), Conditions(digits, 20))
+@pytest.fixture(scope="module")
+def zeros(digits):
+    """The digits whose test images are zeros alone."""
+    return replace(digits, test=digits.test.take(np.flatnonzero(digits.test.labels == 0)))
+
+
+def sure(subject, digit):
+    """The subject, which takes every image for a digit."""
+    for module in subject.states.values():
+        torch.nn.init.zeros_(module.head.linear.weight)
+        module.head.linear.bias.data[digit] = 100.0
+    return subject
+
+
+def test_zero_residuals_are_not_missed(files, zeros):
+    right = [sure(one, 0) for one in subjects([file for file in files if "resnet8" in file], zeros)]
+    found = lesion_told.look(right, Conditions(zeros, 20))
+    assert found.warnings == ()
     (finding,) = found.findings
     assert finding.claim == "Without one unit, the median one, a residual network's error hardly changes: resnet8-cifar"
     assert finding.judgement == "holds"
+
+
+def test_networks_at_chance_are_left_out_of_what_is_judged(files, zeros, tmp_path):
+    right = [sure(one, 0) for one in subjects([file for file in files if "resnet8" in file], zeros)]
+    wrong = sure(Subject("wrong", right[0].spec, {TRAINED: right[0].spec.build().eval()}), 1)
+    found = lesion_told.look([*right, wrong], Conditions(zeros, 20))
+    (finding,) = found.findings
+    assert finding.judgement == "holds"
+    assert finding.told.endswith("resnet8-cifar 0 ± 0 (n = 2) and the bound 0.1; left out: wrong")
+    assert {column.title: column.cells for column in found.table}["share of the way to chance"] == [""]
+    page = render(found, "reslab analyse", tmp_path).read_text()
+    assert "At chance (90 %) as a whole, or less than 1 point below it: wrong. " in page
+    (finding,) = lesion_told.look([wrong], Conditions(zeros, 20)).findings
+    assert finding.judgement == "not decided"
+    assert "resnet8-cifar (n = 0)" in finding.told
+
+
+def none(word):
+    raise AssertionError(f"{word} in JSON")
+
+
+@pytest.mark.parametrize(("kind", "column"), [("responses", "standard deviation"), ("gradients", "signal")])
+def test_values_that_are_not_finite_are_left_out_and_named(kind, column, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wild = "resnet8-cifar merge=scaled merge.shortcut=1e30"
+    words = ["analyse", kind, wild, "resnet8-cifar", "--data", "digits", "--images", "8", "--out", "here", "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert not ended.value.code
+    out, err = capsys.readouterr()
+    warning = f"Values that are not finite in {wild} (initial): "
+    assert warning in err
+    assert warning in Path("here/analysis.html").read_text()
+    told = json.loads(out, parse_constant=none)
+    assert told["notes"][0].startswith(warning)
+    empty = {name for name, value in zip(told["values"]["network"], told["values"][column], strict=True) if not value}
+    assert empty == {wild}
+    assert None in told["values"][column]
+    for file in Path("here").glob("*.csv"):
+        assert not re.search(r"\b(nan|inf)\b", file.read_text())
+    assert wild in Path(f"here/figures/{kind}.svg").read_text()
+
+
+@pytest.mark.parametrize("kind", ["responses", "gradients"])
+def test_a_network_without_any_finite_value_has_its_page(kind, files, digits, tmp_path):
+    found = subjects(files[:1], digits)
+    torch.nn.init.constant_(found[0].states[TRAINED].stem.conv1.weight, float("nan"))
+    told = LOOKS[kind](found, Conditions(digits, 20))
+    assert told.warnings[0].startswith("Values that are not finite in plain8-0 (trained): ")
+    assert "holds" not in {finding.judgement for finding in told.findings}
+    render(told, "reslab analyse", tmp_path)
+
+
+def test_runs_whose_values_are_not_finite_are_not_judged():
+    spec = network("resnet8-cifar")
+    of = [Subject(f"run{seed}", spec, {}) for seed in range(3)]
+    runs = Sample((1.0, float("nan"), 1.1))
+    finding = judged("low", "A", "what", (runs, 9.0), (of, of))
+    assert (finding.judgement, finding.told) == (
+        "holds",
+        "what: resnet8-cifar 1.05 ± 0.071 (n = 2) and the bound 9; left out: run1",
+    )
 
 
 def test_a_training_is_shown_along_its_checkpoints(digits):
@@ -160,3 +244,26 @@ def test_the_command_tells_the_table_the_claims_and_the_page(capsys, tmp_path, m
     assert told["command"] == (
         "reslab analyse responses resnet20-cifar --data digits --images 20 --seed 0 --mode eval --out here"
     )
+
+
+@pytest.mark.parametrize("kind", ["responses", "landscape"])
+def test_pictures_that_cannot_be_read_end_a_command_or_are_skipped_and_told(kind, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for part in ("train", "val"):
+        for name in ("a", "b"):
+            (tmp_path / "pictures" / part / name).mkdir(parents=True)
+            for number in range(2):
+                Image.new("RGB", (32, 32), (90 * number, 50, 9)).save(f"pictures/{part}/{name}/{number}.png")
+    Path("pictures/val/b/0.png").write_bytes(b"none")
+    Path("pictures/train/b/1.png").write_bytes(b"none")
+    words = ["analyse", kind, "resnet8-cifar", "--data", "folder:pictures", "--images", "9", "--out", "here"]
+    words += ["--points", "3", "--workers", "1"] * (kind == "landscape")
+    for more, code in (([], 3), (["--on-bad", "ignore"], 2), (["--on-bad", "skip"], 0)):
+        with pytest.raises(SystemExit) as ended:
+            main([*words, *more])
+        assert (ended.value.code or 0) == code
+        assert Path("here").exists() == (code == 0)
+    assert re.search(r"^skipped: pictures/(val/b/0|train/b/1).png: not a picture$", capsys.readouterr().err, re.M)
+    told = json.loads(Path("here/results.json").read_text())
+    assert "--on-bad skip --out here" in told["command"]
+    assert told["facts"]["images"].startswith("3 of 4 t")

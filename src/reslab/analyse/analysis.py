@@ -29,6 +29,7 @@ class Analysis:
     about: what was measured, how, and in which units, with the source
     facts: what it was measured on: networks, images, mode, device, seconds, each with its name
     notes: what a reader must know to read it right
+    warnings: what is odd about these networks, said before the notes and by the command too
     tables: every value, where the table sums them up: "values", and others; docs/analyses.md says what they hold
     networks: what the user calls each that was looked into, with the name that it shares with others of its kind
     """
@@ -41,6 +42,7 @@ class Analysis:
     findings: tuple[Finding, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     tables: Mapping[str, list[Column]] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
 

@@ -2,32 +2,49 @@
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import torch
 
 from reslab.analyse.intact import Mode, Told
-from reslab.analyse.subject import Subject, at_once
+from reslab.analyse.subject import Subject, at_once, images
+from reslab.data.batches import Batch
+from reslab.data.decoded import OnBad
 from reslab.data.images import DataSet
 from reslab.machine import processor
 
 
-class Conditions(NamedTuple):
-    """The data and how many of its test images, BN's mode, the seed of what is drawn, the device."""
+@dataclass(frozen=True)
+class Conditions:
+    """The data and how many of its test images, BN's mode, the seed of what is drawn, the device.
+
+    on_bad: what a picture that cannot be read does; skipped: those that could not be read so far, and why
+    """
 
     data: DataSet
     images: int
     mode: Mode = "eval"
     seed: int = 0
     device: str = "cpu"
+    on_bad: OnBad = "error"
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def seen(self, subject: Subject) -> list[Batch]:
+        """The images as a subject sees them. Raises DataError as `images` does."""
+        return images(subject, self.data, self.images, self.device, self.on_bad, self.skipped)
+
+    def count(self, kind: str = "test") -> str:
+        """How many images were seen, in words."""
+        of = len(self.data.test.labels)
+        left_out = f", without {len(self.skipped):,} that could not be read" * bool(self.skipped)
+        return f"{min(self.images, of) - len(self.skipped):,} of {of:,} {kind} images of {self.data.name}{left_out}"
 
     def facts(self, subjects: Sequence[Subject], began: float) -> dict[str, str]:
         """What was measured on what, and how long it took since `began` on time.monotonic's clock."""
-        seen = min(self.images, len(self.data.test.labels))
         gpu = f"{torch.cuda.get_device_name()}, " if self.device == "cuda" else ""
         return {
             "networks": ", ".join(f"{subject.label} ({subject.kind})" for subject in subjects),
-            "images": f"{seen:,} of {len(self.data.test.labels):,} test images of {self.data.name}",
+            "images": self.count(),
             "machine": f"{gpu}{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
             "time": f"{time.monotonic() - began:.0f} s",
         }

@@ -53,16 +53,23 @@ class Gradients(NamedTuple):
             if not np.isnan(self.factor[place]):
                 if np.isnan(found[place]):
                     found[place] = self.gradient[place]
-                found[place - 1] = found[place] * self.factor[place]
+                with np.errstate(over="ignore"):
+                    found[place - 1] = found[place] * self.factor[place]
         return found
 
     def product(self) -> float:
         """The product of the factors of all shortcuts; nan where one has weights or there is none. C eqs. 5 to 8."""
-        return float(np.prod(self.factor[1:]))
+        with np.errstate(over="ignore"):
+            return float(np.prod(self.factor[1:]))
 
     def ratio(self) -> float:
         """The gradient behind the stem over that behind the last unit."""
-        return float(self.gradient[0] / self.gradient[-1]) if self.gradient[-1] else float("nan")
+        return float(self.gradient[0]) / float(self.gradient[-1]) if self.gradient[-1] else float("nan")
+
+    def finite(self) -> bool:
+        """Whether every value that there is is finite."""
+        strengths = np.isfinite([self.signal, self.gradient]).all()
+        return bool(strengths) and not np.isinf([*self.predicted(), self.product(), self.ratio()]).any()
 
 
 def gradients(network: Network, images: Sequence[Batch], mode: Mode = "train", told: Told | None = None) -> Gradients:

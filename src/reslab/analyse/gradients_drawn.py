@@ -73,13 +73,15 @@ def _lines(drawing: Drawing, axes: Sequence[Axes], label: str, group: Sequence[G
             if not np.isnan(value)
         ]
     predicted = np.mean([one.predicted() for one in group], axis=0)
-    axes[1].plot(units, predicted, ":", color=line(index)["color"], linewidth=1.6)
+    axes[1].plot(
+        units, np.where(np.isfinite(predicted), predicted, np.nan), ":", color=line(index)["color"], linewidth=1.6
+    )
 
 
 def _mean(group: Sequence[Gradients], key: str) -> NDArray[np.float64]:
-    """Over runs, (blocks,); without what a logarithmic axis cannot show."""
+    """Over runs, (blocks,); without what a logarithmic axis cannot show, and what is not finite."""
     mean = np.mean([getattr(one, key) for one in group], axis=0)
-    return 100 * mean if key == "dead" else np.where(mean > 0, mean, np.nan)
+    return 100 * mean if key == "dead" else np.where(np.isfinite(mean) & (mean > 0), mean, np.nan)
 
 
 def _label(axes: NDArray[np.object_], measured: Measured) -> None:
@@ -92,7 +94,7 @@ def _label(axes: NDArray[np.object_], measured: Measured) -> None:
         values = np.concatenate([_mean([one], key) for one in measured.values()])
         if key == "gradient":
             values = np.concatenate([values, *(one.predicted() for one in measured.values())])
-        shown = values[values > 0]
+        shown = values[np.isfinite(values) & (values > 0)]
         if shown.size:
             scale(row[0], shown.min(), shown.max())
     for ax in axes[-1]:

@@ -10,10 +10,10 @@ from reslab.analyse.conditions import Conditions, part
 from reslab.analyse.gradients import Gradients, gradients
 from reslab.analyse.gradients_drawn import Measured, drawings
 from reslab.analyse.intact import Mode, Told
-from reslab.analyse.kinds import Kinds, judged, kinds, mean, name
-from reslab.analyse.subject import INITIAL, Subject, images
+from reslab.analyse.kinds import Kinds, judged, kinds, mean, name, not_finite
+from reslab.analyse.subject import INITIAL, Subject
 from reslab.nets import Gated, ResNet
-from reslab.report.table import Column
+from reslab.report.table import Column, cell
 from reslab.sample import Judgement, Sample
 
 VANISHED = 0.01
@@ -43,7 +43,7 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
     began = time.monotonic()
     measured: dict[tuple[str, str], Gradients] = {}
     for index, subject in enumerate(subjects):
-        seen = images(subject, conditions.data, conditions.images, conditions.device)
+        seen = conditions.seen(subject)
         for number, (moment, network) in enumerate(subject.states.items()):
             mode: Mode = "train" if moment == INITIAL else conditions.mode
             heard = part(part(told, index, len(subjects)), number, len(subject.states))
@@ -58,6 +58,7 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         findings=tuple(_findings(found, measured)),
         facts=conditions.facts(subjects, began) | conditions.statistics(subjects),
         notes=(*_NOTES, _INITIAL),
+        warnings=not_finite(key for key, one in measured.items() if not one.finite()),
         tables={"values": _values(measured)},
         networks={subject.label: subject.kind for subject in subjects},
     )
@@ -93,7 +94,7 @@ def _told(one: Gradients) -> tuple[float, ...]:
 
 def _values(measured: Measured) -> list[Column]:
     lines = [
-        (label, moment, block, *("" if np.isnan(number) else f"{number:.6g}" for number in numbers))
+        (label, moment, block, *map(cell, numbers))
         for (label, moment), one in measured.items()
         for block, *numbers in zip(
             one.blocks, one.signal, one.gradient, one.predicted(), one.factor, one.dead, strict=True
@@ -113,15 +114,17 @@ def _findings(found: Kinds, measured: Measured) -> list[Finding]:
         findings += [*_carried(of, firsts), *_product(of, firsts)]
         died = sum(one.died for one in lasts)
         claim = f"The network is alive, its last maps are not all zero: {of[0].kind}"
-        judgement: Judgement = "does not hold" if died else "holds"
-        findings.append(Finding(claim, "B sec. 3.3", judgement, f"{died} of {len(lasts)} died"))
+        broken = sum(not np.isfinite(one.signal).all() for one in lasts)
+        judgement: Judgement = "does not hold" if died else "not decided" if broken else "holds"
+        told = f"{died} of {len(lasts)} died" + f"; the values of {broken} are not finite" * bool(broken)
+        findings.append(Finding(claim, "B sec. 3.3", judgement, told))
     return findings
 
 
 def _carried(of: list[Subject], firsts: list[Gradients]) -> Iterator[Finding]:
     """Whether the gradient arrives behind the stem: over identity shortcuts, and in a plain network."""
     ratio = Sample(tuple(one.ratio() for one in firsts))
-    if np.isnan(ratio.values).any():
+    if any(one.gradient[-1] == 0 for one in firsts):
         return
     what = f"gradient behind the stem over that behind the last unit, {next(iter(of[0].states))} weights"
     factors = np.concatenate([one.factor[~np.isnan(one.factor)] for one in firsts])

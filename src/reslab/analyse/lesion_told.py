@@ -15,7 +15,7 @@ from reslab.analyse.intact import Told
 from reslab.analyse.kinds import Kinds, counterparts, judged, kinds, name
 from reslab.analyse.lesion import Outcome, lesions, outcome
 from reslab.analyse.paths import Paths, paths
-from reslab.analyse.subject import INITIAL, Subject, images
+from reslab.analyse.subject import INITIAL, Subject
 from reslab.analyse.trunk import trunk
 from reslab.errors import SpecError
 from reslab.nets import ResNet
@@ -29,6 +29,8 @@ _TAU = 0.05  # lesions whose tau is nearest to the same multiple of it have one 
 HARDLY, CHANCE = 0.1, 0.9
 """Shares of the way from the whole network's error to chance: below the first the error has hardly changed, above the
 second it is at chance."""
+
+_AT_CHANCE = 1.0  # percent of the images; a network whose error is nearer to chance has nothing to lose
 
 _ABOUT = (
     "Top-1 error on test images, in percent, of trained networks that are hurt at test time: without one unit, without "
@@ -50,9 +52,14 @@ class Hurt(NamedTuple):
     paths: Paths | None
 
     def lost(self, chance: float) -> float:
-        """The share of the way to chance that the error goes without one unit, the median over the units."""
-        whole = self.outcome.whole
-        return (float(np.median(list(self.outcome.single().values()))) - whole) / max(chance - whole, 1e-9)
+        """The share of the way to chance that the error goes without one unit, the median over the units.
+
+        nan where the whole network is at chance, or nearer to it than 1 point.
+        """
+        way = chance - self.outcome.whole
+        if way < _AT_CHANCE:
+            return float("nan")
+        return (float(np.median(list(self.outcome.single().values()))) - self.outcome.whole) / way
 
 
 Measured = Mapping[str, Hurt]
@@ -72,7 +79,7 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
             raise SpecError(f"{subject.label}: {error}") from None
     measured = {}
     for index, subject in enumerate(subjects):
-        seen = images(subject, conditions.data, conditions.images, conditions.device)
+        seen = conditions.seen(subject)
         heard = part(told, index, len(subjects))
         found = outcome(_network(subject), seen, plans[subject.label], part(heard, 0, 2))
         measured[subject.label] = Hurt(found, paths(_network(subject), seen, conditions.seed, told=part(heard, 1, 2)))
@@ -89,6 +96,7 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         findings=tuple(_findings(grouped, measured, chance)),
         facts=conditions.facts(subjects, began),
         notes=_NOTES,
+        warnings=_warnings(measured, chance),
         tables={"values": _values(measured)} | ({"paths": _path_values(measured)} if "paths" in drawings else {}),
         networks={subject.label: subject.kind for subject in subjects},
     )
@@ -108,7 +116,7 @@ def _table(grouped: Kinds, measured: Measured, chance: float) -> list[Column]:
             "worst": lambda one: max(one.outcome.single().values()),
             "lost": lambda one: one.lost(chance),
         }
-        return Column(title, [str(Sample(tuple(picks[value](one) for one in row))) for row in rows])
+        return Column(title, [_mean(tuple(picks[value](one) for one in row)) for row in rows])
 
     def reach(row: list[Hurt]) -> str:
         reached = [one.paths.reach(0.5) for one in row if one.paths]
@@ -122,6 +130,19 @@ def _table(grouped: Kinds, measured: Measured, chance: float) -> list[Column]:
         column("share of the way to chance", "lost"),
         Column("half of the gradient comes along paths through at most", [reach(row) for row in rows]),
     ]
+
+
+def _mean(values: tuple[float, ...]) -> str:
+    """A cell for the mean of some runs; empty where one has no such number."""
+    return str(Sample(values)) if np.isfinite(values).all() else ""
+
+
+def _warnings(measured: Measured, chance: float) -> tuple[str, ...]:
+    at_chance = [label for label, one in measured.items() if np.isnan(one.lost(chance))]
+    if not at_chance:
+        return ()
+    told = f"At chance ({chance:g} %) as a whole, or less than 1 point below it: {', '.join(at_chance)}"
+    return (f"{told}. The share of the way to chance is left out there, and no claim is judged by it.",)
 
 
 def _values(measured: Measured) -> list[Column]:

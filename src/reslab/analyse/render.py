@@ -46,5 +46,5 @@ def results(analysis: Analysis, command: str) -> dict[str, Any]:
         **{name: analysis.columns(name) for name in analysis.tables},
         "findings": [asdict(finding) for finding in analysis.findings],
         "facts": dict(analysis.facts),
-        "notes": list(analysis.notes),
+        "notes": [*analysis.warnings, *analysis.notes],
     }

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from reslab.analyse.analysis import Analysis, Finding
 from reslab.analyse.conditions import Conditions, part
 from reslab.analyse.intact import Mode, Told
-from reslab.analyse.kinds import Kinds, counterparts, deeper, judged, kinds, mean, name
+from reslab.analyse.kinds import Kinds, counterparts, deeper, judged, kinds, mean, name, not_finite
 from reslab.analyse.responses import Responses, places, responses
-from reslab.analyse.subject import INITIAL, Subject, images
+from reslab.analyse.subject import INITIAL, Subject
 from reslab.errors import SpecError
 from reslab.report.drawing import STYLE, Drawing, line, scale
-from reslab.report.table import Column
+from reslab.report.table import Column, cell
 from reslab.sample import Sample
 
 Measured = Mapping[tuple[str, str], Responses]
@@ -50,7 +50,7 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
             raise SpecError(f"{subject.label}: {error}") from None
     measured: dict[tuple[str, str], Responses] = {}
     for index, subject in enumerate(subjects):
-        seen = images(subject, conditions.data, conditions.images, conditions.device)
+        seen = conditions.seen(subject)
         ends = list(dict.fromkeys((next(iter(subject.states)), last(subject))))
         for number, moment in enumerate(ends):
             mode: Mode = "train" if moment == INITIAL else conditions.mode
@@ -66,6 +66,7 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         findings=tuple(_findings(found, measured)),
         facts=conditions.facts(subjects, began) | conditions.statistics(subjects),
         notes=tuple(_notes(measured)),
+        warnings=not_finite(key for key, one in measured.items() if not np.isfinite(one.std).all()),
         tables={"values": _values(measured)},
         networks={subject.label: subject.kind for subject in subjects},
     )
@@ -100,14 +101,14 @@ def _table(found: Kinds, measured: Measured) -> list[Column]:
         Column("weights", [moment for _, moment, _ in rows], numbers=False),
         Column("3×3 layers", [str(std.shape[1]) for _, _, std in rows]),
         Column("median response", [mean(np.median(std, axis=1).tolist()) for _, _, std in rows]),
-        Column("least", [f"{std.mean(0).min():.3g}" for _, _, std in rows]),
-        Column("greatest", [f"{std.mean(0).max():.3g}" for _, _, std in rows]),
+        Column("least", [cell(std.mean(0).min(), ".3g") for _, _, std in rows]),
+        Column("greatest", [cell(std.mean(0).max(), ".3g") for _, _, std in rows]),
     ]
 
 
 def _values(measured: Measured) -> list[Column]:
     lines = [
-        (label, moment, place.layer, place.module, f"{std:.6g}")
+        (label, moment, place.layer, place.module, cell(std))
         for (label, moment), one in measured.items()
         for place, std in zip(one.places, one.std, strict=True)
     ]
@@ -154,6 +155,7 @@ def _drawing(found: Kinds, measured: Measured) -> Drawing:
                 std = _over_seeds(subjects, measured, initial)
                 if std is None:
                     continue
+                std = np.where(np.isfinite(std), std, np.nan)
                 thin = initial and trained
                 look = line(index) | ({"linewidth": 0.8, "alpha": 0.6} if thin else {"linewidth": 1.7})
                 told = name(subjects) + ", initial" * thin
@@ -175,7 +177,10 @@ _THIN = " Thin: the initial weights."
 def _label(upper: Axes, lower: Axes, measured: Measured) -> None:
     for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
         ax.set(xlabel=f"3×3 layer, {order}", ylabel="response, standard deviation")
-        scale(ax, min(one.std.min() for one in measured.values()), max(one.std.max() for one in measured.values()))
+        values = np.concatenate([one.std for one in measured.values()])
+        shown = values[np.isfinite(values) & (values > 0)]
+        if shown.size:
+            scale(ax, shown.min(), shown.max())
 
 
 def _line(drawing: Drawing, ax: Axes, std: NDArray[np.float64], told: str, look: dict[str, Any]) -> None:
@@ -184,4 +189,5 @@ def _line(drawing: Drawing, ax: Axes, std: NDArray[np.float64], told: str, look:
     if len(std) > 1:
         ax.fill_between(layers, std.min(0), std.max(0), color=look["color"], alpha=0.12, linewidth=0)
     for layer, value in zip(layers, means, strict=True):
-        drawing.points.append((ax, float(layer), float(value), f"{told}, layer {layer}: {value:.3g}"))
+        if np.isfinite(value):
+            drawing.points.append((ax, float(layer), float(value), f"{told}, layer {layer}: {value:.3g}"))

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from reslab.data.batches import Batch
+from reslab.data.batches import Batch, Loader
+from reslab.data.decoded import OnBad
 from reslab.data.draws import torch_seed
 from reslab.data.images import DataSet
 from reslab.data.loader import make_loader
-from reslab.data.normalise import Normalise
 from reslab.errors import DataError, SpecError
+from reslab.evaluate import must_fit
 from reslab.machine import arrange_memory
 from reslab.nets import ResNet, network_of, words_of
 from reslab.nets.modules import Network
@@ -23,8 +24,9 @@ from reslab.papers import STUDIES
 from reslab.train.forecast import activation_bytes
 from reslab.train.loop import fitted
 from reslab.train.record import is_done, read_json
-from reslab.weights.file import MODEL, built, read_weights
+from reslab.weights.file import CONFIG, MODEL, Weights, built, read_weights
 from reslab.weights.manifest import holds
+from reslab.weights.sight import loader_for
 
 INITIAL, TRAINED = "initial", "trained"
 _ENDINGS = (".safetensors", ".th", ".pth", ".pt")
@@ -40,13 +42,13 @@ class Subject:
 
     label: what the user calls it
     states: the built network by moment, in the order of time: "initial", "step 144" ..., "trained"
-    normalise: how it wants its images; None is what a training on the data takes
+    weights: what its file says of it, without the tensors; None for fresh ones, which see images as a training does
     """
 
     label: str
     spec: NetworkSpec
     states: Mapping[str, Network]
-    normalise: Normalise | None = None
+    weights: Weights | None = None
 
     @cached_property
     def kind(self) -> str:
@@ -56,14 +58,15 @@ class Subject:
 
 
 Named = str | Path | NetworkSpec
-"""A run directory, a file of weights, or a network: its value, its name, or "NAME key=value ..." with other fields."""
+"""A run directory, a file of weights, a folder as Hugging Face has it, or a network: its value, its name, or
+"NAME key=value ..." with other fields."""
 
 
 def subjects(words: Sequence[Named], data: DataSet, seed: int = 0, device: str = "cpu") -> list[Subject]:
     """The subjects that words name; networks have fresh weights under the seed.
 
-    All are for the classes and channels of the data. Raises SpecError where one is not, or is named twice; DataError
-    for a file or run that cannot be read.
+    All are for the classes and channels of the data, as an evaluation asks. Raises SpecError where one is not, or is
+    named twice; DataError for a file or run that cannot be read.
     """
     if twice := next((word for word in words if list(words).count(word) > 1), None):
         raise SpecError(f"{twice}: named twice")
@@ -71,12 +74,7 @@ def subjects(words: Sequence[Named], data: DataSet, seed: int = 0, device: str =
     found = [_subject(word, data, seed) for word in words]
     labels = [subject.label for subject in found]
     for place, subject in enumerate(found):
-        ours, theirs = (subject.spec.classes, subject.spec.channels), (len(data.classes), data.channels)
-        if ours != theirs:
-            what = "{} classes and {} channels"
-            raise SpecError(
-                f"{words[place]}: a network of {what.format(*ours)}, but {data.name} has {what.format(*theirs)}"
-            )
+        must_fit(subject.spec, data, str(words[place]), subject.weights.classes if subject.weights else ())
         if labels.count(subject.label) > 1:
             found[place] = replace(subject, label=str(words[place]))
         for module in subject.states.values():
@@ -84,19 +82,39 @@ def subjects(words: Sequence[Named], data: DataSet, seed: int = 0, device: str =
     return found
 
 
-def images(subject: Subject, data: DataSet, count: int, device: str = "cpu") -> list[Batch]:
+def images(
+    subject: Subject,
+    data: DataSet,
+    count: int,
+    device: str = "cpu",
+    on_bad: OnBad = "error",
+    skipped: dict[str, str] | None = None,
+) -> list[Batch]:
     """Test images as a subject sees them, evenly spread over the set, in equal batches: (N, C, H, W) and labels (N,).
 
-    N is `at_once` at most. All images where there are no more than `count`.
+    N is `at_once` at most. All images where there are no more than `count`. With `on_bad` "skip" a file that cannot be
+    read is left out, and entered in `skipped` with the reason. Raises DataError where one is to be an error, or none
+    can be read.
     """
     where = np.unique(np.linspace(0, len(data.test.labels) - 1, count).round().astype(np.int64))
     some = replace(data, test=data.test.take(where))
-    with make_loader(some, torch.device("cpu"), subject.spec.size, subject.normalise) as loader:
+    with _loader(subject, some, on_bad) as loader:
         seen = list(loader.views("test"))
+    if skipped is not None:
+        skipped.update(loader.skipped)
+    if not seen:
+        raise DataError(f"{data.name}: none of {len(where)} pictures can be read; `reslab data check` lists them")
     pixels, labels = (torch.cat(tensors) for tensors in zip(*seen, strict=True))
     pixels = pixels.to(device, memory_format=torch.channels_last)
     number = -(-len(labels) // at_once(subject.spec))
     return list(zip(pixels.tensor_split(number), labels.to(device).tensor_split(number), strict=True))
+
+
+def _loader(subject: Subject, data: DataSet, on_bad: OnBad) -> Loader:
+    place = torch.device("cpu")
+    if subject.weights is None:
+        return make_loader(data, place, subject.spec.size, on_bad=on_bad)
+    return loader_for(subject.weights, data, place, on_bad)
 
 
 def at_once(spec: NetworkSpec) -> int:
@@ -132,9 +150,10 @@ def _subject(word: Named, data: DataSet | None, seed: int) -> Subject:
     path, word = Path(word), str(word)
     if (path / "run.json").is_file():
         return _run(path)
-    if path.is_file() or path.suffix in _ENDINGS or path.name != word:
+    if path.is_file() or (path / CONFIG).is_file() or path.suffix in _ENDINGS or path.name != word:
         weights = read_weights(path)
-        return Subject(path.stem, weights.network, {TRAINED: built(weights)}, weights.normalise)
+        label = path.resolve().name if path.is_dir() else path.stem
+        return Subject(label, weights.network, {TRAINED: built(weights)}, weights._replace(state={}))
     spec = fitted(network_of(word), data) if data else network_of(word)
     return Subject(word, spec, {INITIAL: fresh(spec, seed)})
 
@@ -162,4 +181,4 @@ def _run(path: Path) -> Subject:
         states[TRAINED if last else f"step {int(folder.name.removeprefix('step-'))}"] = built(weights)
     begins_fresh = told.get("weights") is None  # else it began with those of a file
     initial = {INITIAL: fresh(weights.network, told["seed"])} if begins_fresh else {}
-    return Subject(path.resolve().name, weights.network, initial | states, weights.normalise)
+    return Subject(path.resolve().name, weights.network, initial | states, weights._replace(state={}))

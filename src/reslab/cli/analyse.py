@@ -3,14 +3,14 @@
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from reslab.cli.words import REPORTS, AsJson, DataName, Device, console, one_of
+from reslab.cli.words import REPORTS, AsJson, DataName, Device, OnBad, console, one_of
 from reslab.spec import digest
 
 if TYPE_CHECKING:
@@ -49,11 +49,14 @@ class Asked(NamedTuple):
     device: str
     out: Path | None
     as_json: bool
+    on_bad: str
     mode: str | None = None
 
     def command(self, kind: str) -> str:
         """The words that make it again."""
-        said = {"data": self.data, "images": self.images, "seed": self.seed, "mode": self.mode, "out": self.out}
+        on_bad = None if self.on_bad == "error" else self.on_bad
+        said = {"data": self.data, "images": self.images, "seed": self.seed, "mode": self.mode, "on-bad": on_bad}
+        said |= {"out": self.out}
         options = [word for key, value in said.items() if value is not None for word in (f"--{key}", str(value))]
         return shlex.join(["reslab", "analyse", kind, *self.words, *options])
 
@@ -66,6 +69,7 @@ def analyse_responses(
     mode: Mode = "eval",
     seed: Seed = 0,
     device: Device = "auto",
+    on_bad: OnBad = "error",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +77,7 @@ def analyse_responses(
     one_of("--mode", mode, ("eval", "train"))
     from reslab.analyse.responses_told import look
 
-    _analyse("responses", look, Asked(subjects, data, images, seed, device, out, as_json, mode))
+    _analyse("responses", look, Asked(subjects, data, images, seed, device, out, as_json, on_bad, mode))
 
 
 @app.command("gradients")
@@ -84,6 +88,7 @@ def analyse_gradients(
     mode: Mode = "train",
     seed: Seed = 0,
     device: Device = "auto",
+    on_bad: OnBad = "error",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -91,7 +96,7 @@ def analyse_gradients(
     one_of("--mode", mode, ("eval", "train"))
     from reslab.analyse.gradients_told import look
 
-    _analyse("gradients", look, Asked(subjects, data, images, seed, device, out, as_json, mode))
+    _analyse("gradients", look, Asked(subjects, data, images, seed, device, out, as_json, on_bad, mode))
 
 
 @app.command("lesion")
@@ -101,13 +106,14 @@ def analyse_lesion(
     images: Images = 300,
     seed: Seed = 0,
     device: Device = "auto",
+    on_bad: OnBad = "error",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Remove and swap units of trained networks at test time. Veit et al. 2016."""
     from reslab.analyse.lesion_told import look
 
-    _analyse("lesion", look, Asked(subjects, data, images, seed, device, out, as_json))
+    _analyse("lesion", look, Asked(subjects, data, images, seed, device, out, as_json, on_bad))
 
 
 def _analyse(kind: str, look: Look, asked: Asked) -> None:
@@ -117,11 +123,14 @@ def _analyse(kind: str, look: Look, asked: Asked) -> None:
     from reslab.data.loader import load
     from reslab.machine import find_device
 
+    on_bad: Any = one_of("--on-bad", asked.on_bad, ("error", "skip"))
     device, data = find_device(asked.device), load(asked.data)
     found = subjects(asked.words, data, asked.seed, device)
     mode: Any = asked.mode or "eval"
+    conditions = Conditions(data, asked.images, mode, asked.seed, device, on_bad)
     with progress(kind) as told:
-        analysis = look(found, Conditions(data, asked.images, mode, asked.seed, device), told)
+        analysis = look(found, conditions, told)
+    tell_skipped(conditions.skipped)
     command = asked.command(kind)
     written(
         analysis,
@@ -138,6 +147,8 @@ def written(analysis: "Analysis", command: str, out: Path, as_json: bool) -> Non
 
     page = render(analysis, command, out)
     index = render_index(REPORTS) if out.parent == REPORTS else None
+    for warning in analysis.warnings:
+        say(warning)
     if as_json:
         typer.echo(json.dumps(results(analysis, command) | {"page": str(page)}, indent=2))
         return
@@ -145,6 +156,17 @@ def written(analysis: "Analysis", command: str, out: Path, as_json: bool) -> Non
     typer.echo(f"report: {page}")
     if index:
         typer.echo(f"all reports: {index}")
+
+
+def tell_skipped(skipped: Mapping[str, str]) -> None:
+    """Name the files that could not be read, and why."""
+    for file, reason in skipped.items():
+        say(f"skipped: {file}: {reason}")
+
+
+def say(text: str) -> None:
+    """A message, as it is."""
+    console().print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _tell(analysis: "Analysis") -> None:

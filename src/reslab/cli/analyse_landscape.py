@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reslab.cli.analyse import Out, Subjects, place, written
-from reslab.cli.words import REPORTS, AsJson, DataName, Device, console
+from reslab.cli.analyse import Out, Subjects, place, say, tell_skipped, written
+from reslab.cli.words import REPORTS, AsJson, DataName, Device, OnBad, one_of
 from reslab.train.stop import STOPPED
 
 if TYPE_CHECKING:
@@ -27,41 +27,46 @@ def analyse_landscape(
     ] = None,
     precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto, the faster one")] = "auto",
     device: Device = "auto",
+    on_bad: OnBad = "error",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Map the loss over two random directions around the weights. Stopped, the same command goes on."""
     from dataclasses import replace
 
-    from reslab.analyse import subject as looked
+    from reslab.analyse.conditions import Conditions
     from reslab.analyse.landscape import Grid, rounding
     from reslab.analyse.landscape_record import Landscape
     from reslab.analyse.landscape_told import tell
+    from reslab.analyse.subject import subjects as subjects_of
     from reslab.data.loader import load
     from reslab.machine import cores, find_device, find_precision
     from reslab.train.stop import Stop
 
+    one_of("--on-bad", on_bad, ("error", "skip"))
     where, began = find_device(device), time.monotonic()
     kind, _ = find_precision(precision, where)
     held = load(data)
-    found = looked.subjects(subjects, held, seed, where)
+    found = subjects_of(subjects, held, seed, where)
     folder = out or REPORTS / place("landscape", [each.kind for each in found], held.name)
-    grid, training = Grid(points, reach, seed, kind), replace(held, test=held.train)
+    grid = Grid(points, reach, seed, kind)
+    conditions = Conditions(replace(held, test=held.train), images, "eval", seed, where, on_bad)  # type: ignore[arg-type]
     at_once = 1 if where == "cuda" else workers or cores()
     landscapes = {}
     with Stop() as stop:
-        for each in found:
+        seen = [conditions.seen(each) for each in found]
+        tell_skipped(conditions.skipped)
+        for each, batches in zip(found, seen, strict=True):
             network = list(each.states.values())[-1]
             file = folder / f"{each.label.replace('/', '_')}.jsonl"
-            landscape = Landscape(file, network, looked.images(each, training, images, where), grid)
+            landscape = Landscape(file, network, batches, grid)
             landscapes[each.label] = landscape
             if not landscape.fill(at_once, stop, _with_time_left(each.label, landscape)):
-                _tell(f"stopped: {len(landscape.missing)} points of {each.label} are missing; the same command goes on")
+                say(f"stopped: {len(landscape.missing)} points of {each.label} are missing; the same command goes on")
                 raise typer.Exit(STOPPED)
-    count = len(held.train.labels)
     facts = {
         "networks": ", ".join(f"{each.label} ({each.kind})" for each in found),
-        "images": f"{min(images, count):,} of {count:,} training images of {held.name}, not augmented",
+        "images": f"{conditions.count('training')}, not augmented",
         "grid": f"{points} × {points} points, reach {reach:g}, seed {seed}, {kind}",
         "machine": f"{_machine(where)}, {at_once} points at a time",
         "time": f"{time.monotonic() - began:.0f} s, without what was there before",
@@ -70,6 +75,7 @@ def analyse_landscape(
         off = [f"{label} {rounding(each.network, each.images):.1g} nats" for label, each in landscapes.items()]
         facts["bf16 is off by"] = f"{', '.join(off)} at the weights, whose own loss is in float32"
     said = {"data": data, "points": points, "reach": reach, "images": images, "seed": seed, "precision": kind}
+    said |= {"on-bad": on_bad} if on_bad != "error" else {}
     said |= {"out": out} if out else {}
     options = [word for key, value in said.items() for word in (f"--{key}", str(value))]
     command = shlex.join(["reslab", "analyse", "landscape", *subjects, *options])
@@ -84,10 +90,6 @@ def _machine(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else processor()
 
 
-def _tell(text: str) -> None:
-    console().print(text, highlight=False, markup=False, soft_wrap=True)
-
-
 def _with_time_left(label: str, landscape: "Landscape") -> Callable[[float], None]:
     """Tell each tenth of a landscape, and the time that the rest takes."""
     from reslab.train.loop import duration
@@ -99,6 +101,6 @@ def _with_time_left(label: str, landscape: "Landscape") -> Callable[[float], Non
         left = points - done
         if left and done % max(1, points // 10) == 0:
             rest = (time.monotonic() - began) / (missing - left) * left
-            _tell(f"{label}: {done} of {points} points, about {duration(rest)} left")
+            say(f"{label}: {done} of {points} points, about {duration(rest)} left")
 
     return told

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from typing import NamedTuple
 
 _LATEX = {
@@ -29,6 +30,11 @@ class Column(NamedTuple):
     def values(self) -> list[str | float | None]:
         """The cells as a program reads them: numbers where the column holds such and nothing but, None where empty."""
         return [(float(cell) if cell else None) if self.numbers else cell for cell in self.cells]
+
+
+def cell(value: float, form: str = ".6g") -> str:
+    """A number as a cell; empty where it is infinite or none."""
+    return f"{value:{form}}" if math.isfinite(value) else ""
 
 
 def _csv(table: list[Column]) -> str:
