@@ -6,6 +6,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from reslab.errors import SpecError
+from reslab.machine import find_device
 
 FAULTS = """
 import resource, sys
@@ -48,3 +52,15 @@ def test_waiting_threads_soon_make_room_unless_the_user_says_how():
     assert "GOMP_SPINCOUNT = '5000'" in told
     assert "GOMP_SPINCOUNT = '70'" in told_by_openmp(GOMP_SPINCOUNT="70")
     assert "GOMP_SPINCOUNT = '5000'" not in told_by_openmp(OMP_WAIT_POLICY="active")
+
+
+def test_each_rank_here_has_a_gpu_or_all_compute_on_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert [find_device(word) for word in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    assert find_device("cpu") == "cpu"
+    for word in ("auto", "cuda"):
+        with pytest.raises(SpecError, match="3 ranks here and 2 GPUs"):
+            find_device(word)

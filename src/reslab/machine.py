@@ -81,13 +81,17 @@ def find_device(word: str) -> str:
     """The device that a word says: "auto" is cuda where there is one. Raises SpecError where it is not to be had."""
     import torch
 
-    if word == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if word not in ("cpu", "cuda"):
+    if word not in ("auto", "cpu", "cuda"):
         raise SpecError(f"no device {word!r}: choose from auto, cpu, cuda")
-    if word == "cuda" and not torch.cuda.is_available():
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if word == "cuda" and not gpus:
         raise SpecError("no cuda device here: use --device cpu")
-    return word
+    if word == "cpu" or not gpus:
+        return "cpu"
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if ranks > gpus:
+        raise SpecError(f"{ranks} ranks here and {gpus} GPUs: begin one for each, or use --device cpu")
+    return "cuda"
 
 
 def find_precision(word: str, device: str) -> tuple[str, str]:

@@ -47,8 +47,9 @@ def joined() -> Iterator[Ranks]:
     if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() or dist.is_initialized():
         yield here()
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if local < torch.cuda.device_count():  # ranks on the processor may be more than there are GPUs
+        torch.cuda.set_device(local)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, rank, total = next(rendezvous("env://", timeout=PATIENCE))
     attempt = f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"

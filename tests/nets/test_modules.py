@@ -7,6 +7,7 @@ from torch import nn
 
 from reslab.errors import SpecError
 from reslab.nets import NAMED, AnyNetwork, Auxiliary, Cat, Conv, Head, Residual, Seq, Stage, Staged, network, networks
+from reslab.nets.modules import ResponseNorm
 from reslab.spec import from_json, replace, to_json
 
 from .traced import assert_layers_are_the_modules
@@ -175,3 +176,13 @@ def test_bn_divides_by_the_familys_constant():
 def test_what_differs_from_the_paper_is_said():
     for named in networks():
         assert bool(named.deviation) or not named.name.endswith(("torchvision", "slim", "v1.5", "caffe", "one-tower"))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_response_normalisation_of_lines_is_that_of_maps(memory_format):
+    x = torch.randn(2, 7, 5, 6).contiguous(memory_format=memory_format).requires_grad_()
+    ours, torchs = ResponseNorm(5, k=2.0)(x), nn.LocalResponseNorm(5, k=2.0)(x)
+    assert torch.equal(ours, torchs)
+    weights = torch.randn_like(ours)
+    gradients = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (ours, torchs)]
+    assert torch.equal(*gradients)

@@ -103,6 +103,11 @@ def test_a_cluster_of_two_nodes_gives_the_same_though_a_worker_is_killed(two_nod
     assert timeless(there) == timeless(here)
 
 
+def test_a_run_for_which_no_node_has_room_is_refused(two_nodes, tmp_path):
+    with pytest.raises(SpecError, match="--ray: no node has 4096 cores for a run"):
+        run_on_ray(make_plan(STUDY, "demo", tmp_path), two_nodes.address, Console(quiet=True), threads=4096)
+
+
 def test_a_cluster_that_is_not_there_is_said(tmp_path):
     pytest.importorskip("ray")
     with pytest.raises(SpecError, match=r"--ray 127\.0\.0\.1:1: "):

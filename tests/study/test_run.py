@@ -17,6 +17,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from reslab.errors import SpecError
 from reslab.study.plan import Plan, make_plan
 from reslab.study.run import Teller, gpus, places, run_plan
 from reslab.train.record import is_done, is_locked, read_json, read_metrics
@@ -182,6 +183,12 @@ def test_gpus_are_shared_out_among_the_workers(monkeypatch):
     assert [places(ranks) for ranks in (1, 2, 8)] == [4, 2, 1]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5,3,1")
     assert gpus(1, 2) == "3,1"
+
+
+def test_more_ranks_than_gpus_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(SpecError, match="--ranks 2: there are 1 GPUs here"):
+        run_plan(make_plan(STUDY, "demo", tmp_path), 1, Console(quiet=True), ranks=2)
 
 
 @pytest.mark.soak

@@ -191,10 +191,13 @@ class Squashing(nn.Module):
 
 
 class ResponseNorm(nn.LocalResponseNorm):
-    """Local response normalisation in float32, which torch does not have in bfloat16."""
+    """Local response normalisation in float32, which torch does not have in bfloat16.
+
+    Of maps as lines: on GPUs only that has a deterministic gradient.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float()).to(x.dtype)
+        return super().forward(x.float().flatten(2)).reshape(x.shape).to(x.dtype)
 
 
 class GlobalAverage(nn.Module):

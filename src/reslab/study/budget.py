@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import torch
+
 from reslab.errors import SpecError
 from reslab.machine import cores, find_precision
 from reslab.nets import AnyNetwork
@@ -86,7 +88,9 @@ class Cut:
 
 def cut(rows: list[tuple[AnyNetwork, Recipe]], seeds: int, budget: float) -> Cut | None:
     """What is left of one run of each row for so many seeds in a budget of hours; None where all of it fits."""
-    seconds = sum(on_cores(network, recipe) for network, recipe in rows)
+    gpus = torch.cuda.device_count()
+    each, at_once = (on_gpu, min(gpus, max(1, len(rows) * seeds))) if gpus else (on_cores, 1)
+    seconds = sum(each(network, recipe) for network, recipe in rows) / at_once
     allowed = budget * 3600
     if seconds * seeds <= allowed:
         return None

@@ -34,7 +34,7 @@ def run_on_ray(plan: Plan, address: str, console: Console, threads: int, ranks: 
     As study.run.run_plan otherwise: the same runs with the same results. Where not every node sees the directory of the
     runs by the same path, each run is trained in one of its node's own and comes back through Ray's object store. A run
     of several ranks has a GPU for each, all on one node. A task whose worker is lost is begun again by Ray. Raises
-    SpecError where Ray is not installed or no cluster answers.
+    SpecError where Ray is not installed, no cluster answers, or none of its nodes has room for a run.
     """
     ray = _ray(address)
     try:
@@ -48,6 +48,10 @@ class _Runner:
 
     def __init__(self, ray: Any, plan: Plan, console: Console, threads: int, ranks: int):
         gpus = ranks if ray.cluster_resources().get("GPU") else 0
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if not any(node.get("CPU", 0) >= threads and node.get("GPU", 0) >= gpus for node in nodes):
+            wanted = f"{threads} cores" + f" and {gpus} GPUs" * bool(gpus)
+            raise SpecError(f"--ray: no node has {wanted} for a run; more --workers or fewer --ranks ask for less")
         self.task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=_RETRIES)(_train_there)
         self.ray, self.plan, self.console = ray, plan, console
         self.shape = (threads, ranks)

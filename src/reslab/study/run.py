@@ -22,7 +22,7 @@ from rich.table import Table
 
 from reslab.data.images import DataSet
 from reslab.data.loader import load
-from reslab.errors import ReslabError
+from reslab.errors import ReslabError, SpecError
 from reslab.machine import cores
 from reslab.study.plan import Plan, Run
 from reslab.study.ranked import train_on_ranks
@@ -52,7 +52,11 @@ def run_plan(plan: Plan, workers: int, console: Console, ranks: int = 1) -> dict
     left, so that it ends the same wherever the runner was stopped. A run that another process is training is waited
     for. Returns the runs that failed with their reasons, which also lie beside their directories; a run that diverged
     has not failed. A stop (KeyboardInterrupt) ends the workers behind the step that they are at, their runs saved.
+    Raises SpecError for more ranks than there are GPUs, where there are some.
     """
+    gpus_here = torch.cuda.device_count()
+    if gpus_here and ranks > gpus_here:
+        raise SpecError(f"--ranks {ranks}: there are {gpus_here} GPUs here, and each rank has one")
     failed: dict[Run, str] = {}
     lost: Counter[Run] = Counter()
     teller = Teller(plan, console)

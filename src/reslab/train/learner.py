@@ -44,6 +44,7 @@ class Learner:
             self._loss = DistributedDataParallel(self._loss)
         self.compiles = compiles
         if compiles:
+            torch._dynamo.reset()  # it compiles eight networks in a process, then no more, and keeps their memory
             on_one_gpu = self.ranks.total == 1 and next(network.parameters()).is_cuda
             # "reduce-overhead" records the step as a CUDA graph
             self._loss.compile(dynamic=False, mode="reduce-overhead" if on_one_gpu else None)

@@ -21,7 +21,7 @@ class SyncedBN(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and dist.is_initialized()):
             return super().forward(x)
-        count = torch.tensor([float(x.numel() / x.shape[1])], device=x.device)
+        count = torch.full((1,), x.numel() / x.shape[1], device=x.device)
         told = _total(torch.cat([x.float().sum((0, 2, 3)), count]))
         total, mean = told[-1], told[:-1] / told[-1]
         centred = x.float() - mean[:, None, None]
