@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reslab.evaluate import Evaluation
     from reslab.nets.modules import Network
     from reslab.nets.network import NetworkSpec
+    from reslab.train.execution import Execution
     from reslab.train.recipe import Recipe
     from reslab.use.export import Exported
 
@@ -36,23 +37,38 @@ def recipe(name: str) -> "Recipe":
 
 
 def train_network(
-    network: "NetworkSpec | str", data: str, recipe: "Recipe | str", out: Path | str, seed: int = 0
+    network: "NetworkSpec | str",
+    data: str,
+    recipe: "Recipe | str",
+    out: Path | str,
+    seed: int = 0,
+    *,
+    weights: Path | str | None = None,
+    execution: "Execution | None" = None,
 ) -> dict[str, Any]:
     """Train a network on a data set and keep its record in the run directory `out`. Returns what result.json holds.
 
     network: a spec or a name; it takes the data's images and classes
     data: a name from `reslab data list`, or folder:PATH
-    Raises what `reslab.train.loop.train` raises.
+    weights: a run, or a file that reslab wrote, to begin with in place of fresh ones
+    execution: device, precision, resume ..., as `reslab.train.execution.Execution` says; None is the command's own
+    Raises what `reslab.train.loop.train` and `reslab.train.start.start_from` raise.
     """
     from reslab.data.loader import load
+    from reslab.errors import SpecError
     from reslab.nets import network as named
+    from reslab.train.execution import DEFAULT
     from reslab.train.loop import fitted, train
     from reslab.train.recipes import recipe as find
+    from reslab.train.start import Start, start_from
 
+    if recipe == "finetune" and weights is None:
+        raise SpecError("recipe finetune: begins with weights that others trained; give weights")
     images = load(data)
-    value = fitted(named(network) if isinstance(network, str) else network, images)
+    value = named(network) if isinstance(network, str) else network
+    start = start_from(Path(weights), value, images) if weights is not None else Start(fitted(value, images))
     how = find(recipe) if isinstance(recipe, str) else recipe
-    return train(value, how, images, Path(out), seed)
+    return train(start, how, images, Path(out), seed, execution or DEFAULT)
 
 
 def evaluate_network(path: Path | str, data: str, crops: "Crops" = 1) -> "Evaluation":
@@ -77,11 +93,12 @@ def evaluate_network(path: Path | str, data: str, crops: "Crops" = 1) -> "Evalua
 
 
 def predict_pictures(
-    path: Path | str, pictures: Sequence[Path | str], top: int = 5
+    path: Path | str, pictures: Sequence[Path | str] | Path | str, top: int = 5
 ) -> dict[Path, list[tuple[str, float]]]:
     """The `top` classes of each picture by its file, the most probable first, each with its probability.
 
-    pictures: files, and folders with some, seen as the evaluation of the network that `load` reads would see them
+    pictures: files, and folders with some, or one of these, seen as the evaluation of the network that `load` reads
+    would see them
     Raises DataError naming the first file that cannot be read.
     """
     import torch
@@ -93,6 +110,8 @@ def predict_pictures(
     from reslab.use.predict import Predictor
     from reslab.weights.file import read_weights
 
+    if isinstance(pictures, str | Path):
+        pictures = [pictures]
     weights = read_weights(Path(path))
     names = [str(name) for name in class_names(weights.classes, weights.network.classes)]
     predictor = Predictor(weights, torch.device(find_device("auto")))
@@ -116,16 +135,18 @@ def export_network(path: Path | str, file_format: str, out: Path | str, int8: st
 
 def analyse_networks(
     kind: Literal["responses", "gradients", "lesion"],
-    networks: "Sequence[NetworkSpec | Path | str]",
+    networks: "Sequence[NetworkSpec | Path | str] | NetworkSpec | Path | str",
     data: str,
-    images: int = 500,
+    images: int | None = None,
     mode: "Mode | None" = None,
     seed: int = 0,
 ) -> "Analysis":
     """What `reslab analyse KIND` finds; `.columns()` is a plain table, whose units docs/analyses.md describes.
 
-    networks: names and specs (fresh weights under the seed), run directories, files of weights that reslab wrote
-    data: a name from `reslab data list`, or folder:PATH, of which so many test images are seen
+    networks: names and specs (fresh weights under the seed), run directories, files of weights that reslab wrote, or
+    one of these
+    data: a name from `reslab data list`, or folder:PATH
+    images: so many of its test images are seen; None is the command's own number
     mode: whether BN takes its running statistics or those of each batch ("eval", "train"); None is the command's own,
     the batch's for gradients. Fresh weights take the batch's in any mode.
     `reslab.analyse.render.render` writes its page. Raises what the command tells.
@@ -136,11 +157,15 @@ def analyse_networks(
     from reslab.data.loader import load
     from reslab.errors import SpecError
     from reslab.machine import find_device
+    from reslab.nets.network import NetworkSpec
 
     looks = {"responses": responses_told.look, "gradients": gradients_told.look, "lesion": lesion_told.look}
     if kind not in looks:
         raise SpecError(f"no analysis {kind!r} of networks on images: choose from {', '.join(looks)}")
+    if isinstance(networks, str | Path | NetworkSpec):
+        networks = [networks]
     held, device = load(data), find_device("auto")
     found = subjects(networks, held, seed, device)
     usual: Mode = "train" if kind == "gradients" else "eval"
-    return looks[kind](found, Conditions(held, images, mode or usual, seed, device))
+    count = images or {"responses": 1000, "gradients": 500, "lesion": 300}[kind]
+    return looks[kind](found, Conditions(held, count, mode or usual, seed, device))

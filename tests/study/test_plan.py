@@ -11,6 +11,7 @@ from reslab.errors import DataError, SpecError
 from reslab.papers import STUDIES
 from reslab.study import budget
 from reslab.study.plan import make_plan
+from reslab.study.verdict import verdicts
 from reslab.train.forecast import work
 from reslab.train.recipes import recipe
 from reslab.train.record import described, write_json
@@ -133,6 +134,32 @@ def test_runs_of_other_pictures_are_not_taken_for_these(tmp_path):
         picture(name)
     with pytest.raises(SpecError, match=r"trained on other images than folder:.* has now"):
         plan.must_have_seen(load(words))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_can_be_trained_on_a_folder_or_needs_none(name, tmp_path):
+    for part in ("train/a", "train/b", "val/a"):
+        file = tmp_path / "pictures" / part / "1.png"
+        file.parent.mkdir(parents=True)
+        Image.new("RGB", (70, 70)).save(file)
+    plan = make_plan(STUDIES[name], "short", tmp_path / "runs", 1, pictures=f"folder:{tmp_path / 'pictures'}")
+    assert plan.absent == {}
+    assert {run.row for run in plan.runs} == (set(plan.scale.rows) if plan.scale.settings else set())
+
+
+def test_only_the_whole_of_a_papers_recipe_stands_beside_what_was_published(tmp_path, monkeypatch):
+    with pytest.raises(SpecError, match="paper scale is on imagenet:PATH; --scale short takes any folder"):
+        make_plan(STUDIES["depth"], "paper", tmp_path, pictures="folder:mine")
+    whole = make_plan(STUDIES["shortcuts"], "paper", tmp_path)
+    assert whole.beside_published
+    monkeypatch.setattr(budget, "on_cores", lambda network, recipe: 3600.0)
+    rows = len(whole.scale.rows)
+    fewer = make_plan(STUDIES["shortcuts"], "paper", tmp_path, budget=2.0 * rows)
+    assert (fewer.seeds, fewer.beside_published) == (2, True)
+    cut_short = make_plan(STUDIES["shortcuts"], "paper", tmp_path, budget=1.0 * rows)
+    assert not cut_short.beside_published
+    assert not make_plan(STUDIES["shortcuts"], "demo", tmp_path).beside_published
+    assert {verdict.claim.text for verdict in verdicts(whole)} > {verdict.claim.text for verdict in verdicts(cut_short)}
 
 
 def test_calls_of_small_layers_are_part_of_the_time(monkeypatch):

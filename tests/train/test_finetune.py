@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from reslab import train_network
 from reslab.data.crops import InceptionCrop
 from reslab.data.digits import load_digits
 from reslab.data.loader import load
@@ -260,6 +261,24 @@ def test_it_learns(pictures, tmp_path):
     result = train(start_from(tmp_path / "body.safetensors", SMALL, pictures), how, pictures, tmp_path / "run")
     assert result["best"]["test"]["top1_error"] == 0
     assert [line["step"] for line in read_metrics(tmp_path / "run") if "validation_error" in line] == [20, 40, 60]
+
+
+def test_a_body_that_learnt_nothing_is_not_frozen(pictures, tmp_path):
+    with pytest.raises(SpecError, match="freeze body: leaves fresh weights as they are; begin with those of a run"):
+        train(fitted(SMALL, pictures), replace(HOW, freeze="body"), pictures, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_program_begins_with_weights_too(tmp_path):
+    digits, how = load_digits(), Recipe(steps=2, batch=8, evaluate_every=2, log_every=2)
+    train_network(SMALL, "digits", how, tmp_path / "first")
+    train_network(SMALL, "digits", replace(how, freeze="body"), tmp_path / "second", weights=tmp_path / "first")
+    first, second = (read_weights(tmp_path / name).state for name in ("first", "second"))
+    assert torch.equal(first["stem.conv1.weight"], second["stem.conv1.weight"])
+    assert not torch.equal(first["head.linear.weight"], second["head.linear.weight"])
+    with pytest.raises(SpecError, match="recipe finetune: begins with weights that others trained; give weights"):
+        train_network(SMALL, "digits", "finetune", tmp_path / "third")
+    assert digits.classes == read_weights(tmp_path / "second").classes
 
 
 def test_a_mean_image_travels_too(tmp_path):

@@ -109,6 +109,12 @@ def test_a_folder_is_evaluated_as_its_pictures_are_predicted(whole, folder, tmp_
     assert loss == pytest.approx(-np.log(chances).mean(), abs=1e-5)
 
 
+def test_one_picture_may_be_given_alone(file, folder):
+    pictures = sorted(path for path in folder.rglob("*") if path.is_file())
+    assert predict_pictures(file, str(pictures[0])) == predict_pictures(file, [pictures[0]])
+    assert len(predict_pictures(file, folder)) == len(pictures)
+
+
 def test_a_program_is_told_of_a_picture_that_cannot_be_read(file, folder):
     (folder / "words.png").write_text("no picture")
     with pytest.raises(DataError, match=r"words\.png: not a picture"):

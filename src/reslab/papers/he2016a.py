@@ -26,6 +26,7 @@ SHORT_PICTURES = replace(
     log_every=50,
     checkpoint_every=500,
 )
+_SHORT_CAREFUL = replace(SHORT_PICTURES, schedule=Drops(rate=0.01, at=(3000, 4500)))
 DIGITS = Setting("digits", demo())
 DIGITS_NOTE = (
     "8×8 digits in place of 32×32 photographs (the last maps are 2×2), 168 steps in place of 64,000, 20 of them a "
@@ -220,10 +221,15 @@ _OPTIONS = _table_3("34 layers", "imagenet", "plain-34", "ResNet-34 A", "ResNet-
 
 
 def _pictures(seeds: int, rows: tuple[Row, ...], **more: Setting) -> dict[str, Scale]:
-    """The short scale on any folder, and the paper's on ImageNet."""
-    short = {name: Setting(PICTURES, SHORT_PICTURES) for name in ("imagenet", *more)}
+    """The short scale on any folder, and the paper's on ImageNet. `more` are the settings of networks without BN."""
+    short = {"imagenet": Setting(PICTURES, SHORT_PICTURES)} | {name: Setting(PICTURES, _SHORT_CAREFUL) for name in more}
+    note, networks = PICTURES_NOTE, {}
+    if more:
+        note += " VGG-16 and GoogLeNet, which have no BN, begin at a rate of 0.01, GoogLeNet without its auxiliary "
+        note += "classifiers, for which 64 pixels are too few."
+        networks["GoogLeNet"] = replace(network("googlenet"), auxiliary=())
     return {
-        "short": Scale(short, seeds=seeds, rows=every(rows), note=PICTURES_NOTE, size=64),
+        "short": Scale(short, seeds=seeds, rows=every(rows), note=note, networks=networks, size=64),
         "paper": Scale(
             {"imagenet": Setting(PICTURES, paper_a_imagenet()), **more},
             seeds=1,

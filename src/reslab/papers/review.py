@@ -41,7 +41,7 @@ REVIEW = (
         DEGRADATION,
         ("residual network converges sooner", "residual network is ahead while both train"),
     ),
-    Statement("Depth pays, up to 152 layers", "sec. 2.3", DEPTH, ("is better than",)),
+    Statement("Depth pays, up to 152 layers", "sec. 2.3", DEPTH, ("is better than ResNet",)),
     Statement("Residual connections speed up the training of Inception", "sec. 3.3", INCEPTION, ("converges sooner",)),
     Statement(
         "The combined networks are at least as accurate",

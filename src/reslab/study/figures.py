@@ -153,7 +153,7 @@ def depths(plan: Plan) -> Drawing:
 def finals(plan: Plan) -> Drawing:
     """The final test error of every row: a faint mark for each run, a strong one for the mean or the median."""
     rows = plan.rows
-    paper = plan.scale_name == "paper"
+    paper = plan.beside_published
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.0, 0.8 + 0.34 * len(rows)), layout="constrained")
         kind = "median" if plan.study.medians else "mean"

@@ -91,6 +91,13 @@ class Plan:
         return tuple(run for run in self.runs if not run.done)
 
     @property
+    def beside_published(self) -> bool:
+        """Whether its numbers may stand beside published ones: counted ones, and those of the whole of a paper's
+        recipe."""
+        whole = self.cut is None or self.cut.share >= 1
+        return not self.scale.settings or (self.scale_name == "paper" and whole)
+
+    @property
     def watched(self) -> str:
         """The part whose error is measured while a run is trained: "validation" where there is one, or "test"."""
         results = (read_json(run.out / "result.json") for run in self.runs if run.done)
@@ -145,6 +152,8 @@ def make_plan(
     name the same directory and so share it.
     """
     scale = study.scale(scale_name)
+    if scale_name == "paper" and pictures and not pictures.startswith("imagenet:"):
+        raise SpecError(f"--data {pictures}: paper scale is on imagenet:PATH; --scale short takes any folder")
     seeds = seeds or scale.seeds
     trained: list[tuple[str, AnyNetwork, Recipe, str]] = []
     absent: dict[str, str] = {}

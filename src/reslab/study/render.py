@@ -147,7 +147,7 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
         found = sample(plan, row.name, metric)
         middles = {"mean": found.mean, "std": found.std, "median": found.median}
         told["measured"][metric] = {**middles, "values": list(found.values), "text": str(found)}
-    if row.published is not None and (plan.scale_name == "paper" or not plan.scale.settings):
+    if row.published is not None and plan.beside_published:
         published = row.published
         told["published"] = published._asdict() | {"values": dict(published.values), "told": published.told}
     return told

@@ -99,7 +99,9 @@ def verdicts(plan: Plan) -> list[Verdict]:
     sides = [
         (claim, sample(plan, claim.lower, claim.metric), sample(plan, claim.higher, claim.metric))
         for claim in plan.study.claims
-        if set(claim.rows) <= set(plan.scale.rows) and plan.scale_name in (claim.scales or (plan.scale_name,))
+        if set(claim.rows) <= set(plan.scale.rows)
+        and plan.scale_name in (claim.scales or (plan.scale_name,))
+        and (plan.beside_published or claim.scales != ("paper",))  # cut short it is not what that claim is of
     ]
     together = sum(_measured(lower, higher) for _, lower, higher in sides)
     return [judge(*side, max(1, together)) for side in sides]

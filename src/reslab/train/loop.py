@@ -61,6 +61,8 @@ def train(
     """
     start = network if isinstance(network, Start) else Start(network)
     network = start.network
+    if recipe.freeze and start.source is None:
+        raise SpecError(f"freeze {recipe.freeze}: leaves fresh weights as they are; begin with those of a run or file")
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
     execution = as_begun(execution, out)

@@ -17,7 +17,7 @@ def demo() -> Recipe:
 
     reslab train resnet20-cifar --data digits --recipe demo
 
-    No published number. A network of 20 layers takes about 6 s on one core, one of 56 about 16 s.
+    No published number.
     """
     return Recipe(steps=168, schedule=Drops(at=(134,), warmup=20), evaluate_every=14, log_every=2)
 
@@ -28,7 +28,6 @@ def paper_a_cifar() -> Recipe:
     reslab train resnet20-cifar --data cifar10 --recipe paper-a-cifar
 
     Published test errors: ResNet-20 8.75 %, -32 7.51 %, -44 7.17 %, -56 6.97 % (A Table 6).
-    ResNet-20 takes 5 to 6 hours on two cores (433 images/s).
     The schedule was chosen on a 45,000/5,000 split: `--set validation=5000` trains and evaluates so.
 
     The paper's Caffe keeps the learning rate inside the velocity (v = m v + lr g), torch outside: the two differ for
@@ -43,8 +42,7 @@ def paper_a_cifar_warmup() -> Recipe:
 
     reslab train resnet110-cifar --data cifar10 --recipe paper-a-cifar-warmup
 
-    Published test errors: ResNet-110 6.43 % (6.61 ± 0.16, n = 5), -1202 7.93 % (A Table 6). ResNet-110 takes about
-    35 hours on two cores in float32.
+    Published test errors: ResNet-110 6.43 % (6.61 ± 0.16, n = 5), -1202 7.93 % (A Table 6).
     The paper warms up until the training error is below 80 %, "about 400 iterations"; here it is 400.
     """
     return replace(paper_a_cifar(), schedule=Drops(at=(32_000, 48_000), warmup=400))
@@ -56,7 +54,6 @@ def paper_c_cifar() -> Recipe:
     reslab train preact164-cifar --data cifar10 --recipe paper-c-cifar
 
     Published test errors, medians of 5 runs: pre-activation ResNet-110 6.37 %, -164 5.46 %, -1001 4.92 % (C Table 3).
-    ResNet-164 takes about three days on two cores in float32.
     """
     return paper_a_cifar_warmup()
 
@@ -67,7 +64,7 @@ def paper_a_imagenet() -> Recipe:
     torchrun --nproc-per-node 8 -m reslab train resnet50 --data imagenet:PATH --recipe paper-a-imagenet --resume
 
     Published errors, 10 crops: ResNet-34 (B) 24.52 % top-1 and 7.46 % top-5, -50 22.85 % and 6.71 %, -152 21.43 % and
-    5.71 % (A Table 3). ResNet-50 is 1.9e18 multiply-adds: some days on one GPU, years on two cores.
+    5.71 % (A Table 3). ResNet-50 is 1.9e18 multiply-adds.
     The paper divides the rate by 10 "when the error plateaus" and does not say where: here from steps 150,000, 300,000
     and 450,000 on, the first two of which are paper C's. It subtracts the mean pixel image; here the colours' mean, and
     division by their deviation.
@@ -89,8 +86,8 @@ def paper_c_imagenet() -> Recipe:
     torchrun --nproc-per-node 8 -m reslab train preact200 --data imagenet:PATH --recipe paper-c-imagenet --resume
 
     Published errors, one crop of 320: pre-activation ResNet-152 21.1 % and 5.5 %, -200 20.7 % and 5.3 %; with
-    `--set augment=inception-crop` ResNet-200 20.1 % and 4.8 % (C Table 5). ResNet-200 is 5.2e18 multiply-adds: a week
-    or two on one GPU. The paper does not say when it ends; 90 epochs are fb.resnet.torch's, on which it is based.
+    `--set augment=inception-crop` ResNet-200 20.1 % and 4.8 % (C Table 5). ResNet-200 is 5.2e18 multiply-adds.
+    The paper does not say when it ends; 90 epochs are fb.resnet.torch's, on which it is based.
     """
     epoch = _steps(1, 256)
     return replace(paper_a_imagenet(), steps=90 * epoch, schedule=Drops(at=(30 * epoch, 60 * epoch)), crops=1)
@@ -102,7 +99,7 @@ def paper_b_imagenet() -> Recipe:
     torchrun --nproc-per-node 8 -m reslab train inception-resnet-v2 --data imagenet:PATH --recipe paper-b-imagenet
 
     Published errors, one crop: Inception-v4 20.0 % and 5.0 %, Inception-ResNet-v1 21.3 % and 5.5 %, -v2 19.9 % and
-    4.9 % (B Table 2; on 48,238 of the 50,000 images). Inception-ResNet-v2 is 5e18 multiply-adds: weeks on one GPU.
+    4.9 % (B Table 2; on 48,238 of the 50,000 images). Inception-ResNet-v2 is 5e18 multiply-adds.
     The paper trains 20 replicas that do not wait for each other, which nothing here can repeat: a step is the batch of
     32 that one replica saw. What the paper leaves out is Inception-v3's (100 epochs, batch 32, gradients clipped at
     2.0, label smoothing 0.1) or the public code's (momentum 0.9, weight decay 4e-5, averages with decay 0.9999).
@@ -130,7 +127,7 @@ def modern_cifar() -> Recipe:
 
     It must reach paper A's error for the same network, 8.75 % for ResNet-20, with 16,000 steps in place of 64,000.
     Smith and Topin 2018 (arXiv 1708.07120) report the same for ResNet-56: 92.4 % accuracy in 10,000 steps with a rate
-    that rises and falls, 91.2 % in 80,000 with drops. ResNet-20 takes about an hour and a half on two cores.
+    that rises and falls, 91.2 % in 80,000 with drops.
     """
     return Recipe(
         steps=16_000,
@@ -147,8 +144,7 @@ def modern_fashion() -> Recipe:
     reslab train resnet20-cifar --data fashion-mnist --recipe modern-fashion
 
     It must reach 6.5 % with ResNet-20; the data set's own README lists 5.1 % for a ResNet-18 of 11 million parameters
-    and 6.6 % for two convolutions with
-    pooling and BN. About 40 minutes on two cores.
+    and 6.6 % for two convolutions with pooling and BN.
     """
     steps = 20 * 60_000 // 128
     return replace(modern_cifar(), steps=steps, schedule=Cosine(rate=0.1, warmup=900), augment=PadCropFlip(pad=2))
@@ -160,8 +156,7 @@ def modern_imagenet() -> Recipe:
     torchrun --nproc-per-node 8 -m reslab train resnet50-v1.5 --data imagenet:PATH --recipe modern-imagenet --resume
 
     It must reach 23.6 % (± 0.12, one crop) with ResNet-50, as Goyal et al. 2017 (arXiv 1706.02677) do in 90 epochs with
-    the same warm-up and drops; cosine and smoothing are He et al. 2018 (arXiv 1812.01187), who gain by each. About a
-    day on one GPU.
+    the same warm-up and drops; cosine and smoothing are He et al. 2018 (arXiv 1812.01187), who gain by each.
     """
     epoch = _steps(1, 1024)
     return Recipe(
