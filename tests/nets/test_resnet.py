@@ -32,7 +32,7 @@ def test_the_families_of_one_depth_cost_the_same():
     assert (b.convolutions - a.convolutions, c.convolutions - a.convolutions) == (2, 54)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     kernels=st.sampled_from([(3, 3), (1, 3, 1), (3,)]),
     arrangement=st.sampled_from(list(ARRANGEMENTS)),
