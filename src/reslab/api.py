@@ -151,7 +151,7 @@ def analyse_networks(
     the batch's for gradients. Fresh weights take the batch's in any mode.
     `reslab.analyse.render.render` writes its page. Raises what the command tells.
     """
-    from reslab.analyse import gradients_told, lesion_told, responses_told
+    from reslab.analyse import IMAGES, gradients_told, lesion_told, responses_told
     from reslab.analyse.conditions import Conditions
     from reslab.analyse.subject import subjects
     from reslab.data.loader import load
@@ -167,5 +167,4 @@ def analyse_networks(
     held, device = load(data), find_device("auto")
     found = subjects(networks, held, seed, device)
     usual: Mode = "train" if kind == "gradients" else "eval"
-    count = images or {"responses": 1000, "gradients": 500, "lesion": 300}[kind]
-    return looks[kind](found, Conditions(held, count, mode or usual, seed, device))
+    return looks[kind](found, Conditions(held, images or IMAGES[kind], mode or usual, seed, device))

@@ -94,9 +94,7 @@ def _label(axes: NDArray[np.object_], measured: Measured) -> None:
         values = np.concatenate([_mean([one], key) for one in measured.values()])
         if key == "gradient":
             values = np.concatenate([values, *(one.predicted() for one in measured.values())])
-        shown = values[np.isfinite(values) & (values > 0)]
-        if shown.size:
-            scale(row[0], shown.min(), shown.max())
+        scale(row[0], values)
     for ax in axes[-1]:
         ax.set_xlabel("unit")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

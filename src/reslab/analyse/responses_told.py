@@ -177,10 +177,7 @@ _THIN = " Thin: the initial weights."
 def _label(upper: Axes, lower: Axes, measured: Measured) -> None:
     for ax, order in ((upper, "in order"), (lower, "sorted by magnitude")):
         ax.set(xlabel=f"3×3 layer, {order}", ylabel="response, standard deviation")
-        values = np.concatenate([one.std for one in measured.values()])
-        shown = values[np.isfinite(values) & (values > 0)]
-        if shown.size:
-            scale(ax, shown.min(), shown.max())
+        scale(ax, np.concatenate([one.std for one in measured.values()]))
 
 
 def _line(drawing: Drawing, ax: Axes, std: NDArray[np.float64], told: str, look: dict[str, Any]) -> None:

@@ -3,14 +3,15 @@
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from reslab.cli.words import REPORTS, AsJson, DataName, Device, OnBad, console, one_of
+from reslab.analyse import IMAGES
+from reslab.cli.words import REPORTS, AsJson, DataName, Device, OnBad, console, one_of, say, tell_skipped
 from reslab.spec import digest
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Asked(NamedTuple):
 def analyse_responses(
     subjects: Subjects,
     data: DataName,
-    images: Images = 1000,
+    images: Images = IMAGES["responses"],
     mode: Mode = "eval",
     seed: Seed = 0,
     device: Device = "auto",
@@ -84,7 +85,7 @@ def analyse_responses(
 def analyse_gradients(
     subjects: Subjects,
     data: DataName,
-    images: Images = 500,
+    images: Images = IMAGES["gradients"],
     mode: Mode = "train",
     seed: Seed = 0,
     device: Device = "auto",
@@ -103,7 +104,7 @@ def analyse_gradients(
 def analyse_lesion(
     subjects: Subjects,
     data: DataName,
-    images: Images = 300,
+    images: Images = IMAGES["lesion"],
     seed: Seed = 0,
     device: Device = "auto",
     on_bad: OnBad = "error",
@@ -156,17 +157,6 @@ def written(analysis: "Analysis", command: str, out: Path, as_json: bool) -> Non
     typer.echo(f"report: {page}")
     if index:
         typer.echo(f"all reports: {index}")
-
-
-def tell_skipped(skipped: Mapping[str, str]) -> None:
-    """Name the files that could not be read, and why."""
-    for file, reason in skipped.items():
-        say(f"skipped: {file}: {reason}")
-
-
-def say(text: str) -> None:
-    """A message, as it is."""
-    console().print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _tell(analysis: "Analysis") -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reslab.cli.analyse import Out, Subjects, place, say, tell_skipped, written
-from reslab.cli.words import REPORTS, AsJson, DataName, Device, OnBad, one_of
+from reslab.cli.analyse import Out, Subjects, place, written
+from reslab.cli.words import REPORTS, AsJson, DataName, Device, OnBad, one_of, say, tell_skipped
 from reslab.train.stop import STOPPED
 
 if TYPE_CHECKING:

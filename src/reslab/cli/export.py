@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from reslab.cli.words import RunOrFile, console
+from reslab.cli.words import RunOrFile, say
 from reslab.errors import SpecError
 
 
@@ -36,7 +36,7 @@ def export(
     if data is not None:
         wanted = Int8(data) if images is None else Int8(data, images)
     done = export_network(file, file_format, out, wanted, device)
-    console().print(done.note, highlight=False, soft_wrap=True, markup=False)
+    say(done.note)
     if done.change:
         typer.echo(str(done.change))
     typer.echo(str(out))

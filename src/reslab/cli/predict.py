@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reslab.cli.words import AsJson, Device, EngineName, RunOrFile, console, one_of
+from reslab.cli.words import AsJson, Device, EngineName, RunOrFile, console, one_of, say
 from reslab.errors import DataError, SpecError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def predict(
     weights = read_weights(file)
     predictor = Predictor(weights, torch.device(find_device(device)), engine)
     if weights.normalise is None:
-        _say(f"{file}: does not say how it wants its images; they are normalised as ImageNet's")
+        say(f"{file}: does not say how it wants its images; they are normalised as ImageNet's")
     names = class_names(weights.classes, weights.network.classes)
     batches = predictor.predict(files, top, batch)
     if cam is not None:
@@ -66,13 +66,9 @@ def predict(
     if as_json:
         typer.echo(json.dumps(told, indent=2))
     for bad, reason in predictor.skipped.items():
-        _say(f"skipped: {shown(bad)}: {reason}")
+        say(f"skipped: {shown(bad)}: {reason}")
     if predictor.skipped:
         raise typer.Exit(DataError.exit_code)
-
-
-def _say(text: str) -> None:
-    console().print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _tell(guess: "Guess", names: "Sequence[ClassName]") -> None:

@@ -20,6 +20,7 @@ from reslab.cli.words import (
     console,
     one_of,
     pairs,
+    tell_skipped,
 )
 from reslab.errors import DivergedError, SpecError
 from reslab.train.stop import STOPPED
@@ -116,8 +117,7 @@ def train(
 
 
 def _tell(result: dict[str, Any], out: Path, told: "Console") -> None:
-    for file, reason in result.get("skipped", {}).items():
-        told.print(f"skipped: {file}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    tell_skipped(result.get("skipped", {}))
     if result["status"] == "stopped":
         told.print(f"stopped behind step {result['step']}, saved; --resume goes on with it", soft_wrap=True)
     if result["status"] == "finished":
@@ -185,8 +185,7 @@ def evaluate(
         skipped = merged(loader.skipped)
     if not ranks.first:
         return
-    for name, reason in skipped.items():
-        console().print(f"skipped: {name}: {reason}", highlight=False, soft_wrap=True, markup=False)
+    tell_skipped(skipped)
     from reslab.cli.details import details_plain, details_text
 
     wanted = [

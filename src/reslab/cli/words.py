@@ -1,5 +1,6 @@
 """The options and habits that commands share."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -43,6 +44,17 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """A message, as it is."""
+    console().print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def tell_skipped(skipped: Mapping[str, str]) -> None:
+    """Name the files that could not be read, and why."""
+    for file, reason in skipped.items():
+        say(f"skipped: {file}: {reason}")
 
 
 def one_of(option: str, value: T, choices: tuple[T, ...]) -> T:

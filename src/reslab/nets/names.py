@@ -229,18 +229,19 @@ def networks(pattern: str = "*") -> list[Named]:
 
 def name_of(network: NetworkSpec) -> str:
     """The name of a network, whatever its images and classes; its depth or kind and "custom" where it has none."""
-    told = _but_images(network)
+    told = but_images(network)
     for named in NAMED.values():
-        if told == _but_images(named.network):
+        if told == but_images(named.network):
             return named.name
     if not isinstance(network, ResNet):
         return "staged-custom"
     for family in _CIFAR:
         with suppress(SpecError):  # a depth that the family has not
-            if told == _but_images(_cifar(family, network.depth)):
+            if told == but_images(_cifar(family, network.depth)):
                 return f"{family}{network.depth}-cifar"
     return f"resnet{network.depth}-custom"
 
 
-def _but_images(network: NetworkSpec) -> dict[str, Any]:
+def but_images(network: NetworkSpec) -> dict[str, Any]:
+    """The fields of a network but those that follow from its images: two that agree in them are the same network."""
     return {key: value for key, value in vars(network).items() if key not in ("classes", "channels", "size")}

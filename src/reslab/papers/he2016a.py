@@ -1,7 +1,9 @@
 """Paper A: He, Zhang, Ren, Sun. Deep Residual Learning for Image Recognition. arXiv 1512.03385, CVPR 2016."""
 
+from collections.abc import Mapping
+
 from reslab.data.crops import PadCropFlip
-from reslab.nets import cifar_resnet, network
+from reslab.nets import AnyNetwork, cifar_resnet, network
 from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, every
 from reslab.spec import replace
 from reslab.train.recipe import Recipe
@@ -220,16 +222,20 @@ def _table_3(panel: str, setting: str, *names: str) -> tuple[Row, ...]:
 _OPTIONS = _table_3("34 layers", "imagenet", "plain-34", "ResNet-34 A", "ResNet-34 B", "ResNet-34 C")
 
 
-def _pictures(seeds: int, rows: tuple[Row, ...], **more: Setting) -> dict[str, Scale]:
-    """The short scale on any folder, and the paper's on ImageNet. `more` are the settings of networks without BN."""
+def _pictures(
+    seeds: int,
+    rows: tuple[Row, ...],
+    note: str = PICTURES_NOTE,
+    networks: Mapping[str, AnyNetwork] | None = None,
+    **more: Setting,
+) -> dict[str, Scale]:
+    """The short scale on any folder, with its note and networks, and the paper's on ImageNet.
+
+    `more` are the settings of networks without BN, which begin more carefully at the short scale.
+    """
     short = {"imagenet": Setting(PICTURES, SHORT_PICTURES)} | {name: Setting(PICTURES, _SHORT_CAREFUL) for name in more}
-    note, networks = PICTURES_NOTE, {}
-    if more:
-        note += " VGG-16 and GoogLeNet, which have no BN, begin at a rate of 0.01, GoogLeNet without its auxiliary "
-        note += "classifiers, for which 64 pixels are too few."
-        networks["GoogLeNet"] = replace(network("googlenet"), auxiliary=())
     return {
-        "short": Scale(short, seeds=seeds, rows=every(rows), note=note, networks=networks, size=64),
+        "short": Scale(short, seeds=seeds, rows=every(rows), note=note, networks=networks or {}, size=64),
         "paper": Scale(
             {"imagenet": Setting(PICTURES, paper_a_imagenet()), **more},
             seeds=1,
@@ -340,6 +346,9 @@ DEPTH = Study(
         **_pictures(
             3,
             _DEPTH,
+            note=f"{PICTURES_NOTE} VGG-16 and GoogLeNet, which have no BN, begin at a rate of 0.01, GoogLeNet without "
+            "its auxiliary classifiers, for which 64 pixels are too few.",
+            networks={"GoogLeNet": replace(network("googlenet"), auxiliary=())},
             vgg=Setting(
                 PICTURES,
                 replace(

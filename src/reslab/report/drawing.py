@@ -7,9 +7,11 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
+from numpy.typing import NDArray
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito's, told apart by all
 DASHES = ("-", "--", ":", "-.")  # for more rows than colours
@@ -35,8 +37,15 @@ def line(index: int) -> dict[str, Any]:
     }
 
 
-def scale(ax: Axes, low: float, high: float) -> None:
-    """Make an axis of values between two logarithmic, where that is more than a power of ten, or else begin at zero."""
+def scale(ax: Axes, values: NDArray[np.float64]) -> None:
+    """Make an axis of values logarithmic, where they are over more than a power of ten, or else begin at zero.
+
+    Those that are not finite or not positive are not shown, and do not count.
+    """
+    shown = values[np.isfinite(values) & (values > 0)]
+    if not shown.size:
+        return
+    low, high = shown.min(), shown.max()
     if high <= 10 * low:
         ax.set_ylim(bottom=0)
         return

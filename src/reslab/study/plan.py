@@ -14,7 +14,7 @@ from reslab.spec import digest, replace
 from reslab.study.budget import Cut, cut
 from reslab.train.forecast import work
 from reslab.train.recipe import Recipe
-from reslab.train.record import described, is_done, is_locked, read_json, run_name, write_json
+from reslab.train.record import described, is_done, is_locked, read_json, read_metrics, run_name, watched, write_json
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,8 @@ class Plan:
 
     @property
     def watched(self) -> str:
-        """The part whose error is measured while a run is trained: "validation" where there is one, or "test"."""
-        results = (read_json(run.out / "result.json") for run in self.runs if run.done)
-        return "validation" if any("validation" in result for result in results) else "test"
+        """The part whose error is measured while its runs are trained, all on the same data: see record.watched."""
+        return watched(line for run in self.runs if run.done for line in read_metrics(run.out))
 
     def must_have_seen(self, data: DataSet) -> None:
         """Raises SpecError where runs that are done were trained on other images than a data set of that name has."""

@@ -28,7 +28,7 @@ from reslab.study.plan import Plan, Run
 from reslab.study.ranked import train_on_ranks
 from reslab.train.execution import Execution
 from reslab.train.loop import duration, train
-from reslab.train.record import is_locked, read_json, read_metrics, write_json
+from reslab.train.record import is_locked, read_json, read_metrics, watched, write_json
 
 _POLL = 0.5  # seconds between two looks at the running ones
 _PARTS = {"train": "training", "test": "test"}
@@ -252,7 +252,8 @@ def progress(run: Run) -> tuple[str, str, str, str, str]:
     if not lines:
         return "begins", "", "", "", ""
     last = lines[-1]
-    errors = [line[key] for line in lines for key in ("test_error", "validation_error") if key in line]
+    error = f"{watched(lines)}_error"
+    errors = [line[error] for line in lines if error in line]
     left = (run.recipe.steps - last["step"]) * run.recipe.batch
     rate = last["images_per_second"]  # 0 where compilation was all that there was
     return (

@@ -7,7 +7,7 @@ from typing import Any
 from reslab.papers.claims import COUNTED, Claim, Metric, Row
 from reslab.sample import CONFIDENCE, Judgement, Sample, compare
 from reslab.study.plan import Plan, Run
-from reslab.train.record import read_json, read_metrics
+from reslab.train.record import read_json, read_metrics, watched
 
 FAILED_ERROR = 100.0  # the error that a diverged run counts with
 
@@ -21,8 +21,9 @@ def measure(run: Run, metric: Metric) -> float:
     if result["status"] == "diverged":
         return FAILED_ERROR
     if metric == "curve":
-        watched = "validation_error" if "validation" in result else "test_error"
-        return mean(float(line[watched]) for line in read_metrics(run.out) if watched in line)
+        lines = list(read_metrics(run.out))
+        error = f"{watched(lines)}_error"
+        return mean(float(line[error]) for line in lines if error in line)
     part = "train" if metric == "train_error" else "test"
     return float(result[part]["top5_error" if metric == "top5_error" else "top1_error"])
 

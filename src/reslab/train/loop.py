@@ -27,7 +27,6 @@ from reslab.train.record import Record, Unrecorded, as_begun, facts
 from reslab.train.start import Start
 from reslab.train.stop import Stop
 from reslab.weights.file import Weights, read_weights, save_weights
-from reslab.weights.manifest import newest
 
 N = TypeVar("N", bound=NetworkSpec)
 _WORTH_TELLING = 5  # percent of the time
@@ -121,7 +120,7 @@ class _Run:
 
     def go_on(self, resume: str) -> int:
         """Bring the run to its last whole checkpoint; return the step that comes next, 0 where there is none."""
-        folder = of_first(newest(self.out) if resume != "never" and self.ranks.first else None)
+        folder = of_first(self.record.checkpoint)
         if self.ranks.first:
             restore_best(self.out, folder)
         if folder is None:

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -133,6 +133,11 @@ def read_metrics(run: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+def watched(lines: Iterable[dict[str, Any]]) -> str:
+    """The part whose error a run's metrics tell while it is trained: "validation" where there is one, or "test"."""
+    return "validation" if any("validation_error" in line for line in lines) else "test"
+
+
 def is_done(run: Path) -> bool:
     """Whether a run has come to its end, good or diverged; one that was stopped has not."""
     path = run / "result.json"
@@ -166,6 +171,7 @@ def is_locked(run: Path) -> bool:
 class Record:
     """The one writer of a run directory, from its first line to its result.
 
+    `checkpoint` is the one to go on from, once it is entered; None where there is none, or nothing is to be resumed.
     Raises SpecError where another process writes to it, where it has come to its end already, where it holds another
     run or anything else, and where it has checkpoints and is not to `resume` from them.
     """
@@ -174,6 +180,7 @@ class Record:
         self.out = out
         self.told = told
         self.resume = resume
+        self.checkpoint: Path | None = None
         self._metrics: TextIO | None = None
 
     def __enter__(self) -> "Record":
@@ -186,7 +193,8 @@ class Record:
         self._lock = lock
         try:
             self._check()
-            if not self.resume or newest(self.out) is None:  # nothing of what was trained before is left
+            self.checkpoint = newest(self.out) if self.resume else None
+            if self.checkpoint is None or not (self.out / "run.json").is_file():
                 write_json(self.out / "run.json", self.told)
             (self.out / "result.json").unlink(missing_ok=True)
             self._metrics = (self.out / "metrics.jsonl").open("a" if self.resume else "w", encoding="utf-8")
@@ -265,6 +273,8 @@ class Record:
 
 class Unrecorded:
     """What the ranks behind the first have in a Record's place: nothing is written."""
+
+    checkpoint: Path | None = None
 
     def __enter__(self) -> "Unrecorded":
         return self

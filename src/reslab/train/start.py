@@ -12,6 +12,7 @@ from reslab.data.normalise import MeanImage, Normalise
 from reslab.errors import SpecError
 from reslab.nets import name_of
 from reslab.nets.modules import Network
+from reslab.nets.names import but_images
 from reslab.nets.network import NetworkSpec
 from reslab.spec import plain, replace
 from reslab.weights.file import Weights, empty, read_weights, weights_file
@@ -79,14 +80,13 @@ def start_from(path: Path, named: NetworkSpec, data: DataSet, size: int | None =
 
 def _must_be(path: Path, theirs: NetworkSpec, named: NetworkSpec) -> None:
     """Hold the network that was named against that of the file."""
-    images = ("classes", "channels", "size")
-    ours, others = ({k: v for k, v in plain(value).items() if k not in images} for value in (named, theirs))
-    if ours == others:
+    if but_images(named) == but_images(theirs):
         return
     name, mine = name_of(theirs), name_of(named)
     if not name.endswith("-custom") and not mine.endswith("-custom"):
         raise SpecError(f"{path}: weights of {name}, not of {mine}: `reslab train {name} ...`")
-    fields = [key for key in {**others, **ours} if ours.get(key) != others.get(key)]
+    ours, others = plain(named), plain(theirs)
+    fields = [key for key in but_images(theirs) | but_images(named) if ours.get(key) != others.get(key)]
     told = ", ".join(f"{key} {others.get(key)}, not {ours.get(key)}" for key in fields[:2])
     raise SpecError(f"{path}: weights of {name}; name it, with the --set that it was trained with\n{told[:300]}")
 
