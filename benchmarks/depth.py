@@ -20,10 +20,10 @@ import time
 import torch
 
 from reslab import network
-from reslab.machine import arrange_memory
-from reslab.train.forecast import activation_bytes, spares
+from reslab.machine import tune_malloc
+from reslab.recipes.recipe import Recipe
+from reslab.train.estimate import activation_bytes, needs_low_memory
 from reslab.train.learner import Learner
-from reslab.train.recipe import Recipe
 
 UNITS = (0, 1, 4, 16)
 
@@ -31,14 +31,14 @@ UNITS = (0, 1, 4, 16)
 def measure(name: str, batch: int, steps: int, units: int) -> dict[str, float]:
     """Bytes of activations at the peak, and seconds of a step."""
     value = network(name)
-    arrange_memory(spares(value, batch, units))  # as `reslab train` does
+    tune_malloc(needs_low_memory(value, batch, units))  # as `reslab train` does
     learner = Learner(value.build(), Recipe(steps=steps + 1, batch=batch), units)
     seconds = []
     for step in range(steps + 1):
         count = batch if step else 1
         images, labels = torch.randn(count, *value.input), torch.arange(count) % value.classes
         start = time.perf_counter()
-        learner.learn(images, labels, step)
+        learner.train_step(images, labels, step)
         seconds.append(time.perf_counter() - start)
         if not step:
             before = _peak()

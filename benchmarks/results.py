@@ -17,19 +17,19 @@ import jinja2
 
 from reslab.disk import write_whole
 from reslab.nets import name_of, network
+from reslab.pages import study_tables as tables
+from reslab.pages.study import render, results, write_index
 from reslab.papers import STUDIES
 from reslab.papers.claims import Claim
 from reslab.papers.he2016a import SHORT_CIFAR
 from reslab.papers.review import REVIEW
-from reslab.report.table import FORMATS, Column
-from reslab.sample import Sample, compare
-from reslab.study import tables
+from reslab.recipes.named import recipe
+from reslab.runs.record import is_done, read_json
+from reslab.stats import Sample, compare
 from reslab.study.plan import Plan, Run, make_plan
-from reslab.study.render import render, render_index, results
 from reslab.study.verdict import Verdict, sample, verdicts
+from reslab.table import FORMATS, Column
 from reslab.train.loop import duration
-from reslab.train.recipes import recipe
-from reslab.train.record import is_done, read_json
 
 ROOT = Path(__file__).parents[1] / "results"
 SCALES = {"short": "short scale", "demo": "demo scale"}
@@ -44,7 +44,7 @@ def main() -> None:
     begun = [plan for plan in plans.values() if any(run.done for run in plan.runs)]
     for plan in begun:
         render(plan, out / "reports" / _folder(plan))
-    render_index(out / "reports")
+    write_index(out / "reports")
     text = _template().render(
         short=SHORT_CIFAR,
         paper=PAPER,

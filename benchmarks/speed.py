@@ -32,17 +32,17 @@ from reslab.bench.compare import Conditions, inference, training
 from reslab.bench.pair import Pair, alternate, rate
 from reslab.bench.rivals import peer_process, plain_step
 from reslab.data.crops import InceptionCrop, PadCropFlip
-from reslab.data.held import Held
 from reslab.data.images import DataSet, Images
+from reslab.data.in_memory import InMemoryLoader
 from reslab.data.loader import load, make_loader
 from reslab.errors import ReslabError
-from reslab.machine import arrange_memory, cores, processor
+from reslab.machine import cores, processor, tune_malloc
 from reslab.papers import study
+from reslab.recipes.named import recipe as named_recipe
 from reslab.study.plan import make_plan
-from reslab.study.run import run_plan
+from reslab.study.runner import run_plan
 from reslab.train.learner import Learner
 from reslab.train.optim import make_optimizer
-from reslab.train.recipes import recipe as named_recipe
 
 CPU = torch.device("cpu")
 README = Path(__file__).parents[1] / "README.md"
@@ -61,7 +61,7 @@ def taken(batches: Iterator[tuple[Tensor, Tensor]]) -> int:
 def cifar_batches() -> Pair:
     """Batches of 128 for CIFAR training, padded, cropped and mirrored; images per second, no network."""
     images = made_up(50_000)
-    loader = Held(DataSet("made-up", images, images, tuple("0123456789")), CPU)
+    loader = InMemoryLoader(DataSet("made-up", images, images, tuple("0123456789")), CPU)
     batches = loader.batches(0, range(10**9), 128, PadCropFlip())
     with peer_process("reslab", what="batches", images="per-image", batch=128, size=32, channels=3) as peer:
         rates = alternate(
@@ -107,7 +107,7 @@ def jpeg_folder() -> Pair:
             file.parent.mkdir(exist_ok=True)
             coarse.resize((500, 375), Image.Resampling.BICUBIC).save(file, quality=90)
         files = sorted(Path(folder).rglob("*.jpg"))
-        arrange_memory()  # as training does
+        tune_malloc()  # as training does
 
         def endless() -> Iterator[tuple[Tensor, Tensor]]:
             loader = DataLoader(PillowFolder(files), 32, shuffle=True, drop_last=True, num_workers=cores())
@@ -136,11 +136,11 @@ def reference(name: str) -> Pair:
     ours, plain = value.build(), value.build()
     plain.load_state_dict(ours.state_dict())
     learner, optimizer = Learner(ours, recipe), make_optimizer(plain, recipe)
-    loader = Held(DataSet("made-up", images, images, tuple("0123456789")), CPU)
+    loader = InMemoryLoader(DataSet("made-up", images, images, tuple("0123456789")), CPU)
     batches = loader.batches(0, range(50), 128, recipe.augment)
     worst = 0.0
     for step, (seen, labels) in enumerate(batches):
-        loss, _ = learner.learn(seen, labels, step)
+        loss, _ = learner.train_step(seen, labels, step)
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(step)
         worst = max(worst, float((loss - plain_step(plain, optimizer, seen, labels)).abs()))

@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from reslab.cli import main
-from reslab.cli.details import details_text
+from reslab.cli.evaluate import details_text
 from reslab.data.digits import load_digits
 from reslab.data.loader import make_loader
 from reslab.errors import SpecError

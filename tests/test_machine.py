@@ -14,10 +14,10 @@ from reslab.machine import find_device
 FAULTS = """
 import resource, sys
 import torch
-from reslab.machine import arrange_memory
+from reslab.machine import tune_malloc
 
 if sys.argv[1] == "keep":
-    arrange_memory()
+    tune_malloc()
 faults = []
 for _ in range(40):  # where its addresses lie is chance, and so is after how many steps nothing new is asked for
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -8,9 +8,9 @@ from reslab.data.crops import PadCropFlip
 from reslab.errors import SpecError
 from reslab.nets import Add, Dropped, Gated, ResNet, Scaled
 from reslab.nets.arrangements import ARRANGEMENTS
+from reslab.recipes.named import RECIPES, recipe
+from reslab.recipes.recipe import Recipe
 from reslab.spec import digest, from_json, keys, override, override_each, replace, to_json
-from reslab.train.recipe import Recipe
-from reslab.train.recipes import RECIPES, recipe
 
 merges = st.one_of(
     st.just(Add()),

@@ -9,7 +9,7 @@ from reslab.api import (
     recipe,
     train_network,
 )
-from reslab.machine import arrange_threads
+from reslab.machine import tune_openmp
 from reslab.nets import Add, Dropped, Gated, ResNet, Scaled, cifar_resnet, network, networks, resnet
 from reslab.spec import from_json, replace, to_json
 
@@ -35,4 +35,4 @@ __all__ = [
     "train_network",
 ]
 
-arrange_threads()
+tune_openmp()

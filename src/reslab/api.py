@@ -8,13 +8,13 @@ from reslab.errors import DataError
 
 if TYPE_CHECKING:
     from reslab.analyse.analysis import Analysis
-    from reslab.analyse.intact import Mode
+    from reslab.analyse.preserve import Mode
     from reslab.data.crops import Crops
     from reslab.evaluate import Evaluation
     from reslab.nets.modules import Network
     from reslab.nets.network import NetworkSpec
-    from reslab.train.execution import Execution
-    from reslab.train.recipe import Recipe
+    from reslab.recipes.recipe import Recipe
+    from reslab.runs.execution import Execution
     from reslab.use.export import Exported
 
 
@@ -31,7 +31,7 @@ def load(path: Path | str, classes: int | None = None) -> "Network":
 
 def recipe(name: str) -> "Recipe":
     """The recipe of a name ("paper-a-cifar"), a value to change by `replace`. Raises SpecError naming the nearest."""
-    from reslab.train.recipes import recipe
+    from reslab.recipes.named import recipe
 
     return recipe(name)
 
@@ -51,15 +51,15 @@ def train_network(
     network: a spec or a name; it takes the data's images and classes
     data: a name from `reslab data list`, or folder:PATH
     weights: a run, or a file that reslab wrote, to begin with in place of fresh ones
-    execution: device, precision, resume ..., as `reslab.train.execution.Execution` says; None is the command's own
+    execution: device, precision, resume ..., as `reslab.runs.execution.Execution` says; None is the command's own
     Raises what `reslab.train.loop.train` and `reslab.train.start.start_from` raise.
     """
     from reslab.data.loader import load
     from reslab.errors import SpecError
     from reslab.nets import network as named
-    from reslab.train.execution import DEFAULT
+    from reslab.recipes.named import recipe as find
+    from reslab.runs.execution import DEFAULT
     from reslab.train.loop import fitted, train
-    from reslab.train.recipes import recipe as find
     from reslab.train.start import Start, start_from
 
     if recipe == "finetune" and weights is None:
@@ -80,11 +80,11 @@ def evaluate_network(path: Path | str, data: str, crops: "Crops" = 1) -> "Evalua
 
     from reslab.data.loader import load
     from reslab.evaluate import evaluate, must_fit
-    from reslab.machine import arrange_memory, find_device
+    from reslab.machine import find_device, tune_malloc
     from reslab.weights.file import built, read_weights
-    from reslab.weights.sight import loader_for
+    from reslab.weights.preprocessing import loader_for
 
-    arrange_memory()
+    tune_malloc()
     weights, images = read_weights(Path(path)), load(data)
     must_fit(weights.network, images, str(path), weights.classes)
     place = torch.device(find_device("auto"))
@@ -149,7 +149,7 @@ def analyse_networks(
     images: so many of its test images are seen; None is the command's own number
     mode: whether BN takes its running statistics or those of each batch ("eval", "train"); None is the command's own,
     the batch's for gradients. Fresh weights take the batch's in any mode.
-    `reslab.analyse.render.render` writes its page. Raises what the command tells.
+    `reslab.pages.analysis.render` writes its page. Raises what the command tells.
     """
     from reslab.analyse import IMAGES, gradients_told, lesion_told, responses_told
     from reslab.analyse.conditions import Conditions

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from reslab.data.images import DataSet
 from reslab.data.picture import shown
+from reslab.distributed import all_reduce_sum
 from reslab.errors import SpecError
 from reslab.nets.network import NetworkSpec
-from reslab.ranks import summed
 
 _BINS = 15  # of confidence; Guo et al. 2017 sec. 5
 
@@ -67,7 +67,7 @@ class Details:
 
     def sum_up(self) -> None:
         """Add what the other ranks counted."""
-        self.confusion, self.bins = summed(self.confusion), summed(self.bins)
+        self.confusion, self.bins = all_reduce_sum(self.confusion), all_reduce_sum(self.bins)
 
     @property
     def calibration_error(self) -> float:
@@ -111,7 +111,7 @@ def evaluate(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]], details
         module.training = training
     if details is not None:
         details.sum_up()
-    wrong1, wrong5, loss, count = summed(sums).tolist()
+    wrong1, wrong5, loss, count = all_reduce_sum(sums).tolist()
     return Evaluation(int(count), 100 * wrong1 / count, 100 * wrong5 / count, loss / count)
 
 

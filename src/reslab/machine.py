@@ -39,7 +39,7 @@ def _of_processor(key: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
-def arrange_threads() -> None:
+def tune_openmp() -> None:
     """Choose how long threads that share one operation wait awake for each other, before torch is imported.
 
     GNU's OpenMP reads this when it is loaded, and by default lets them wait for milliseconds. Where other work wants
@@ -51,7 +51,7 @@ def arrange_threads() -> None:
 
 
 def torch_defaults() -> dict[str, str]:
-    """The environment without what `arrange_threads` chose, for programs that are to be as torch has them."""
+    """The environment without what `tune_openmp` chose, for programs that are to be as torch has them."""
     return {name: value for name, value in os.environ.items() if name != _SPINS}
 
 
@@ -60,15 +60,15 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def arrange_memory(sparing: bool = False) -> None:
+def tune_malloc(low_memory: bool = False) -> None:
     """Choose what this process does with the memory of its tensors, to be called before the first of them is made.
 
     glibc gives freed tensors of some megabytes back to the system, and asking for them again, page by page, takes a
     tenth to a third of a training step, and up to half of an evaluation: they are kept for the next ones. Holes between
-    them would cost a process that is to be `sparing` several times what it holds: it gives them back, and asks for
+    them would cost a process that is to be `low_memory` several times what it holds: it gives them back, and asks for
     large pages where the system has them. Under another C library nothing changes.
     """
-    if sparing:
+    if low_memory:
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         return
     libc = ctypes.CDLL(None)
@@ -128,7 +128,7 @@ def _bf16(device: str) -> tuple[bool, bool, str]:
 
 
 @contextmanager
-def true_float32() -> Iterator[None]:
+def without_tf32() -> Iterator[None]:
     """A GPU's convolutions without TF32, which keeps ten bits of float32's 23. As before when this ends."""
     import torch
 

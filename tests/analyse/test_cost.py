@@ -8,7 +8,7 @@ from reslab.analyse.cost import depth, parts, times
 from reslab.analyse.cost_told import look
 from reslab.cli import main
 from reslab.nets import Conv, Gated, cifar_resnet, network
-from reslab.train.forecast import activation_bytes
+from reslab.train.estimate import activation_bytes
 
 NAMES = ["resnet20-cifar", "plain34", "preact164-cifar", "inception-resnet-v2", "googlenet", "vgg16-bn", "lenet5"]
 

@@ -19,11 +19,11 @@ from reslab.data.loader import load
 from reslab.errors import DataError, ReslabError, SpecError
 from reslab.evaluate import evaluate
 from reslab.nets import Conv, cifar_resnet
+from reslab.recipes.recipe import Recipe
+from reslab.recipes.schedule import Drops
 from reslab.spec import replace
+from reslab.stop import Stop
 from reslab.train.loop import fitted, train
-from reslab.train.recipe import Recipe
-from reslab.train.schedule import Drops
-from reslab.train.stop import Stop
 
 SMALL = Grid(points=3, reach=0.5)
 

@@ -8,10 +8,10 @@ import torch
 from tests.analyse.made import Unchanged, batches, built, small, without_residuals
 from torch.nn import functional as F
 
+from reslab.analyse.blocks import through, trunk
 from reslab.analyse.lesion import Outcome, lesions, outcome
-from reslab.analyse.lesion_told import Hurt
+from reslab.analyse.lesion_told import Ablated
 from reslab.analyse.paths import _along, _ways, paths
-from reslab.analyse.trunk import through, trunk
 from reslab.errors import SpecError
 from reslab.nets import Gated, Scaled, network
 
@@ -53,7 +53,7 @@ def test_a_removed_unit_leaves_the_shortcuts_part():
 )
 def test_what_is_at_chance_has_no_share_of_the_way_to_it(whole, lost):
     hurt = [one for one in lesions(trunk(built(small()))) if one.k == 1 and one.what == "remove"]
-    found = Hurt(Outcome(whole, tuple(hurt), np.full(len(hurt), 70.0)), None)
+    found = Ablated(Outcome(whole, tuple(hurt), np.full(len(hurt), 70.0)), None)
     assert found.lost(90.0) == pytest.approx(lost, nan_ok=True)
 
 

@@ -12,12 +12,12 @@ from reslab.data.normalise import MeanStd
 from reslab.errors import DataError, SpecError
 from reslab.nets import Conv, Gated, cifar_resnet, network
 from reslab.papers import STUDIES
+from reslab.recipes.recipe import Recipe
+from reslab.recipes.schedule import Drops
 from reslab.train.loop import fitted, train
-from reslab.train.recipe import Recipe
-from reslab.train.schedule import Drops
 from reslab.use.export import export
 from reslab.weights.file import Weights, read_weights, save_weights
-from reslab.weights.sight import loader_for
+from reslab.weights.preprocessing import loader_for
 
 STILL = Recipe(steps=1, batch=8, schedule=Drops(rate=1e-30, warmup=0), evaluate_every=1)
 

@@ -16,14 +16,14 @@ from reslab import analyse_networks
 from reslab.analyse import gradients_told, lesion_told, responses_told
 from reslab.analyse.conditions import Conditions
 from reslab.analyse.kinds import judged
-from reslab.analyse.render import render
 from reslab.analyse.subject import INITIAL, TRAINED, Subject, subjects
 from reslab.cli import main
 from reslab.cli.analyse import place
 from reslab.data.loader import load
 from reslab.errors import SpecError
 from reslab.nets import network
-from reslab.sample import Sample
+from reslab.pages.analysis import render
+from reslab.stats import Sample
 from reslab.train.loop import fitted
 from reslab.weights.file import Weights, save_weights
 

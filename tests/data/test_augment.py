@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from reslab.data.augment import Augmented, Draws, draw, pad_crop_flip
-from reslab.data.batches import Normalised
+from reslab.data.batches import Normalizer
 from reslab.data.crops import PadCropFlip
 from reslab.data.normalise import IMAGENET, MeanImage
 
@@ -50,6 +50,6 @@ def test_bytes_are_augmented_as_normalised_images_are(pad, flip, seed):
     pixels = torch.from_numpy(random.integers(0, 256, (5, 3, 8, 8), dtype=np.uint8))
     draws = draw(seed, 0, 5, pad)
     for normalise in (IMAGENET, MeanImage(random.random((3, 8, 8), dtype=np.float32))):
-        normalised = Normalised(normalise, (3, 8, 8), torch.device("cpu"))
+        normalised = Normalizer(normalise, (3, 8, 8), torch.device("cpu"))
         got = Augmented(normalised, PadCropFlip(pad=pad, flip=flip))(pixels, draws)
         torch.testing.assert_close(got, pad_crop_flip(normalised(pixels), draws, pad, flip), rtol=0, atol=2e-6)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reslab.data.batches import order, positions
 from reslab.data.digits import load_digits
-from reslab.data.held import Held
+from reslab.data.in_memory import InMemoryLoader
 from reslab.data.loader import load
 from reslab.data.normalise import MeanImage
 from reslab.errors import SpecError
@@ -33,7 +33,7 @@ def test_a_step_has_its_batch_whatever_was_asked_before():
 
 def test_a_batch_is_the_images_less_their_mean():
     data = load_digits()
-    loader = Held(data, torch.device("cpu"))
+    loader = InMemoryLoader(data, torch.device("cpu"))
     (images, labels), *_ = loader.batches(0, range(5, 7), 32, None)
     where = positions(0, 5, 32, 1437)
     expected = data.train.pixels[where].astype(np.float32) / 255 - data.train.mean()
@@ -43,11 +43,11 @@ def test_a_batch_is_the_images_less_their_mean():
 
 def test_a_mean_image_that_weights_bring_is_used_and_one_of_another_size_refused():
     data, device = load_digits(), torch.device("cpu")
-    grey = Held(data, device, MeanImage(np.full((1, 8, 8), 0.5, np.float32)))
+    grey = InMemoryLoader(data, device, MeanImage(np.full((1, 8, 8), 0.5, np.float32)))
     (images, _), *_ = grey.views("test")
     np.testing.assert_allclose(images[:9].numpy(), data.test.pixels[:9].astype(np.float32) / 255 - 0.5, atol=1e-6)
     with pytest.raises(SpecError, match="digits: images of 1×8×8, but the network was trained on images of 1×28×28"):
-        Held(data, device, MeanImage(np.zeros((1, 28, 28), np.float32)))
+        InMemoryLoader(data, device, MeanImage(np.zeros((1, 28, 28), np.float32)))
 
 
 def test_an_unknown_set_is_told_the_known_ones():

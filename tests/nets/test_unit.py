@@ -1,4 +1,4 @@
-"""What a unit computes: its arrangement, its shortcut, its merge. Held against the papers' equations."""
+"""What a unit computes: its arrangement, its shortcut, its merge. InMemoryLoader against the papers' equations."""
 
 from itertools import product
 

@@ -5,10 +5,10 @@ from rich.console import Console
 
 from reslab.nets import Conv, cifar_resnet
 from reslab.papers.claims import Claim, Published, Row, Scale, Setting, Study
+from reslab.recipes.recipe import Recipe
+from reslab.recipes.schedule import Drops
 from reslab.study.plan import make_plan
-from reslab.study.run import run_plan
-from reslab.train.recipe import Recipe
-from reslab.train.schedule import Drops
+from reslab.study.runner import run_plan
 
 
 def small(shortcut):

@@ -13,12 +13,12 @@ import pytest
 from rich.console import Console
 
 from reslab.errors import SpecError
+from reslab.pages.study import results
+from reslab.runs.record import is_locked
 from reslab.study import cluster
 from reslab.study.cluster import run_on_ray
 from reslab.study.plan import make_plan
-from reslab.study.render import results
-from reslab.study.run import run_plan
-from reslab.train.record import is_locked
+from reslab.study.runner import run_plan
 from reslab.weights.manifest import newest
 
 from .conftest import STUDY

@@ -9,13 +9,13 @@ from reslab import network, replace
 from reslab.data.loader import SHAPES, load
 from reslab.errors import DataError, SpecError
 from reslab.papers import STUDIES
+from reslab.recipes.named import recipe
+from reslab.recipes.schedule import Drops
+from reslab.runs.record import described, write_json
 from reslab.study import budget
 from reslab.study.plan import make_plan
 from reslab.study.verdict import verdicts
-from reslab.train.forecast import work
-from reslab.train.recipes import recipe
-from reslab.train.record import described, write_json
-from reslab.train.schedule import Drops
+from reslab.train.estimate import work
 
 from .conftest import STUDY
 
@@ -112,7 +112,7 @@ def test_a_budget_that_leaves_no_schedule_is_refused(tmp_path, monkeypatch):
 
 def test_a_cut_schedule_without_a_warmup_has_none(monkeypatch):
     how = replace(recipe("paper-c-cifar"), schedule=Drops(rate=0.1, at=(32_000, 48_000), warmup=0))
-    assert budget.Cut(1, 2, 2, 0.1).shortened(how).schedule == Drops(rate=0.1, at=(3_200, 4_800), warmup=0)
+    assert budget.BudgetCut(1, 2, 2, 0.1).shortened(how).schedule == Drops(rate=0.1, at=(3_200, 4_800), warmup=0)
 
 
 def test_runs_of_other_pictures_are_not_taken_for_these(tmp_path):

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp, ttest_ind
 
 from reslab.papers.claims import Claim
-from reslab.sample import Sample
+from reslab.recipes.recipe import Recipe
+from reslab.stats import Sample
 from reslab.study.plan import Run
 from reslab.study.verdict import judge, measure, sample
-from reslab.train.recipe import Recipe
 
 CLAIM = Claim("left is lower", "left", "right", "test_error", "A")
 NOT_WORSE = Claim("left is not worse", "left", "right", "test_error", "A", margin=1.0)

@@ -15,18 +15,18 @@ from reslab.data.normalise import MeanImage, MeanStd
 from reslab.errors import DataError, SpecError
 from reslab.evaluate import evaluate
 from reslab.nets import Conv, cifar_resnet
+from reslab.recipes.named import recipe
+from reslab.recipes.recipe import Recipe
+from reslab.recipes.schedule import Drops
+from reslab.runs.execution import Chosen, Execution
+from reslab.runs.record import read_json, read_metrics, run_name
 from reslab.spec import digest, replace
 from reslab.train import loop
-from reslab.train.execution import Chosen, Execution
-from reslab.train.forecast import activation_bytes, forecast
+from reslab.train.estimate import activation_bytes, forecast
 from reslab.train.freeze import freeze
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
 from reslab.train.optim import make_optimizer
-from reslab.train.recipe import Recipe
-from reslab.train.recipes import recipe
-from reslab.train.record import read_json, read_metrics, run_name
-from reslab.train.schedule import Drops
 from reslab.train.start import Start, start_from
 from reslab.weights.file import Weights, read_weights, save_weights
 from reslab.weights.manifest import newest
@@ -235,7 +235,7 @@ def test_the_head_learns_at_its_own_rate():
     }
     assert len(rates) == len(list(network.parameters()))
     learner = Learner(network, how)
-    learner.learn(torch.zeros(8, 3, 16, 16), torch.zeros(8, dtype=torch.int64), step=0)
+    learner.train_step(torch.zeros(8, 3, 16, 16), torch.zeros(8, dtype=torch.int64), step=0)
     assert sorted({group["lr"] for group in learner.optimizer.param_groups}) == pytest.approx([0.01, 0.1])
     freeze(network, replace(HOW, freeze="body"))
     assert sum(len(group["params"]) for group in make_optimizer(network, how).param_groups) == 2

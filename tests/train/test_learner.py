@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from reslab.nets import NAMED, Gated, cifar_resnet, network
+from reslab.recipes.recipe import Recipe
 from reslab.spec import replace
 from reslab.train.learner import Learner, Loss
-from reslab.train.recipe import Recipe
 
 SMALL = {
     "resnet20-cifar", "plain20-cifar", "preact29-cifar", "resnet18", "resnet34-c", "resnet50", "preact50",
@@ -32,7 +32,7 @@ def test_no_parameter_is_dead_and_every_statistic_moves(name):
     learner = Learner(model, Recipe(steps=3, batch=3, weight_decay=0.0))
     alive = dict.fromkeys(parameters, False)
     for step in range(3):
-        learner.learn(torch.randn(3, *value.input), torch.tensor([0, 3, 4]), step)
+        learner.train_step(torch.randn(3, *value.input), torch.tensor([0, 3, 4]), step)
         for key, parameter in model.named_parameters():
             alive[key] |= bool(parameter.grad.abs().sum() > 0)
     assert all(alive.values()), [key for key, lives in alive.items() if not lives]
@@ -42,7 +42,7 @@ def test_no_parameter_is_dead_and_every_statistic_moves(name):
 
 def test_gates_learn_too():
     learner = Learner(cifar_resnet(8, merge=Gated(-1.0)).build(), Recipe(steps=3, batch=4))
-    learner.learn(torch.randn(4, 3, 32, 32), torch.arange(4), 0)
+    learner.train_step(torch.randn(4, 3, 32, 32), torch.arange(4), 0)
     gates = [p for key, p in learner.network.named_parameters() if "gate" in key]
     assert gates
     assert all(p.grad.abs().sum() > 0 for p in gates)
@@ -72,7 +72,7 @@ def test_auxiliary_losses_are_added_with_their_weight():
 def test_the_gradient_is_clipped_as_a_whole():
     torch.manual_seed(0)
     learner = Learner(cifar_resnet(8).build(), Recipe(steps=3, batch=4, clip=1e-3))
-    learner.learn(torch.randn(4, 3, 32, 32), torch.arange(4), 0)
+    learner.train_step(torch.randn(4, 3, 32, 32), torch.arange(4), 0)
     norms = [parameter.grad.norm().item() for parameter in learner.network.parameters()]
     assert np.linalg.norm(norms) == pytest.approx(1e-3, rel=1e-3)
 
@@ -86,6 +86,6 @@ def test_a_smaller_batch_weighs_less():
     for batch in (4, 8):
         learner = Learner(model, Recipe(steps=1, batch=batch))
         learner.optimizer.step = lambda: None
-        learner.learn(images, labels, 0)
+        learner.train_step(images, labels, 0)
         gradients.append(model.head.linear.weight.grad.clone())
     torch.testing.assert_close(gradients[0], 2 * gradients[1])

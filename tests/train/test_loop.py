@@ -13,20 +13,20 @@ import torch
 from reslab.data.batches import positions
 from reslab.data.crops import PadCropFlip, ScaleJitter
 from reslab.data.digits import load_digits
-from reslab.data.held import Held
+from reslab.data.in_memory import InMemoryLoader
 from reslab.errors import SpecError
 from reslab.evaluate import evaluate
 from reslab.machine import find_device
 from reslab.nets import Conv, Dropped, cifar_resnet
+from reslab.recipes.recipe import Recipe
+from reslab.recipes.schedule import Drops
+from reslab.runs.execution import Chosen, Execution
+from reslab.runs.record import read_metrics
 from reslab.spec import replace
-from reslab.train.execution import Chosen, Execution
-from reslab.train.forecast import forecast
+from reslab.train.estimate import forecast
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
 from reslab.train.optim import make_optimizer
-from reslab.train.recipe import Recipe
-from reslab.train.record import read_metrics
-from reslab.train.schedule import Drops
 from reslab.weights.file import load
 from reslab.weights.manifest import newest
 
@@ -154,7 +154,7 @@ def test_held_out_images_are_watched_and_the_test_images_seen_at_the_end_alone(t
 
 def test_the_average_is_what_is_evaluated_and_kept(tmp_path, digits, network):
     result = train(network, replace(QUICK, average=0.99), digits, tmp_path / "run")
-    loader = Held(digits, torch.device("cpu"))
+    loader = InMemoryLoader(digits, torch.device("cpu"))
     kept = load(tmp_path / "run").to(memory_format=torch.channels_last)  # as it trained, or the last bits differ
     assert evaluate(kept, loader.views("test"))._asdict() == result["test"]
     plain = train(network, QUICK, digits, tmp_path / "plain")
@@ -201,7 +201,7 @@ def test_what_will_run_is_told_before_it_runs(digits, network):
 
 @pytest.mark.parametrize("large", [True, False])
 def test_a_run_that_fills_much_of_the_memory_is_sparing_with_it(tmp_path, digits, network, monkeypatch, large):
-    monkeypatch.setattr("reslab.train.forecast.memory", lambda: 10**6 if large else 10**9)
+    monkeypatch.setattr("reslab.train.estimate.memory", lambda: 10**6 if large else 10**9)
     monkeypatch.setattr("reslab.machine.os.environ", environment := dict(os.environ))
     environment.pop("THP_MEM_ALLOC_ENABLE", None)
     train(network, QUICK, digits, tmp_path / "run")
@@ -226,7 +226,7 @@ def test_only_weights_decay(network):
 def test_evaluation_counts_every_image_once_whatever_the_batch(digits, network):
     torch.manual_seed(0)
     built = network.build()
-    loader = Held(digits, torch.device("cpu"))
+    loader = InMemoryLoader(digits, torch.device("cpu"))
     images, labels = next(loader.views("test"))
     found = [evaluate(built, zip(images.split(batch), labels.split(batch), strict=True)) for batch in (360, 7)]
     assert found[0].top1_error == found[1].top1_error

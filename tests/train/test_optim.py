@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from reslab.nets import cifar_resnet
-from reslab.train.average import Average
-from reslab.train.optim import TFRMSProp, make_optimizer, restore_state, state_of
-from reslab.train.recipe import SGD, Recipe, RMSProp
+from reslab.recipes.recipe import SGD, Recipe, RMSProp
+from reslab.train.ema import EMA
+from reslab.train.optim import TFRMSProp, load_optimizer_state, make_optimizer, optimizer_state
 
 STEPS = 6
 
@@ -88,8 +88,8 @@ def test_the_state_goes_out_and_back(rule):
 
     step(networks[0], optimizers[0])
     networks[1].load_state_dict(networks[0].state_dict())
-    state = {key: value.clone().contiguous() for key, value in state_of(optimizers[0], networks[0]).items()}
-    restore_state(optimizers[1], networks[1], state)
+    state = {key: value.clone().contiguous() for key, value in optimizer_state(optimizers[0], networks[0]).items()}
+    load_optimizer_state(optimizers[1], networks[1], state)
     for parameter in networks[1].parameters():  # torch's fused step on a GPU asks for it
         assert {held.stride() for held in optimizers[1].state[parameter].values()} == {parameter.stride()}
     for network, optimizer in zip(networks, optimizers, strict=True):
@@ -101,14 +101,14 @@ def test_the_state_goes_out_and_back(rule):
 def test_the_average_follows_with_its_decay_and_soon_forgets_the_beginning():
     torch.manual_seed(0)
     network = cifar_resnet(8).build()
-    average = Average(network, 0.6)
+    average = EMA(network, 0.6)
     expected = network.head.linear.weight.detach().clone()
     for step in range(20):
         with torch.no_grad():
             network.head.linear.weight.copy_(torch.randn_like(expected))
             network.stem.bn1.running_mean.add_(1.0)
             network.stem.bn1.num_batches_tracked += 1
-        average.follow(network, step)
+        average.update(network, step)
         decay = min(0.6, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * network.head.linear.weight.detach()
     torch.testing.assert_close(average.network.head.linear.weight, expected)

@@ -9,14 +9,14 @@ import torch
 from reslab import network
 from reslab.cli import main
 from reslab.data.digits import load_digits
-from reslab.data.held import Held
+from reslab.data.in_memory import InMemoryLoader
 from reslab.errors import ReslabError, SpecError
 from reslab.evaluate import evaluate
 from reslab.machine import find_precision
 from reslab.nets import cifar_resnet
+from reslab.recipes.named import recipe
 from reslab.spec import replace
 from reslab.train.loop import fitted, train
-from reslab.train.recipes import recipe
 from reslab.use import engine as engines
 from reslab.use.engine import make_engine
 
@@ -90,7 +90,7 @@ def test_normalised_responses_have_every_precision(name):
 
 def test_a_smaller_last_batch_is_not_compiled_anew(digits, monkeypatch):
     module = fitted(cifar_resnet(8), digits).build().eval()
-    loader = Held(digits, torch.device("cpu"))
+    loader = InMemoryLoader(digits, torch.device("cpu"))
     images, _ = next(iter(loader.views("test")))
     engine = make_engine(module, "torch", "float32", True, images)
     shapes = []
@@ -132,7 +132,7 @@ def test_a_missing_extra_is_named(monkeypatch):
 
 def test_evaluate_takes_the_network_in_any_mode(digits):
     module = fitted(cifar_resnet(8), digits).build().train()
-    loader = Held(digits, torch.device("cpu"))
+    loader = InMemoryLoader(digits, torch.device("cpu"))
     images, _ = next(iter(loader.views("test")))
     engine = make_engine(module, "torch", "float32", False, images)
     assert evaluate(engine, loader.views("test")).images == 360

@@ -15,15 +15,15 @@ from torch import nn
 from reslab import api, cifar_resnet, network, replace, to_json
 from reslab.cli import main
 from reslab.data.digits import load_digits
-from reslab.data.held import Held
+from reslab.data.in_memory import InMemoryLoader
 from reslab.data.loader import make_loader
 from reslab.data.normalise import MeanStd
 from reslab.errors import DataError, ReslabError, SpecError
 from reslab.evaluate import evaluate
 from reslab.nets import NAMED
 from reslab.nets.modules import ResidualUnit
+from reslab.recipes.named import recipe
 from reslab.train.loop import fitted, train
-from reslab.train.recipes import recipe
 from reslab.use.agree import difference
 from reslab.use.export import Int8, export
 from reslab.use.onnx import Session
@@ -156,7 +156,7 @@ def test_onnxruntime_agrees_on_every_test_image(run, digits, tmp_path):
     export(run, "onnx", tmp_path / "m.onnx")
     session, weights = Session((tmp_path / "m.onnx").read_bytes()), read_weights(run)
     network, images = built(weights), 0
-    loader = Held(digits, torch.device("cpu"), weights.normalise)
+    loader = InMemoryLoader(digits, torch.device("cpu"), weights.normalise)
     for seen, _ in loader.views("test"):
         with torch.inference_mode():
             expected, found = network(seen), session(seen)

@@ -141,13 +141,13 @@ def test_whether_images_are_seen_whole_travels_with_the_weights(tmp_path):
     widths = {}
     for whole in (True, False):
         save_weights(weights_of(small(2), classes=("a", "b"), whole=whole), tmp_path / "w.safetensors")
-        sight = Predictor(read_weights(tmp_path / "w.safetensors"), CPU).sight
+        sight = Predictor(read_weights(tmp_path / "w.safetensors"), CPU).preprocessing
         seen = sight.read(tmp_path / "gradient.png")[0, 0].astype(int)
         widths[whole] = seen[-1] - seen[0]
     assert widths[False] / widths[True] == pytest.approx(224 / 256, abs=0.05)
     foreign = weights_of(cifar_resnet(8))  # others' CIFAR weights name no classes
-    assert Predictor(foreign, CPU).sight.whole
-    assert not Predictor(weights_of(small(2), classes=("a", "b")), CPU).sight.whole
+    assert Predictor(foreign, CPU).preprocessing.whole
+    assert not Predictor(weights_of(small(2), classes=("a", "b")), CPU).preprocessing.whole
 
 
 def test_a_network_that_cannot_see_pictures_is_refused():

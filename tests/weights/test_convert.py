@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reslab.data.held import Held
+from reslab.data.in_memory import InMemoryLoader
 from reslab.data.loader import load
 from reslab.data.normalise import HALF, IMAGENET
 from reslab.errors import DataError, SpecError
@@ -285,7 +285,7 @@ CIFAR_WEIGHTS = os.environ.get("RESLAB_CIFAR_WEIGHTS")
 )
 def test_others_weights_have_their_published_error_on_cifar10(file, name, wrong):
     weights, _ = convert(Path(CIFAR_WEIGHTS) / file, name)
-    loader = Held(load("cifar10"), torch.device("cpu"), weights.normalise)
+    loader = InMemoryLoader(load("cifar10"), torch.device("cpu"), weights.normalise)
     found = evaluate(built(weights), loader.views("test"))
     assert found.images == 10_000
     assert found.top1_error == pytest.approx(wrong / 100)

@@ -1,11 +1,12 @@
 """What an analysis found, as plain values that a page, a table and a program can read."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reslab.report.drawing import Drawing
-from reslab.report.table import Column
-from reslab.sample import Judgement
+from reslab.drawing import Drawing
+from reslab.stats import Judgement
+from reslab.table import Column
 
 Columns = dict[str, list[str | float | None]]
 """A plain table: by a column's title its cells, as many in each; numbers, text, or None for what there is not."""
@@ -48,4 +49,12 @@ class Analysis:
 
     def columns(self, table: str = "values") -> Columns:
         """One of the tables as plain values."""
-        return {column.title: column.values() for column in self.tables[table]}
+        return {
+            column.title: [(float(cell) if cell else None) if column.numbers else cell for cell in column.cells]
+            for column in self.tables[table]
+        }
+
+
+def cell(value: float, form: str = ".6g") -> str:
+    """A number as a cell; empty where it is infinite or none."""
+    return f"{value:{form}}" if math.isfinite(value) else ""

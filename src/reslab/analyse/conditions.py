@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from reslab.analyse.intact import Mode, Told
+from reslab.analyse.preserve import Mode, Told
 from reslab.analyse.subject import Subject, at_once, images
 from reslab.data.batches import Batch
-from reslab.data.decoded import OnBad
+from reslab.data.image_folder import OnBad
 from reslab.data.images import DataSet
 from reslab.machine import processor
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from reslab.analyse.intact import Told, intact
+from reslab.analyse.preserve import Told, preserve_state
 from reslab.nets.modules import Concatenation, Network, ResidualUnit
 from reslab.nets.network import NetworkSpec
 from reslab.weights.file import empty
@@ -120,7 +120,7 @@ def times(networks: Sequence[Network], batch: int, told: Told | None = None) -> 
     inputs = [_images(network, batch) for network in networks]
     with ExitStack() as stack:
         for network in networks:
-            stack.enter_context(intact(network, "eval"))
+            stack.enter_context(preserve_state(network, "eval"))
         for turn in range(_WARM + _ROUNDS):
             for place, (network, x) in enumerate(zip(networks, inputs, strict=True)):
                 for name, seconds in _lap(network, x).items():

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from reslab.analyse.analysis import Analysis
 from reslab.analyse.cost import Part, parts, times
-from reslab.analyse.intact import Told
+from reslab.analyse.preserve import Told
+from reslab.drawing import STYLE, Drawing
 from reslab.machine import processor
-from reslab.nets import words_of
+from reslab.nets import to_string
 from reslab.nets.modules import Network
-from reslab.report.drawing import STYLE, Drawing
-from reslab.report.table import Column
+from reslab.table import Column
 
 _ABOUT = (
     "Parameters (those of BN are its scale and shift), multiply-adds of convolutions and linear layers, the maps that "
@@ -53,7 +53,7 @@ def look(networks: Mapping[str, Network], batch: int, told: Told | None = None) 
         },
         notes=_NOTES,
         tables={"values": _values(counted, measured)},
-        networks={label: words_of(network.spec) for label, network in networks.items()},
+        networks={label: to_string(network.spec) for label, network in networks.items()},
     )
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.analyse.intact import Mode, Told, intact, outputs
-from reslab.analyse.trunk import HEAD, Block, trunk
+from reslab.analyse.blocks import HEAD, Block, trunk
+from reslab.analyse.preserve import Mode, Told, outputs, preserve_state
 from reslab.data.batches import Batch
 from reslab.nets.leaves import Flatten, GlobalPool
 from reslab.nets.merges import Dropped, Gated, Scaled
@@ -79,7 +79,7 @@ def gradients(network: Network, images: Sequence[Batch], mode: Mode = "train", t
     """
     blocks = trunk(network)[:-1]
     tally = _Tally(network, blocks)
-    with intact(network, mode), tally.listening():
+    with preserve_state(network, mode), tally.listening():
         for done, (pixels, labels) in enumerate(images, 1):
             logits = network(pixels.clone().requires_grad_())
             loss = F.cross_entropy(logits.float(), labels, reduction="sum")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from reslab.analyse.gradients import Gradients
 from reslab.analyse.kinds import Kinds, name
 from reslab.analyse.subject import INITIAL, Subject
-from reslab.report.drawing import STYLE, Drawing, line, scale
+from reslab.drawing import STYLE, Drawing, line, scale
 
 Measured = Mapping[tuple[str, str], Gradients]
 """By a subject's label and its moment."""

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from reslab.analyse.analysis import Analysis, Finding
+from reslab.analyse.analysis import Analysis, Finding, cell
 from reslab.analyse.conditions import Conditions, part
 from reslab.analyse.gradients import Gradients, gradients
 from reslab.analyse.gradients_drawn import Measured, drawings
-from reslab.analyse.intact import Mode, Told
 from reslab.analyse.kinds import Kinds, judged, kinds, mean, name, not_finite
+from reslab.analyse.preserve import Mode, Told
 from reslab.analyse.subject import INITIAL, Subject
 from reslab.nets import Gated, ResNet
-from reslab.report.table import Column, cell
-from reslab.sample import Judgement, Sample
+from reslab.stats import Judgement, Sample
+from reslab.table import Column
 
 VANISHED = 0.01
 """The product of shortcut factors below which the shortcuts carry next to nothing back."""

@@ -9,8 +9,8 @@ from reslab.analyse.analysis import Finding
 from reslab.analyse.subject import Subject
 from reslab.nets import Add, ResNet
 from reslab.nets.network import NetworkSpec
-from reslab.sample import Sample, compare
 from reslab.spec import replace
+from reslab.stats import Sample, compare
 
 Kinds = dict[NetworkSpec, list[Subject]]
 

@@ -12,14 +12,14 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from reslab.analyse.intact import Told
 from reslab.analyse.landscape import Grid, Place, Point
 from reslab.analyse.landscape_workers import Work, measure_all
+from reslab.analyse.preserve import Told
 from reslab.data.batches import Batch
 from reslab.disk import write_whole
 from reslab.errors import DataError, SpecError
 from reslab.nets.modules import Network
-from reslab.train.stop import Stop
+from reslab.stop import Stop
 
 
 class Landscape:

@@ -13,9 +13,9 @@ from reslab.analyse.analysis import Analysis, Finding
 from reslab.analyse.kinds import Kinds, counterparts, judged, kinds
 from reslab.analyse.landscape_record import Landscape
 from reslab.analyse.subject import Subject
-from reslab.report.drawing import STYLE, Drawing, line
-from reslab.report.table import Column
-from reslab.sample import Sample
+from reslab.drawing import STYLE, Drawing, line
+from reslab.stats import Sample
+from reslab.table import Column
 
 _ABOUT = (
     "Mean cross-entropy over two random directions in the space of weights, in evaluation mode. Every filter of a "

@@ -16,10 +16,10 @@ import torch
 from reslab.analyse.landscape import Grid, Place, Point, State, direction, measure
 from reslab.data.batches import Batch
 from reslab.errors import ReslabError
-from reslab.machine import arrange_memory, cores
+from reslab.machine import cores, tune_malloc
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
-from reslab.train.stop import Stop
+from reslab.stop import Stop
 from reslab.weights.file import Weights, built
 
 _POLL = 0.2  # seconds between two looks at whether a stop was asked for
@@ -88,7 +88,7 @@ def _begin(packed: bytes, spec: NetworkSpec, grid: Grid, threads: int, parent: i
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(threads)
-    arrange_memory()
+    tune_malloc()
 
     def follow() -> None:
         while os.getppid() == parent:

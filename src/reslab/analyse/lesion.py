@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reslab.analyse.intact import Told
-from reslab.analyse.trunk import Block, trunk
+from reslab.analyse.blocks import Block, trunk
+from reslab.analyse.preserve import Told
 from reslab.data.batches import Batch
 from reslab.errors import SpecError
 from reslab.nets.modules import Network, ResidualUnit

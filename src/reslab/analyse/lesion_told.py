@@ -10,19 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reslab.analyse.analysis import Analysis, Finding
+from reslab.analyse.blocks import trunk
 from reslab.analyse.conditions import Conditions, part
-from reslab.analyse.intact import Told
 from reslab.analyse.kinds import Kinds, counterparts, judged, kinds, name
 from reslab.analyse.lesion import Outcome, lesions, outcome
 from reslab.analyse.paths import Paths, paths
+from reslab.analyse.preserve import Told
 from reslab.analyse.subject import INITIAL, Subject
-from reslab.analyse.trunk import trunk
+from reslab.drawing import STYLE, Drawing, line
 from reslab.errors import SpecError
 from reslab.nets import ResNet
 from reslab.nets.modules import Network
-from reslab.report.drawing import STYLE, Drawing, line
-from reslab.report.table import Column
-from reslab.sample import Sample
+from reslab.stats import Sample
+from reslab.table import Column
 
 SOURCE = "Veit et al. 2016, arXiv 1605.06431"
 _TAU = 0.05  # lesions whose tau is nearest to the same multiple of it have one point of the mean line
@@ -45,7 +45,7 @@ _NOTES = (
 )
 
 
-class Hurt(NamedTuple):
+class Ablated(NamedTuple):
     """What was measured of one subject."""
 
     outcome: Outcome
@@ -62,12 +62,12 @@ class Hurt(NamedTuple):
         return (float(np.median(list(self.outcome.single().values()))) - self.outcome.whole) / way
 
 
-Measured = Mapping[str, Hurt]
+Measured = Mapping[str, Ablated]
 """By a subject's label."""
 
 
 def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None = None) -> Analysis:
-    """Hurt trained subjects and tell it. Raises SpecError for fresh weights, and where nothing can be removed."""
+    """Ablated trained subjects and tell it. Raises SpecError for fresh weights, and where nothing can be removed."""
     began = time.monotonic()
     plans = {}
     for index, subject in enumerate(subjects):
@@ -82,7 +82,9 @@ def look(subjects: Sequence[Subject], conditions: Conditions, told: Told | None 
         seen = conditions.seen(subject)
         heard = part(told, index, len(subjects))
         found = outcome(_network(subject), seen, plans[subject.label], part(heard, 0, 2))
-        measured[subject.label] = Hurt(found, paths(_network(subject), seen, conditions.seed, told=part(heard, 1, 2)))
+        measured[subject.label] = Ablated(
+            found, paths(_network(subject), seen, conditions.seed, told=part(heard, 1, 2))
+        )
     grouped, chance = kinds(subjects), 100 * (1 - 1 / len(conditions.data.classes))
     drawings = {"lesion": _drawing(grouped, measured, chance)}
     if any(one.paths for one in measured.values()):
@@ -110,7 +112,7 @@ def _table(grouped: Kinds, measured: Measured, chance: float) -> list[Column]:
     rows = [[measured[subject.label] for subject in subjects] for subjects in grouped.values()]
 
     def column(title: str, value: str) -> Column:
-        picks: dict[str, Callable[[Hurt], float]] = {
+        picks: dict[str, Callable[[Ablated], float]] = {
             "whole": lambda one: one.outcome.whole,
             "median": lambda one: float(np.median(list(one.outcome.single().values()))),
             "worst": lambda one: max(one.outcome.single().values()),
@@ -118,7 +120,7 @@ def _table(grouped: Kinds, measured: Measured, chance: float) -> list[Column]:
         }
         return Column(title, [_mean(tuple(picks[value](one) for one in row)) for row in rows])
 
-    def reach(row: list[Hurt]) -> str:
+    def reach(row: list[Ablated]) -> str:
         reached = [one.paths.reach(0.5) for one in row if one.paths]
         return f"{np.median(reached):g} of {row[0].paths.lengths[-1]}" if reached and row[0].paths else ""
 

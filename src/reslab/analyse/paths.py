@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from reslab.analyse.intact import Told
+from reslab.analyse.blocks import Block, through, trunk
 from reslab.analyse.lesion import kept_bytes
-from reslab.analyse.trunk import Block, through, trunk
+from reslab.analyse.preserve import Told
 from reslab.data.batches import Batch
 from reslab.nets.modules import Network, ResidualUnit
 from reslab.use.folded import folded

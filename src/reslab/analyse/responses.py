@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reslab.analyse.intact import Mode, Told, intact, outputs
+from reslab.analyse.preserve import Mode, Told, outputs, preserve_state
 from reslab.data.batches import Batch
 from reslab.errors import SpecError
 from reslab.nets.modules import Network
@@ -58,7 +58,7 @@ def responses(network: Network, images: Sequence[Batch], mode: Mode = "eval", to
     where = places(network.spec)
     modules: dict[str, nn.Module] = {place.layer: network.get_submodule(place.module) for place in where}
     spreads = {place.layer: _Spread() for place in where}
-    with intact(network, mode), outputs(modules, lambda name, output: spreads[name].add(output)):
+    with preserve_state(network, mode), outputs(modules, lambda name, output: spreads[name].add(output)):
         for done, (pixels, _) in enumerate(images, 1):
             network(pixels)
             if told:

@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reslab.analyse.analysis import Analysis, Finding
+from reslab.analyse.analysis import Analysis, Finding, cell
 from reslab.analyse.conditions import Conditions, part
-from reslab.analyse.intact import Mode, Told
 from reslab.analyse.kinds import Kinds, counterparts, deeper, judged, kinds, mean, name, not_finite
+from reslab.analyse.preserve import Mode, Told
 from reslab.analyse.responses import Responses, places, responses
 from reslab.analyse.subject import INITIAL, Subject
+from reslab.drawing import STYLE, Drawing, line, scale
 from reslab.errors import SpecError
-from reslab.report.drawing import STYLE, Drawing, line, scale
-from reslab.report.table import Column, cell
-from reslab.sample import Sample
+from reslab.stats import Sample
+from reslab.table import Column
 
 Measured = Mapping[tuple[str, str], Responses]
 """By a subject's label and its moment."""

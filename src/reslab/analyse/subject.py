@@ -10,23 +10,23 @@ import numpy as np
 import torch
 
 from reslab.data.batches import Batch, Loader
-from reslab.data.decoded import OnBad
-from reslab.data.draws import torch_seed
+from reslab.data.image_folder import OnBad
 from reslab.data.images import DataSet
 from reslab.data.loader import make_loader
+from reslab.data.seeds import torch_seed
 from reslab.errors import DataError, SpecError
 from reslab.evaluate import must_fit
-from reslab.machine import arrange_memory
-from reslab.nets import ResNet, network_of, words_of
+from reslab.machine import tune_malloc
+from reslab.nets import ResNet, parse_network, to_string
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
 from reslab.papers import STUDIES
-from reslab.train.forecast import activation_bytes
+from reslab.runs.record import is_done, read_json
+from reslab.train.estimate import activation_bytes
 from reslab.train.loop import fitted
-from reslab.train.record import is_done, read_json
 from reslab.weights.file import CONFIG, MODEL, Weights, built, read_weights
 from reslab.weights.manifest import holds
-from reslab.weights.sight import loader_for
+from reslab.weights.preprocessing import loader_for
 
 INITIAL, TRAINED = "initial", "trained"
 _ENDINGS = (".safetensors", ".th", ".pth", ".pt")
@@ -54,7 +54,7 @@ class Subject:
     def kind(self) -> str:
         """What its network is called, which runs under several seeds share: its name, the nearest one's and the fields
         that differ, or the row of a study that it stands for."""
-        return words_of(self.spec) if isinstance(self.spec, ResNet) else _row(self.spec) or words_of(self.spec)
+        return to_string(self.spec) if isinstance(self.spec, ResNet) else _row(self.spec) or to_string(self.spec)
 
 
 Named = str | Path | NetworkSpec
@@ -70,7 +70,7 @@ def subjects(words: Sequence[Named], data: DataSet, seed: int = 0, device: str =
     """
     if twice := next((word for word in words if list(words).count(word) > 1), None):
         raise SpecError(f"{twice}: named twice")
-    arrange_memory()
+    tune_malloc()
     found = [_subject(word, data, seed) for word in words]
     labels = [subject.label for subject in found]
     for place, subject in enumerate(found):
@@ -136,7 +136,7 @@ def alone(words: Sequence[str], seed: int = 0, device: str = "cpu") -> dict[str,
     """
     if twice := next((word for word in words if list(words).count(word) > 1), None):
         raise SpecError(f"{twice}: named twice")
-    arrange_memory()
+    tune_malloc()
     found = {word: list(_subject(word, None, seed).states.values())[-1] for word in words}
     for module in found.values():
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -146,7 +146,7 @@ def alone(words: Sequence[str], seed: int = 0, device: str = "cpu") -> dict[str,
 def _subject(word: Named, data: DataSet | None, seed: int) -> Subject:
     if isinstance(word, NetworkSpec):
         spec = fitted(word, data) if data else word
-        return Subject(words_of(spec), spec, {INITIAL: fresh(spec, seed)})
+        return Subject(to_string(spec), spec, {INITIAL: fresh(spec, seed)})
     path, word = Path(word), str(word)
     if (path / "run.json").is_file():
         return _run(path)
@@ -154,7 +154,7 @@ def _subject(word: Named, data: DataSet | None, seed: int) -> Subject:
         weights = read_weights(path)
         label = path.resolve().name if path.is_dir() else path.stem
         return Subject(label, weights.network, {TRAINED: built(weights)}, weights._replace(state={}))
-    spec = fitted(network_of(word), data) if data else network_of(word)
+    spec = fitted(parse_network(word), data) if data else parse_network(word)
     return Subject(word, spec, {INITIAL: fresh(spec, seed)})
 
 

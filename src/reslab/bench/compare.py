@@ -14,16 +14,16 @@ from torch.nn import functional as F
 from reslab.bench.pair import Burst, Pair, alternate, rate
 from reslab.bench.rivals import Rival, peer_process, plain_step
 from reslab.data.crops import PadCropFlip
-from reslab.data.held import Held
 from reslab.data.images import DataSet, Images
-from reslab.machine import arrange_memory, find_precision
+from reslab.data.in_memory import InMemoryLoader
+from reslab.machine import find_precision, tune_malloc
 from reslab.nets import name_of
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
+from reslab.recipes.recipe import Recipe
 from reslab.spec import spec, to_json
 from reslab.train.learner import Learner
 from reslab.train.optim import make_optimizer
-from reslab.train.recipe import Recipe
 from reslab.use.engine import make_engine
 
 _HELD = 64  # the largest images, in pixels, that are held whole; larger ones would come decoded
@@ -50,7 +50,7 @@ def training(network: NetworkSpec, rival: Rival, how: Conditions) -> Pair:
     where they are larger, they lie ready as tensors. The difference is that of the losses of three steps with the same
     weights and images, or, beside a library's network, that of its output, given its weights, in float32.
     """
-    arrange_memory()
+    tune_malloc()
     precision, _ = find_precision(how.precision, "cpu")
     images = _made_up(network, 8 * how.batch)
     recipe = Recipe(steps=10**6, batch=how.batch, augment=PadCropFlip())
@@ -84,7 +84,7 @@ def inference(network: NetworkSpec, rival: Rival, how: Conditions, runtime: str 
     With `runtime` "openvino" a library's network runs in OpenVINO too, in our precision. Images lie ready as tensors.
     The difference is that of the outputs with the same weights, ours from the engine.
     """
-    arrange_memory()
+    tune_malloc()
     precision, _ = find_precision(how.precision, "cpu")
     images = torch.randn(how.batch, *network.input)
     if rival in ("torchvision", "timm"):
@@ -138,7 +138,7 @@ def _our_batches(network: NetworkSpec, images: Images, recipe: Recipe) -> Iterat
     if network.size > _HELD:
         return _one_batch(network, recipe.batch)
     data = DataSet("made-up", images, images, tuple(map(str, range(network.classes))))
-    return Held(data, _CPU).batches(0, range(recipe.steps), recipe.batch, recipe.augment)
+    return InMemoryLoader(data, _CPU).batches(0, range(recipe.steps), recipe.batch, recipe.augment)
 
 
 def _one_batch(network: NetworkSpec, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -150,7 +150,7 @@ def _one_batch(network: NetworkSpec, batch: int) -> Iterator[tuple[Tensor, Tenso
 def _learning(learner: Learner, batches: Iterator[tuple[Tensor, Tensor]], how: Conditions) -> Burst:
     def step() -> int:
         images, labels = next(batches)
-        learner.learn(images, labels, 0)
+        learner.train_step(images, labels, 0)
         return len(labels)
 
     return lambda: rate(step, how.seconds)
@@ -178,7 +178,7 @@ def _difference(
     """The largest relative difference of the losses of some steps on the same images."""
     found = 0.0
     for step, (images, labels) in zip(range(steps), batches, strict=False):
-        ours, _ = learner.learn(images, labels, step)
+        ours, _ = learner.train_step(images, labels, step)
         theirs = plain_step(plain, optimizer, images, labels)
         found = max(found, float((ours - theirs).abs() / theirs.abs()))
     return found

@@ -15,10 +15,10 @@ from reslab.cli import (
     bench,
     data,
     export,
-    look,
+    networks,
     predict,
-    runs,
     study,
+    train,
     weights,
 )
 from reslab.errors import DataError, ReslabError
@@ -33,10 +33,10 @@ app = typer.Typer(
 )
 for command in (
     study.demo,
-    look.networks,
-    look.show,
-    runs.train,
-    runs.evaluate,
+    networks.networks,
+    networks.show,
+    train.train,
+    train.evaluate,
     predict.predict,
     weights.weights,
     export.export,

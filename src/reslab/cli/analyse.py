@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from reslab.analyse import IMAGES
-from reslab.cli.words import REPORTS, AsJson, DataName, Device, OnBad, console, one_of, say, tell_skipped
+from reslab.cli.options import REPORTS, AsJson, DataName, Device, OnBad, console, one_of, say, tell_skipped
 from reslab.spec import digest
 
 if TYPE_CHECKING:
@@ -143,11 +143,11 @@ def _analyse(kind: str, look: Look, asked: Asked) -> None:
 
 def written(analysis: "Analysis", command: str, out: Path, as_json: bool) -> None:
     """Write an analysis's report, and tell its table, claims and page, or all of it as JSON."""
-    from reslab.analyse.render import render, results
-    from reslab.study.render import render_index
+    from reslab.pages.analysis import render, results
+    from reslab.pages.study import write_index
 
     page = render(analysis, command, out)
-    index = render_index(REPORTS) if out.parent == REPORTS else None
+    index = write_index(REPORTS) if out.parent == REPORTS else None
     for warning in analysis.warnings:
         say(warning)
     if as_json:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reslab.cli.analyse import Out, Seed, Subjects, place, progress, written
-from reslab.cli.words import REPORTS, AsJson, Device
+from reslab.cli.options import REPORTS, AsJson, Device
 
 
 def analyse_cost(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reslab.cli.analyse import Out, Subjects, place, written
-from reslab.cli.words import REPORTS, AsJson, DataName, Device, OnBad, one_of, say, tell_skipped
-from reslab.train.stop import STOPPED
+from reslab.cli.options import REPORTS, AsJson, DataName, Device, OnBad, one_of, say, tell_skipped
+from reslab.stop import STOPPED
 
 if TYPE_CHECKING:
     from reslab.analyse.landscape_record import Landscape
@@ -41,7 +41,7 @@ def analyse_landscape(
     from reslab.analyse.subject import subjects as subjects_of
     from reslab.data.loader import load
     from reslab.machine import cores, find_device, find_precision
-    from reslab.train.stop import Stop
+    from reslab.stop import Stop
 
     one_of("--on-bad", on_bad, ("error", "skip"))
     where, began = find_device(device), time.monotonic()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from reslab.cli.words import AsJson, EngineName, NetworkName, console, one_of
+from reslab.cli.options import AsJson, EngineName, NetworkName, console, one_of
 
 
 def bench(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reslab.cli.words import AsJson, console
+from reslab.cli.options import AsJson, console
 from reslab.errors import DataError
 
 SetName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab data list`")]

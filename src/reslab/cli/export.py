@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from reslab.cli.words import RunOrFile, say
+from reslab.cli.options import RunOrFile, say
 from reslab.errors import SpecError
 
 

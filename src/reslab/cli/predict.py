@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reslab.cli.words import AsJson, Device, EngineName, RunOrFile, console, one_of, say
+from reslab.cli.options import AsJson, Device, EngineName, RunOrFile, console, one_of, say
 from reslab.errors import DataError, SpecError
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reslab.cli.words import REPORTS, RUNS, console
+from reslab.cli.options import REPORTS, RUNS, console
 from reslab.errors import ReslabError
-from reslab.train.stop import STOPPED
+from reslab.stop import STOPPED
 
 if TYPE_CHECKING:
     from reslab.study.plan import Plan
@@ -118,7 +118,7 @@ def study_run(
 
             failed = run_on_ray(plan, ray, told, max(ranks, cores() // (workers or cores())), ranks)
         else:
-            from reslab.study.run import places, run_plan
+            from reslab.study.runner import places, run_plan
 
             failed = run_plan(plan, workers or places(ranks), told, ranks)
     except KeyboardInterrupt:
@@ -150,7 +150,7 @@ def study_watch(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="of the page; 0 takes a free one")] = 8137,
 ) -> None:
     """Serve a study's page on this machine alone while its runs go on; it updates itself. Ctrl-C ends it."""
-    from reslab.study.watch import LOOPBACK, server
+    from reslab.pages.watch import LOOPBACK, server
 
     _plan(name, scale, seeds, data, budget)
     with server(lambda: _plan(name, scale, seeds, data, budget), port) as serving:
@@ -167,12 +167,12 @@ def _plan(name: str, scale: str, seeds: int | None, data: str | None, budget: fl
 
 
 def _report(plan: "Plan") -> None:
-    from reslab.sample import Sample
-    from reslab.study.render import render, render_index
+    from reslab.pages.study import render, write_index
+    from reslab.stats import Sample
     from reslab.study.verdict import verdicts
 
     page = render(plan, REPORTS / f"{plan.study.name}-{plan.scale_name}")
-    index = render_index(REPORTS)
+    index = write_index(REPORTS)
 
     def told(side: str | float, found: Sample) -> str:
         return (

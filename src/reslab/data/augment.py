@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from reslab.data.batches import Normalised, moved
+from reslab.data.batches import Normalizer, to_device
 from reslab.data.crops import PadCropFlip
-from reslab.data.draws import generator
-from reslab.ranks import Ranks
+from reslab.data.seeds import generator
+from reslab.distributed import Ranks
 
 
 class Draws(NamedTuple):
@@ -44,13 +44,13 @@ def pad_crop_flip(batch: Tensor, draws: Draws, pad: int, flip: bool) -> Tensor:
     rows = padded.as_strided((padded.numel() - width + 1, width), (1, 1))  # one that begins at each pixel
     planes, lines = padded.stride(1), padded.stride(2)
     plane = torch.arange(images * channels, device=device).view(images, channels, 1) * planes
-    corner = moved(torch.from_numpy(draws.top * lines + draws.left), device)[:, None, None]
+    corner = to_device(torch.from_numpy(draws.top * lines + draws.left), device)[:, None, None]
     line = torch.arange(height, device=device) * lines
     crops = rows.index_select(0, (plane + corner + line).flatten()).view(batch.shape)
     if not flip:
         return crops
     either = torch.cat([crops, crops.flip(3)])
-    return either.index_select(0, moved(torch.from_numpy(np.arange(images) + images * draws.mirror), device))
+    return either.index_select(0, to_device(torch.from_numpy(np.arange(images) + images * draws.mirror), device))
 
 
 class Augmented:
@@ -60,7 +60,7 @@ class Augmented:
     of the few possible crops of the mean is made once, with zeros around it too.
     """
 
-    def __init__(self, normalised: Normalised, augment: PadCropFlip):
+    def __init__(self, normalised: Normalizer, augment: PadCropFlip):
         self.pad, self.flip = augment.pad, augment.flip
         self.scale = normalised.scale
         self.corners = 2 * self.pad + 1  # along each side
@@ -71,5 +71,5 @@ class Augmented:
     def __call__(self, pixels: Tensor, draws: Draws) -> Tensor:
         """Bytes (N, C, H, W) -> float32 images."""
         crops = pad_crop_flip(pixels, draws, self.pad, self.flip)
-        which = moved(torch.from_numpy((draws.top * self.corners + draws.left) * 2 + draws.mirror), pixels.device)
+        which = to_device(torch.from_numpy((draws.top * self.corners + draws.left) * 2 + draws.mirror), pixels.device)
         return self.shifts.index_select(0, which).addcmul_(crops.float(), self.scale)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reslab.data.crops import Augment, Crops
-from reslab.data.draws import generator
-from reslab.data.images import DataSet, Part
+from reslab.data.images import DataSet, Split
 from reslab.data.normalise import MeanStd, Normalise
-from reslab.ranks import Ranks, here
+from reslab.data.seeds import generator
+from reslab.distributed import Ranks, current_rank
 
-PartName = Literal["train", "validation", "test"]
+SplitName = Literal["train", "validation", "test"]
 Batch = tuple[Tensor, Tensor]
 
 
@@ -28,18 +28,18 @@ class Loader(ABC):
     `skipped` tells of the files that could not be read, and why. What works in the background ends with the context.
     """
 
-    def __init__(self, data: DataSet, device: torch.device, normalise: Normalise, normalised: "Normalised"):
+    def __init__(self, data: DataSet, device: torch.device, normalise: Normalise, normalised: "Normalizer"):
         self.data = data
         self.device = device
         self.normalise = normalise
         self.normalised = normalised
-        self.ranks: Ranks = here()
+        self.ranks: Ranks = current_rank()
         self.skipped: dict[str, str] = {}
         self.background = ExitStack()
 
-    def part(self, name: PartName) -> Part:
+    def split(self, name: SplitName) -> Split:
         """A part of the data set."""
-        part: Part | None = getattr(self.data, name)
+        part: Split | None = getattr(self.data, name)
         assert part is not None, f"{self.data.name} has no {name} part"
         return part
 
@@ -57,7 +57,7 @@ class Loader(ABC):
         """
 
     @abstractmethod
-    def views(self, name: PartName, crops: Crops = 1) -> Iterator[Batch]:
+    def views(self, name: SplitName, crops: Crops = 1) -> Iterator[Batch]:
         """Every image of a part once, over all ranks: (N * crops, C, H, W), an image's crops together, and (N,)."""
 
     def __enter__(self) -> "Loader":
@@ -67,14 +67,14 @@ class Loader(ABC):
         self.background.close()
 
 
-def moved(tensor: Tensor, device: torch.device) -> Tensor:
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor on a device. A GPU is not waited for: it copies from locked memory when it comes to it."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-class Normalised:
+class Normalizer:
     """Images as a network sees them: (x / 255 - mean) / std of bytes x, in one pass as x * scale + shift.
 
     Both are held at the images' whole shape (C, H, W) and in their memory format, as that is several times faster

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from reslab.data import fashion
+from reslab.data import idx as fashion
 from reslab.data.cifar import CIFAR10, CIFAR100
 from reslab.errors import DataError, SpecError, nearest
 

@@ -57,7 +57,7 @@ class Pictures(NamedTuple):
         return hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-Part = Images | Pictures
+Split = Images | Pictures
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ class DataSet:
     """
 
     name: str
-    train: Part
-    test: Part
+    train: Split
+    test: Split
     classes: tuple[str, ...]
-    validation: Part | None = None
+    validation: Split | None = None
 
     @property
     def channels(self) -> int:

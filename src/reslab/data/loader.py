@@ -9,12 +9,12 @@ import torch
 
 from reslab.data.batches import Loader
 from reslab.data.cifar import CIFAR10, CIFAR100, load_cifar
-from reslab.data.decoded import Decoded, OnBad
 from reslab.data.digits import load_digits
-from reslab.data.fashion import load_fashion
 from reslab.data.folder import load_folder, load_imagenet
-from reslab.data.held import Held
+from reslab.data.idx import load_fashion
+from reslab.data.image_folder import ImageFolderLoader, OnBad
 from reslab.data.images import DataSet, Images
+from reslab.data.in_memory import InMemoryLoader
 from reslab.data.normalise import IMAGENET, Normalise
 from reslab.errors import SpecError, nearest
 
@@ -85,5 +85,5 @@ def make_loader(
     whole: whether it was trained on whole images, and is to see pictures so
     """
     if isinstance(data.train, Images):
-        return Held(data, device, normalise)
-    return Decoded(data, device, size, normalise or IMAGENET, on_bad, whole)
+        return InMemoryLoader(data, device, normalise)
+    return ImageFolderLoader(data, device, size, normalise or IMAGENET, on_bad, whole)

@@ -5,7 +5,7 @@ from reslab.nets.names import NAMED, AnyNetwork, Named, name_of, network, networ
 from reslab.nets.paths import Cat, Conv, Pool, Seq, cat, seq
 from reslab.nets.resnet import ResNet, cifar_resnet, resnet
 from reslab.nets.staged import Auxiliary, Head, Residual, Stage, Staged
-from reslab.nets.variants import network_of, words_of
+from reslab.nets.variants import parse_network, to_string
 
 __all__ = [
     "NAMED",
@@ -29,9 +29,9 @@ __all__ = [
     "cifar_resnet",
     "name_of",
     "network",
-    "network_of",
     "networks",
+    "parse_network",
     "resnet",
     "seq",
-    "words_of",
+    "to_string",
 ]

@@ -229,19 +229,19 @@ def networks(pattern: str = "*") -> list[Named]:
 
 def name_of(network: NetworkSpec) -> str:
     """The name of a network, whatever its images and classes; its depth or kind and "custom" where it has none."""
-    told = but_images(network)
+    told = architecture_fields(network)
     for named in NAMED.values():
-        if told == but_images(named.network):
+        if told == architecture_fields(named.network):
             return named.name
     if not isinstance(network, ResNet):
         return "staged-custom"
     for family in _CIFAR:
         with suppress(SpecError):  # a depth that the family has not
-            if told == but_images(_cifar(family, network.depth)):
+            if told == architecture_fields(_cifar(family, network.depth)):
                 return f"{family}{network.depth}-cifar"
     return f"resnet{network.depth}-custom"
 
 
-def but_images(network: NetworkSpec) -> dict[str, Any]:
+def architecture_fields(network: NetworkSpec) -> dict[str, Any]:
     """The fields of a network but those that follow from its images: two that agree in them are the same network."""
     return {key: value for key, value in vars(network).items() if key not in ("classes", "channels", "size")}

@@ -13,7 +13,7 @@ from reslab.spec import override, plain, replace
 _MOST_FIELDS = 4  # with more, a network is no longer told by another's name
 
 
-def network_of(words: str) -> AnyNetwork:
+def parse_network(words: str) -> AnyNetwork:
     """The network of "resnet32-cifar merge=scaled merge.shortcut=0.5". Raises SpecError naming what is wrong."""
     name, *fields = words.split()
     assignments = {}
@@ -28,8 +28,8 @@ def network_of(words: str) -> AnyNetwork:
         raise SpecError(str(error).removeprefix("--set ")) from None
 
 
-def words_of(value: NetworkSpec) -> str:
-    """What `network_of` takes, whatever the images: a network's own name, or the nearest one's and what differs.
+def to_string(value: NetworkSpec) -> str:
+    """What `parse_network` takes, whatever the images: a network's own name, or the nearest one's and what differs.
 
     What `name_of` says where no name is near.
     """

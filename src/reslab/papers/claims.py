@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from reslab.errors import SpecError, nearest
 from reslab.nets import AnyNetwork
-from reslab.train.recipe import Recipe
+from reslab.recipes.recipe import Recipe
 
 Metric = Literal["train_error", "test_error", "top5_error", "curve", "steps_to_10", "parameters", "multiply_adds"]
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from reslab.data.crops import PadCropFlip
 from reslab.nets import AnyNetwork, cifar_resnet, network
 from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, every
+from reslab.recipes.named import demo, paper_a_cifar, paper_a_cifar_warmup, paper_a_imagenet
+from reslab.recipes.recipe import Recipe
+from reslab.recipes.schedule import Drops, Exponential
 from reslab.spec import replace
-from reslab.train.recipe import Recipe
-from reslab.train.recipes import demo, paper_a_cifar, paper_a_cifar_warmup, paper_a_imagenet
-from reslab.train.schedule import Drops, Exponential
 
 SHORT_CIFAR = Recipe(
     steps=1600,

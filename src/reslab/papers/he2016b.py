@@ -25,9 +25,9 @@ from reslab.papers.he2016a import (
     SHORT_CIFAR,
     SHORT_NOTE,
 )
+from reslab.recipes.named import paper_c_cifar, paper_c_imagenet
+from reslab.recipes.schedule import Drops
 from reslab.spec import replace
-from reslab.train.recipes import paper_c_cifar, paper_c_imagenet
-from reslab.train.schedule import Drops
 
 _PAPER = replace(paper_c_cifar(), log_every=40)
 _SHORT = replace(SHORT_CIFAR, schedule=Drops(at=(800, 1200), warmup=50))

@@ -5,8 +5,8 @@ from reslab.nets import Conv, Residual, Seq, Stage, Staged, network, seq
 from reslab.nets.paths import Cat, Path, Pool
 from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, every
 from reslab.papers.he2016a import DIGITS, SHORT_PICTURES
+from reslab.recipes.named import paper_b_imagenet
 from reslab.spec import replace
-from reslab.train.recipes import paper_b_imagenet
 
 _TABLE_2 = {
     "Inception-v3": ("inception-v3", 21.2, 5.6),

@@ -9,10 +9,10 @@ import torch
 from reslab.errors import SpecError
 from reslab.machine import cores, find_precision
 from reslab.nets import AnyNetwork
+from reslab.recipes.recipe import Recipe
+from reslab.recipes.schedule import Cosine, Drops, Exponential
 from reslab.spec import replace
-from reslab.train.forecast import work
-from reslab.train.recipe import Recipe
-from reslab.train.schedule import Cosine, Drops, Exponential
+from reslab.train.estimate import work
 
 _SHARE = 0.5  # of the best convolution's speed, that training gets; `reslab bench` measures 0.4 to 0.7
 GPU = 2e13
@@ -45,7 +45,7 @@ def on_gpu(network: AnyNetwork, recipe: Recipe) -> float:
 
 
 @dataclass(frozen=True)
-class Cut:
+class BudgetCut:
     """What a budget of some hours leaves: of the seeds asked for so many, and a share of the steps."""
 
     budget: float
@@ -86,7 +86,7 @@ class Cut:
         return replace(recipe, steps=less(recipe.steps), schedule=schedule, **every)
 
 
-def cut(rows: list[tuple[AnyNetwork, Recipe]], seeds: int, budget: float) -> Cut | None:
+def cut(rows: list[tuple[AnyNetwork, Recipe]], seeds: int, budget: float) -> BudgetCut | None:
     """What is left of one run of each row for so many seeds in a budget of hours; None where all of it fits."""
     gpus = torch.cuda.device_count()
     each, at_once = (on_gpu, min(gpus, max(1, len(rows) * seeds))) if gpus else (on_cores, 1)
@@ -95,4 +95,4 @@ def cut(rows: list[tuple[AnyNetwork, Recipe]], seeds: int, budget: float) -> Cut
     if seconds * seeds <= allowed:
         return None
     left = max(min(_LEAST_SEEDS, seeds), min(seeds, int(allowed // seconds))) if seconds else seeds
-    return Cut(budget, seeds, left, min(1.0, allowed / (seconds * left)))
+    return BudgetCut(budget, seeds, left, min(1.0, allowed / (seconds * left)))

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.live import Live
 
 from reslab.errors import SpecError
-from reslab.study.packed import Packed, pack, unpack
+from reslab.runs.record import hold, is_locked
+from reslab.runs.transfer import Packed, pack, unpack
 from reslab.study.plan import Plan, Run
-from reslab.study.run import Teller, distinct, note, running_table, train_run
-from reslab.train.record import hold, is_locked
+from reslab.study.runner import Reporter, distinct, note, running_table, train_run
 
 _POLL = 0.5  # seconds between two looks
 _ANSWERS = 10  # seconds that a cluster has to take up a connection
@@ -56,7 +56,7 @@ class _Runner:
         self.ray, self.plan, self.console = ray, plan, console
         self.shape = (threads, ranks)
         self.shared = not plan.missing or _is_shared(ray, plan.missing[0].out.absolute().parent)
-        self.teller = Teller(plan, console)
+        self.teller = Reporter(plan, console)
         self.failed: dict[Run, str] = {}
         self.tasks: dict[Any, Run] = {}
         self.locks: dict[Any, TextIO] = {}

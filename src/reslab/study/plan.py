@@ -10,11 +10,11 @@ from reslab.data.loader import shape
 from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
 from reslab.papers.claims import PICTURES, Row, Scale, Study
+from reslab.recipes.recipe import Recipe
+from reslab.runs.record import described, is_done, is_locked, read_json, read_metrics, run_name, watched, write_json
 from reslab.spec import digest, replace
-from reslab.study.budget import Cut, cut
-from reslab.train.forecast import work
-from reslab.train.recipe import Recipe
-from reslab.train.record import described, is_done, is_locked, read_json, read_metrics, run_name, watched, write_json
+from reslab.study.budget import BudgetCut, cut
+from reslab.train.estimate import work
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Plan:
     runs: tuple[Run, ...]
     absent: dict[str, str]
     pictures: str | None = None
-    cut: Cut | None = None
+    cut: BudgetCut | None = None
     cut_file: Path | None = None
 
     @property
@@ -181,10 +181,10 @@ def make_plan(
     return Plan(study, scale_name, taken.seeds if taken else seeds, tuple(planned), absent, pictures, taken, cut_file)
 
 
-def _kept(file: Path) -> Cut | None:
+def _kept(file: Path) -> BudgetCut | None:
     told = read_json(file)
     try:
-        return Cut(**told["cut"]) if told["cut"] else None
+        return BudgetCut(**told["cut"]) if told["cut"] else None
     except (KeyError, TypeError):
         raise DataError(f"{file}: does not say what a budget took away; remove it") from None
 

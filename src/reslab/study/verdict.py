@@ -5,9 +5,9 @@ from statistics import mean
 from typing import Any
 
 from reslab.papers.claims import COUNTED, Claim, Metric, Row
-from reslab.sample import CONFIDENCE, Judgement, Sample, compare
+from reslab.runs.record import read_json, read_metrics, watched
+from reslab.stats import CONFIDENCE, Judgement, Sample, compare
 from reslab.study.plan import Plan, Run
-from reslab.train.record import read_json, read_metrics, watched
 
 FAILED_ERROR = 100.0  # the error that a diverged run counts with
 
@@ -67,7 +67,7 @@ def _measured(lower: Sample, higher: Sample) -> bool:
 def judge(claim: Claim, lower: Sample, higher: Sample, together: int = 1) -> Verdict:
     """Hold the difference of the means against the claim's margin, alone and as one of so many claims together.
 
-    See reslab.sample.compare.
+    See reslab.stats.compare.
     """
     judgement, interval = compare(lower, higher, claim.margin)
     jointly, _ = compare(lower, higher, claim.margin, 1 - (1 - CONFIDENCE) / together)

@@ -3,7 +3,7 @@
 from torch import nn
 
 from reslab.nets.modules import Network
-from reslab.train.recipe import Recipe
+from reslab.recipes.recipe import Recipe
 
 
 def in_head(name: str) -> bool:

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from reslab.data.batches import Loader, PartName
+from reslab.data.batches import Loader, SplitName
 from reslab.data.crops import Crops
-from reslab.data.images import Indices, Part, Pictures
+from reslab.data.images import Indices, Pictures, Split
 from reslab.data.picture import shown
 
 
@@ -19,7 +19,7 @@ class Guesses(NamedTuple):
     part: the images, in the order of the others; labels, guessed: (N,) int64; sure, true: (N,) float64
     """
 
-    part: Part
+    part: Split
     labels: Indices
     guessed: Indices
     sure: NDArray[np.float64]
@@ -47,7 +47,7 @@ class Guesses(NamedTuple):
 
 
 @torch.inference_mode()
-def guess(network: nn.Module, loader: Loader, name: PartName, crops: Crops = 1) -> Guesses:
+def guess(network: nn.Module, loader: Loader, name: SplitName, crops: Crops = 1) -> Guesses:
     """Ask a network in evaluation mode about every image of a part; the probabilities of its crops are averaged."""
     labels, guessed, sure, true = [], [], [], []
     for images, told in loader.views(name, crops):
@@ -61,9 +61,9 @@ def guess(network: nn.Module, loader: Loader, name: PartName, crops: Crops = 1) 
     return Guesses(_read(loader, name), *whole)
 
 
-def _read(loader: Loader, name: PartName) -> Part:
+def _read(loader: Loader, name: SplitName) -> Split:
     """The images of a part without those that could not be read."""
-    part = loader.part(name)
+    part = loader.split(name)
     if not loader.skipped or not isinstance(part, Pictures):
         return part
     good = [index for index, file in enumerate(part.files) if shown(part.folder / file) not in loader.skipped]

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
+from reslab.distributed import current_rank
 from reslab.nets.modules import Network
-from reslab.ranks import here
-from reslab.train.average import Average
+from reslab.recipes.recipe import Recipe
+from reslab.train.activation_checkpointing import recompute
+from reslab.train.ema import EMA
 from reslab.train.freeze import freeze
 from reslab.train.optim import make_optimizer
-from reslab.train.recipe import Recipe
-from reslab.train.recompute import recompute
 from reslab.train.syncbn import synchronise
 
 
@@ -31,14 +31,14 @@ class Learner:
     ):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
-        self.ranks = here()
+        self.ranks = current_rank()
         if recipe.bn == "all" and self.ranks.total > 1:
             synchronise(network)
         if recompute_units:
             recompute(network, recompute_units)
         self._still = freeze(network, recipe)
         self.optimizer = make_optimizer(network, recipe)
-        self.average = Average(network, recipe.average) if recipe.average else None
+        self.ema = EMA(network, recipe.average) if recipe.average else None
         self._loss: nn.Module = Loss(network, recipe.smoothing, bf16)
         if self.ranks.total > 1:
             self._loss = DistributedDataParallel(self._loss)
@@ -49,7 +49,7 @@ class Learner:
             # "reduce-overhead" records the step as a CUDA graph
             self._loss.compile(dynamic=False, mode="reduce-overhead" if on_one_gpu else None)
 
-    def learn(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def train_step(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """One step: forward, loss, backward, update.
 
         This rank's images (N, C, H, W) and labels (N,) of a step's batch -> the mean loss () and the logits
@@ -66,13 +66,13 @@ class Learner:
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimizer.step()
-        if self.average:
-            self.average.follow(self.network, step)
+        if self.ema:
+            self.ema.update(self.network, step)
         return loss.detach(), logits.detach()
 
-    def result(self) -> Network:
+    def eval_model(self) -> Network:
         """The network to evaluate and to keep: the average where there is one, with the first rank's BN statistics."""
-        network = self.average.network if self.average else self.network
+        network = self.ema.network if self.ema else self.network
         if self.ranks.total > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)

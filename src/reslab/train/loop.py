@@ -7,25 +7,25 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from reslab.data.batches import Loader, PartName, positions
-from reslab.data.draws import torch_seed
+from reslab.data.batches import Loader, SplitName, positions
 from reslab.data.images import DataSet, Images
 from reslab.data.loader import make_loader
+from reslab.data.seeds import torch_seed
+from reslab.distributed import any_rank, broadcast_from_rank0, gather, process_group
 from reslab.errors import SpecError
 from reslab.evaluate import Evaluation, evaluate
-from reslab.machine import arrange_memory
+from reslab.machine import tune_malloc
 from reslab.nets.network import NetworkSpec
-from reslab.ranks import any_of, joined, merged, of_first
+from reslab.recipes.recipe import Recipe
+from reslab.runs.checkpoint import BEST, restore, restore_best, save_checkpoint
+from reslab.runs.execution import DEFAULT, Execution, choose, deterministic_mode
+from reslab.runs.record import NullRecord, Record, facts, keep_recorded_choices
 from reslab.spec import replace
-from reslab.train.checkpoint import BEST, restore, restore_best, save_checkpoint
-from reslab.train.execution import DEFAULT, Execution, choose, settled
-from reslab.train.forecast import forecast, spares, work
+from reslab.stop import Stop
+from reslab.train.estimate import forecast, needs_low_memory, work
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
-from reslab.train.recipe import Recipe
-from reslab.train.record import Record, Unrecorded, as_begun, facts
 from reslab.train.start import Start
-from reslab.train.stop import Stop
 from reslab.weights.file import Weights, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
@@ -64,8 +64,8 @@ def train(
         raise SpecError(f"freeze {recipe.freeze}: leaves fresh weights as they are; begin with those of a run or file")
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
-    execution = as_begun(execution, out)
-    arrange_memory(spares(network, recipe.batch, execution.recompute))
+    execution = keep_recorded_choices(execution, out)
+    tune_malloc(needs_low_memory(network, recipe.batch, execution.recompute))
     chosen = choose(execution, work(network, recipe))
     place = torch.device(chosen.device)
     if recipe.validation and data.validation is None:
@@ -73,15 +73,15 @@ def train(
     if recipe.best and data.validation is None:
         raise SpecError("best: chosen by validation images, and there are none; --set validation=0.1 holds some out")
     with (
-        joined() as ranks,
+        process_group() as ranks,
         Stop() as stop,
-        settled(execution.deterministic),
+        deterministic_mode(execution.deterministic),
         make_loader(data, place, network.size, start.normalise, execution.on_bad) as loader,
     ):
         loader.check(recipe.augment, recipe.crops)
         console = console if ranks.first else None
         told = facts(start, recipe, data, seed, execution, chosen)
-        recorded = Record(out, told, execution.resume != "never") if ranks.first else Unrecorded()
+        recorded = Record(out, told, execution.resume != "never") if ranks.first else NullRecord()
         with recorded as record:
             if console is not None:
                 for line in (*start.told(), *forecast(network, recipe, data, execution.recompute, chosen)):
@@ -90,7 +90,7 @@ def train(
             bf16 = chosen.precision == "bf16"
             learner = Learner(start.build().to(place), recipe, execution.recompute, bf16, chosen.compile)
             run = _Run(out, seed, record, loader, learner, console)
-            first = run.go_on(execution.resume)
+            first = run.restore(execution.resume)
             return run.steps(first, stop)
 
 
@@ -101,7 +101,7 @@ class _Run:
         self,
         out: Path,
         seed: int,
-        record: Record | Unrecorded,
+        record: Record | NullRecord,
         loader: Loader,
         learner: Learner,
         console: Console | None,
@@ -115,18 +115,18 @@ class _Run:
         self.ranks = learner.ranks
         self.console = console
         self.meter = Meter(loader.device)
-        self.watched: PartName = "test" if loader.data.validation is None else "validation"
+        self.watched: SplitName = "test" if loader.data.validation is None else "validation"
         self.best: dict[str, Any] | None = None
 
-    def go_on(self, resume: str) -> int:
+    def restore(self, resume: str) -> int:
         """Bring the run to its last whole checkpoint; return the step that comes next, 0 where there is none."""
-        folder = of_first(self.record.checkpoint)
+        folder = broadcast_from_rank0(self.record.checkpoint)
         if self.ranks.first:
             restore_best(self.out, folder)
         if folder is None:
             self.record.rewind(0)
             return 0
-        differences = of_first(self.record.differences())
+        differences = broadcast_from_rank0(self.record.differences())
         if differences and resume == "exact":
             raise SpecError(f"{self.out}: no exact resume: {differences}; --resume alone goes on statistically")
         told = restore(folder, self.learner)
@@ -154,26 +154,26 @@ class _Run:
             with meter.waits():
                 images, labels = next(batches)
             torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
-            loss, logits = learner.learn(images, labels, step)
+            loss, logits = learner.train_step(images, labels, step)
             meter.add(step, loss, logits, labels)
             if step == first and learner.compiles:
                 meter.set_aside(recipe.batch)
 
             done = step + 1
-            last, stops = done == recipe.steps, any_of(stop.asked)
+            last, stops = done == recipe.steps, any_rank(stop.asked)
             evaluates = last or done % recipe.evaluate_every == 0
             logs = evaluates or done % recipe.log_every == 0
             saves = last or stops or done % recipe.checkpoint_every == 0
             if logs or saves:
                 bad = meter.first_bad()
-                if bad is None and saves and any_of(not learner.is_finite()):
+                if bad is None and saves and any_rank(not learner.is_finite()):
                     bad = step
                 if bad is not None:
                     return self._diverged(bad)
             if logs:
                 line: dict[str, Any] = {"step": done, "rate": recipe.rate(step), **meter.read()}
                 if evaluates:
-                    watched = evaluate(learner.result(), self.loader.views(self.watched))
+                    watched = evaluate(learner.eval_model(), self.loader.views(self.watched))
                     line |= {f"{self.watched}_loss": watched.loss, f"{self.watched}_error": watched.top1_error}
                     if recipe.best:
                         self._keep_best(done, watched)
@@ -186,9 +186,9 @@ class _Run:
             if logs or saves:
                 meter.resume()
 
-        network = learner.result()
+        network = learner.eval_model()
         result: dict[str, Any] = {"status": "finished", "step": recipe.steps, **meter.totals()}
-        parts: list[PartName] = ["test", "train"]
+        parts: list[SplitName] = ["test", "train"]
         if self.watched not in parts:
             parts.append(self.watched)
         for part in parts:
@@ -198,7 +198,7 @@ class _Run:
         if self.best:
             network.load_state_dict(read_weights(self.out / BEST).state)
             result["best"] = self.best | {"test": evaluate(network, self.loader.views("test", recipe.crops))._asdict()}
-        if skipped := merged(self.loader.skipped):
+        if skipped := gather(self.loader.skipped):
             result["skipped"] = skipped
         return self.record.finish(result)
 
@@ -220,13 +220,13 @@ class _Run:
 
     def _kept(self) -> Weights:
         """The weights to keep, with what using them takes."""
-        network = self.learner.result()
+        network = self.learner.eval_model()
         state = {key: tensor.cpu() for key, tensor in network.state_dict().items()}
         data = self.loader.data
         return Weights(network.spec, state, self.loader.normalise, data.classes, isinstance(data.train, Images))
 
     def _diverged(self, step: int) -> dict[str, Any]:
-        part = self.loader.part("train")
+        part = self.loader.split("train")
         batch = part.names(positions(self.seed, step, self.recipe.batch, len(part.labels)))
         result = {"status": "diverged", "step": step + 1, **self.meter.totals(), "batch": batch}
         return self.record.finish(result)

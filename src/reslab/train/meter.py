@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reslab.ranks import least, summed
+from reslab.distributed import all_reduce_min, all_reduce_sum
 
 _NEVER = 2**62
 
@@ -47,13 +47,13 @@ class Meter:
 
     def first_bad(self) -> int | None:
         """The first step, from 0, whose loss was no finite number."""
-        step = int(least(self.bad.clone()))
+        step = int(all_reduce_min(self.bad.clone()))
         return None if step == _NEVER else step
 
     def read(self) -> dict[str, float]:
         """Since the last reading: mean loss, error in percent, images per second and the percentage of the time that
         went by waiting for data. The clock stops until `resume`."""
-        loss, wrong, images = summed(self.sums.clone()).tolist()
+        loss, wrong, images = all_reduce_sum(self.sums.clone()).tolist()
         self._pause()
         line = {
             "train_loss": loss / images,
@@ -91,7 +91,7 @@ class Meter:
 
     def told(self) -> dict[str, Any]:
         """All that it counted, for `restore`; the clock stops until `resume`."""
-        sums = summed(self.sums.clone()).tolist()
+        sums = all_reduce_sum(self.sums.clone()).tolist()
         self._pause()
         plain: dict[str, Any] = {"sums": sums, "all_images": self.all_images}
         plain |= {"open_seconds": self.open_seconds, "seconds": self.seconds}
@@ -108,7 +108,7 @@ class Meter:
     def totals(self) -> dict[str, float]:
         """Seconds of training, data included, evaluation and compilation left out, images per second in them, and the
         seconds that went by waiting for data."""
-        images = self.all_images + float(summed(self.sums.clone())[2]) - self.aside
+        images = self.all_images + float(all_reduce_sum(self.sums.clone())[2]) - self.aside
         self._pause()
         seconds = self.seconds + self.open_seconds
         told = {"seconds": seconds, "images_per_second": images / seconds if seconds else 0.0}

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reslab.recipes.recipe import SGD, Recipe
 from reslab.train.freeze import in_head
-from reslab.train.recipe import SGD, Recipe
 
 
 class TFRMSProp(torch.optim.Optimizer):
@@ -73,7 +73,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return TFRMSProp(parts, lr=rate, decay=rule.decay, momentum=rule.momentum, eps=rule.epsilon)
 
 
-def state_of(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
+def optimizer_state(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
     """The optimizer's tensors, each as `<parameter>:<what it is>`."""
     return {
         f"{name}:{what}": value
@@ -84,8 +84,8 @@ def state_of(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, 
     }
 
 
-def restore_state(optimizer: torch.optim.Optimizer, network: nn.Module, state: dict[str, Tensor]) -> None:
-    """Give an optimizer the tensors that `state_of` told."""
+def load_optimizer_state(optimizer: torch.optim.Optimizer, network: nn.Module, state: dict[str, Tensor]) -> None:
+    """Give an optimizer the tensors that `optimizer_state` told."""
     parameters = dict(network.named_parameters())
     for key, value in state.items():
         name, _, what = key.partition(":")

@@ -12,7 +12,7 @@ from reslab.data.normalise import MeanImage, Normalise
 from reslab.errors import SpecError
 from reslab.nets import name_of
 from reslab.nets.modules import Network
-from reslab.nets.names import but_images
+from reslab.nets.names import architecture_fields
 from reslab.nets.network import NetworkSpec
 from reslab.spec import plain, replace
 from reslab.weights.file import Weights, empty, read_weights, weights_file
@@ -80,13 +80,15 @@ def start_from(path: Path, named: NetworkSpec, data: DataSet, size: int | None =
 
 def _must_be(path: Path, theirs: NetworkSpec, named: NetworkSpec) -> None:
     """Hold the network that was named against that of the file."""
-    if but_images(named) == but_images(theirs):
+    if architecture_fields(named) == architecture_fields(theirs):
         return
     name, mine = name_of(theirs), name_of(named)
     if not name.endswith("-custom") and not mine.endswith("-custom"):
         raise SpecError(f"{path}: weights of {name}, not of {mine}: `reslab train {name} ...`")
     ours, others = plain(named), plain(theirs)
-    fields = [key for key in but_images(theirs) | but_images(named) if ours.get(key) != others.get(key)]
+    fields = [
+        key for key in architecture_fields(theirs) | architecture_fields(named) if ours.get(key) != others.get(key)
+    ]
     told = ", ".join(f"{key} {others.get(key)}, not {ours.get(key)}" for key in fields[:2])
     raise SpecError(f"{path}: weights of {name}; name it, with the --set that it was trained with\n{told[:300]}")
 

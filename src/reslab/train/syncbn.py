@@ -12,7 +12,7 @@ def _total(values: Tensor) -> Tensor:
     return total
 
 
-class SyncedBN(nn.BatchNorm2d):
+class SyncBN(nn.BatchNorm2d):
     """(x - mean) / sqrt(variance + eps), mean and variance over the batches of all ranks. On CPUs too.
 
     While evaluating, or alone, it is nn.BatchNorm2d.
@@ -41,10 +41,10 @@ class SyncedBN(nn.BatchNorm2d):
 
 
 def synchronise(module: nn.Module) -> None:
-    """Put a SyncedBN in the place of every BN inside a module, with its values."""
+    """Put a SyncBN in the place of every BN inside a module, with its values."""
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
-            synced = SyncedBN(child.num_features, child.eps).to(child.weight.device)
+            synced = SyncBN(child.num_features, child.eps).to(child.weight.device)
             synced.load_state_dict(child.state_dict())
             setattr(module, name, synced)
         else:

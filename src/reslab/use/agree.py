@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from reslab.errors import ReslabError
-from reslab.machine import true_float32
+from reslab.machine import without_tf32
 from reslab.nets.modules import Network
 
 TOLERATED = 1e-4
@@ -18,7 +18,7 @@ def difference(network: Network, other: nn.Module, images: Tensor) -> float:
 
     On a GPU without TF32, whose ten bits would hide an error behind their own rounding.
     """
-    with true_float32():
+    with without_tf32():
         expected = network(images)
         return float((other(images) - expected).abs().max() / expected.abs().max())
 

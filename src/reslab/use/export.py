@@ -22,7 +22,7 @@ from reslab.use.pt2 import as_pt2, read_back
 from reslab.use.tensorboard import write_events
 from reslab.weights.convert import export as export_state
 from reslab.weights.file import Weights, built, must_end, read_weights, save_state, save_weights
-from reslab.weights.sight import loader_for, sight
+from reslab.weights.preprocessing import loader_for, preprocessing
 
 FORMATS = {
     "onnx": ".onnx",
@@ -106,7 +106,7 @@ def described(weights: Weights) -> dict[str, Any]:
     colours = "red, green, blue" if network.channels == 3 else "grey"
     told["images"] = f"float32 (batch, {', '.join(map(str, network.input))}), {colours}, values in 0..1, "
     told["images"] += "then (x - mean) / std of normalise; preprocessing says how a picture comes to it"
-    told["preprocessing"] = sight(weights).told() if network.channels in (1, 3) else None
+    told["preprocessing"] = preprocessing(weights).told() if network.channels in (1, 3) else None
     return told
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from reslab.disk import write_whole, written_whole
 from reslab.nets import NAMED, name_of
-from reslab.train.checkpoint import BEST
-from reslab.train.record import read_json
+from reslab.runs.checkpoint import BEST
+from reslab.runs.record import read_json
 from reslab.weights.file import BESIDE, CONFIG, MODEL, Weights, described, save_weights
 from reslab.weights.manifest import newest
-from reslab.weights.sight import sight
+from reslab.weights.preprocessing import preprocessing
 
 _DATA_SETS = {
     "cifar10": "uoft-cs/cifar10",
@@ -56,7 +56,7 @@ def _config(weights: Weights) -> dict[str, Any]:
         "num_labels": weights.network.classes,
         "id2label": labels,
         "label2id": {name: int(index) for index, name in labels.items()},
-        "preprocessing": sight(weights).told() if weights.network.channels in (1, 3) else None,
+        "preprocessing": preprocessing(weights).told() if weights.network.channels in (1, 3) else None,
         BESIDE: described(weights),
     }
 

@@ -37,7 +37,7 @@ def quantised(model: bytes, loader: Loader, images: int) -> bytes:
     """
     quantization = extra("onnxruntime.quantization", "onnx")
     shapes = extra("onnxruntime.quantization.shape_inference", "onnx")
-    there = len(loader.part("train").labels)
+    there = len(loader.split("train").labels)
     if images > there:
         raise SpecError(f"--images {images}: {loader.data.name} has {there:,} training images")
     seen, _ = next(loader.batches(0, range(1), images, None))

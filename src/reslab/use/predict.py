@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reslab.data.batches import Normalised
+from reslab.data.batches import Normalizer
 from reslab.data.normalise import IMAGENET
 from reslab.data.picture import PictureError, shown
 from reslab.errors import DataError, SpecError
-from reslab.machine import arrange_memory, cores
+from reslab.machine import cores, tune_malloc
 from reslab.weights.file import Weights, built
-from reslab.weights.sight import sight
+from reslab.weights.preprocessing import preprocessing
 
 _Decoded = Future[NDArray[np.uint8]]
 _Read = tuple[list[Path], NDArray[np.uint8]]
@@ -46,15 +46,15 @@ class Predictor:
     """
 
     def __init__(self, weights: Weights, device: torch.device, engine: str = "torch"):
-        arrange_memory()
-        self.sight = sight(weights)
-        if weights.normalise is None and self.sight.channels == 1:
+        tune_malloc()
+        self.preprocessing = preprocessing(weights)
+        if weights.normalise is None and self.preprocessing.channels == 1:
             raise SpecError("the weights do not say how their network wants its images normalised: train it again")
         self.device = device
         self.engine = engine
         self.network = built(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        shape = self.sight.channels, self.sight.size, self.sight.size
-        self._normalised = Normalised(weights.normalise or IMAGENET, shape, device)
+        shape = self.preprocessing.channels, self.preprocessing.size, self.preprocessing.size
+        self._normalised = Normalizer(weights.normalise or IMAGENET, shape, device)
         self.skipped: dict[Path, str] = {}
         self._run: nn.Module | None = self.network if engine == "torch" else None
 
@@ -95,7 +95,7 @@ class Predictor:
             try:
                 for start in range(0, len(files) + _AHEAD * batch, batch):
                     if chosen := files[start : start + batch]:
-                        waiting.append((chosen, [pool.submit(self.sight.read, file) for file in chosen]))
+                        waiting.append((chosen, [pool.submit(self.preprocessing.read, file) for file in chosen]))
                     if start >= _AHEAD * batch and waiting:
                         yield from self._ready(*waiting.popleft())
             finally:

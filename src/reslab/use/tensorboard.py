@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reslab.disk import written_whole
 from reslab.errors import DataError
-from reslab.train.record import read_json, read_metrics
+from reslab.runs.record import read_json, read_metrics
 from reslab.use.extra import extra, quiet
 
 

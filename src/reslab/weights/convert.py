@@ -6,7 +6,7 @@ import torch
 
 from reslab.errors import SpecError
 from reslab.nets import NAMED, name_of, network
-from reslab.nets.names import but_images
+from reslab.nets.names import architecture_fields
 from reslab.nets.network import NetworkSpec
 from reslab.nets.staged import Staged
 from reslab.spec import replace
@@ -47,9 +47,9 @@ def export(weights: Weights) -> State:
     Raises SpecError where there is no such layout that ours can be written in.
     """
     layouts = {name: layout for layout in LAYOUTS if layout.adjust is None for name in layout.networks}
-    mine = but_images(weights.network)
+    mine = architecture_fields(weights.network)
     for name, layout in layouts.items():
-        if any(but_images(form) == mine for form in _forms(network(name))):
+        if any(architecture_fields(form) == mine for form in _forms(network(name))):
             return {theirs: weights.state[ours] for ours, theirs in _keys(weights.network, layout).items()}
     told = f"{name_of(weights.network)} cannot be written in others' names"
     raise SpecError(f"{told}; there are layouts for {', '.join(layouts)}")

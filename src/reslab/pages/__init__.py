@@ -1,0 +1,1 @@
+"""Everything that people look at: pages, tables and figures, made from values."""

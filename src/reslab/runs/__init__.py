@@ -1,0 +1,1 @@
+"""Run directories: everything that one training leaves behind."""

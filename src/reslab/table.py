@@ -1,0 +1,100 @@
+"""Tables of values, and the forms in which people paste them elsewhere: CSV, LaTeX, Markdown."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reslab.stats import Sample
+
+Value = str | int | float | Sample | None
+"""What a table holds: text, a number, a metric over seeds, or None for what there is not."""
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "−": r"$-$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+_LATEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
+_MARKDOWN = str.maketrans({"\n": " "} | {letter: f"\\{letter}" for letter in "\\`*<|["})
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its title, its values, and how its numbers are written (`form`, a format specification).
+
+    numbers: whether it is aligned as numbers are; text may stand in such a column ("2 (1 diverged)")
+    empty: what stands for None and for numbers that are not finite
+    """
+
+    title: str
+    values: Sequence[Value]
+    numbers: bool = True
+    form: str = ""
+    empty: str = ""
+
+    @property
+    def cells(self) -> list[str]:
+        """The values as text."""
+        return [self._cell(value) for value in self.values]
+
+    def _cell(self, value: Value) -> str:
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            return self.empty
+        return format(value, self.form) if isinstance(value, int | float) else str(value)
+
+    def data(self) -> list[str | int | float | None]:
+        """The values as a program reads them, at their full precision: of a metric over seeds its mean."""
+        return [_plain(value) for value in self.values]
+
+
+def _plain(value: Value) -> str | int | float | None:
+    if isinstance(value, Sample):
+        return value.mean
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def columns(titles: Sequence[str], lines: Sequence[Sequence[Value]], text: int = 1, form: str = "") -> list[Column]:
+    """A table from its lines; its first `text` columns hold text, the others numbers in one form."""
+    values = zip(*lines, strict=True) if lines else ((),) * len(titles)
+    return [
+        Column(title, list(column), place >= text, form)
+        for place, (title, column) in enumerate(zip(titles, values, strict=True))
+    ]
+
+
+def _csv(table: Sequence[Column]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(_lines(table))
+    return buffer.getvalue()
+
+
+def _markdown(table: Sequence[Column]) -> str:
+    lines = [[cell.translate(_MARKDOWN) for cell in line] for line in _lines(table)]
+    lines.insert(1, ["---:" if column.numbers else "---" for column in table])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _latex(table: Sequence[Column]) -> str:
+    head, *rest = ["  " + " & ".join(map(_escaped, line)) + r" \\" for line in _lines(table)]
+    form = "".join("r" if column.numbers else "l" for column in table)
+    body = "\n".join(rest)
+    return f"\\begin{{tabular}}{{{form}}}\n  \\hline\n{head}\n  \\hline\n{body}\n  \\hline\n\\end{{tabular}}\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)
+
+
+def _lines(table: Sequence[Column]) -> list[list[str]]:
+    return [[column.title for column in table], *map(list, zip(*(column.cells for column in table), strict=True))]
+
+
+FORMATS = {"csv": _csv, "tex": _latex, "md": _markdown}

@@ -1,0 +1,247 @@
+"""Reports: complete, self-contained, the same from the same records, and no hostile name gets through."""
+
+import csv
+import json
+import re
+import shutil
+from dataclasses import replace as change
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from reslab.pages.study import render, results, write_index
+from reslab.pages.study_figures import curves
+from reslab.papers import STUDIES
+from reslab.study.plan import make_plan
+
+from .conftest import STUDY
+
+
+@pytest.fixture(scope="module")
+def report(trained, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report")
+    assert render(trained, out) == out / "report.html"
+    return out
+
+
+class Tags(HTMLParser):
+    """Every tag of a page with its attributes, and its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_has_no_address_outside_itself(report):
+    page = (report / "report.html").read_text()
+    assert "http" not in page
+    assert "//" not in re.sub(r"/\*.*?\*/", "", page)
+    assert "fetch(" not in page
+    for tag, attrs in Tags(page).tags:
+        assert tag not in ("link", "img", "iframe", "object", "embed")
+        assert tag != "script" or attrs == {}
+        for name in ("href", "xlink:href", "src"):
+            assert attrs.get(name, "#").startswith(("#", "table.", "claims.", "runs.")), (tag, attrs)
+
+
+def test_every_name_that_a_figure_uses_is_defined_once(report):
+    page = (report / "report.html").read_text()
+    ids = [attrs["id"] for _, attrs in Tags(page).tags if "id" in attrs]
+    used = re.findall(r'href="#([^"]+)"', page) + re.findall(r"url\(#([^)]+)\)", page)
+    assert used
+    assert len(ids) == len(set(ids))
+    assert set(used) <= set(ids)
+
+
+def test_the_page_says_scale_claims_numbers_and_how_to_do_it_again(report, trained):
+    text = " ".join(Tags((report / "report.html").read_text()).text.split())
+    assert "Demo scale, not the paper's" in text
+    assert "A small study of <b>&shortcuts</b>" in text  # as text, not as a tag
+    assert "reslab study run small --scale demo --seeds 2" in text
+    found = results(trained)
+    for claim in found["claims"]:
+        assert claim["judgement"] in text
+        assert claim["claim"] in text
+    for row in found["rows"]:
+        assert row["measured"]["test_error"]["text"] in text
+    assert "published" not in text.replace("beside a published one", "")
+    assert "8.75" not in text
+
+
+def test_only_the_paper_scale_stands_beside_published_numbers(trained, tmp_path):
+    plan = make_plan(STUDY, "paper", trained.runs[0].out.parent)
+    render(plan, tmp_path)
+    text = Tags((tmp_path / "report.html").read_text()).text
+    assert "published" in text
+    assert "8.75" in text
+    told = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))[1]
+    measured = float(told["final test error, %"].split(" ± ")[0])
+    assert float(told["deviation"].replace("−", "-")) == pytest.approx(measured - 8.75, abs=0.011)
+
+
+def test_claims_and_runs_are_tables_too(report, trained):
+    found = results(trained)
+    claims = list(csv.DictReader((report / "claims.csv").read_text().splitlines()))
+    assert [claim["claim"] for claim in claims] == ["Residual is better", "Residual is not worse"]
+    assert [claim["judgement"] for claim in claims] == [claim["judgement"] for claim in found["claims"]]
+    assert float(claims[0]["difference"]) == pytest.approx(found["claims"][0]["difference"], abs=0.006)
+    runs = list(csv.DictReader((report / "runs.csv").read_text().splitlines()))
+    assert [(run["run"], int(run["seed"])) for run in runs] == [(run.row, run.seed) for run in trained.runs]
+    for name in ("claims", "runs"):
+        assert (report / f"{name}.tex").read_text().count(r" \\") == (report / f"{name}.md").read_text().count("\n") - 1
+
+
+def test_losses_are_drawn_on_a_logarithmic_axis(trained):
+    study = change(trained.study, losses=True)
+    drawing = curves(change(trained, study=study))
+    assert [ax.get_yscale() for ax in drawing.figure.axes] == ["log", "log", "linear", "linear"]
+    told = [text for _, _, _, text in drawing.points]
+    assert any(re.fullmatch(r"ResNet-8, training loss, step 20: [\d.]+", text) for text in told)
+    assert any(re.fullmatch(r"ResNet-8, test, step 20: [\d.]+ %", text) for text in told)
+
+
+def test_pictures_with_a_validation_part_are_drawn_by_it(trained, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    for run in runs.iterdir():
+        metrics = run / "metrics.jsonl"
+        metrics.write_text(metrics.read_text().replace('"test_', '"validation_'))
+        result = json.loads((run / "result.json").read_text())
+        (run / "result.json").write_text(json.dumps(result | {"validation": result["test"]}))
+    drawing = curves(make_plan(STUDY, "demo", runs))
+    assert drawing.figure.axes[0].get_ylabel() == "error, %   (thin: training, bold: validation)"
+    assert "bold: error on the whole validation set" in drawing.caption
+    assert any(text.startswith("ResNet-8, validation, step 20: ") for _, _, _, text in drawing.points)
+
+
+def test_figures_are_readable_in_every_format(report):
+    for name in ("curves", "depth"):
+        with Image.open(report / f"figures/{name}.png") as picture:
+            assert picture.width > 500
+            assert len(set(picture.convert("L").tobytes())) > 20
+        assert ElementTree.parse(report / f"figures/{name}.svg").getroot().tag.endswith("svg")
+        assert (report / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_tables_agree_with_the_records(report, trained):
+    rows = list(csv.DictReader((report / "table.csv").read_text().splitlines()))
+    found = json.loads((report / "results.json").read_text())
+    assert found == json.loads(json.dumps(results(trained)))
+    assert [row["network"] for row in rows] == ["plain-8", "ResNet-8"]
+    for row, told in zip(rows, found["rows"], strict=True):
+        values = [run["test_error"] for run in found["runs"] if run["row"] == row["network"]]
+        assert float(row["final test error, %"].split(" ± ")[0]) == pytest.approx(sum(values) / 2, abs=0.01)
+        assert told["n"] == int(row["n"]) == 2
+        assert int(row["parameters"].replace(",", "")) == told["parameters"]
+    markdown = (report / "table.md").read_text().splitlines()
+    assert len(markdown) == 4
+    assert markdown[2].count("|") == len(rows[0]) + 1
+    latex = (report / "table.tex").read_text()
+    assert r"final training error, \% &" in latex
+    assert "below 10" not in latex, "no run reached it"
+    assert "Steps to 10 %" not in (report / "report.html").read_text()
+    assert latex.count(r" \\") == 3
+
+
+def test_the_same_records_give_the_same_files(report, trained, tmp_path):
+    render(trained, tmp_path)
+    for path in sorted(report.rglob("*.*")):
+        assert (tmp_path / path.relative_to(report)).read_bytes() == path.read_bytes(), path
+
+
+def test_a_study_with_runs_missing_says_so(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path / "runs")
+    page = render(plan, tmp_path / "report").read_text()
+    assert "not run" in page
+    assert "not decided" in page
+    assert "below 10 %" in (tmp_path / "report" / "table.csv").read_text()
+    legends = [ax.get_legend() for ax in curves(plan).figure.axes]
+    assert {text.get_text() for legend in legends for text in legend.get_texts()} == {
+        "plain-8: not run",
+        "ResNet-8: not run",
+    }
+
+
+def test_hostile_names_are_text_in_every_form(tmp_path):
+    name = "<img src=x onerror=alert(1)> | & _^~\\ %"
+    rows = tuple(change(row, name=name) if row.name == "plain-8" else row for row in STUDY.rows)
+    scale = change(STUDY.scales["demo"], rows=(name, "ResNet-8"))
+    study = change(STUDY, rows=rows, claims=(), scales={"demo": scale}, title="</title><script>alert(2)</script>")
+    render(make_plan(study, "demo", tmp_path / "runs"), tmp_path / "reports" / "hostile")
+    index = write_index(tmp_path / "reports").read_text()
+    page = (tmp_path / "reports/hostile/report.html").read_text()
+    for text in (page, index):
+        assert not any(tag == "img" or "onerror" in attrs for tag, attrs in Tags(text).tags)
+        assert "alert(2)" not in "".join(re.findall(r"<script>(.*?)</script>", text, re.DOTALL))
+    assert name in Tags(page).text
+    for table in ("table", "runs"):
+        latex, markdown = ((tmp_path / f"reports/hostile/{table}.{form}").read_text() for form in ("tex", "md"))
+        assert (
+            r"\textless{}img src=x onerror=alert(1)\textgreater{} \textbar{} \& "
+            r"\_\textasciicircum{}\textasciitilde{}\textbackslash{} \%"
+        ) in latex
+        assert r"| \<img src=x onerror=alert(1)> \| & _^~\\ % |" in markdown
+        lines = csv.reader((tmp_path / f"reports/hostile/{table}.csv").read_text().splitlines())
+        assert name in [line[0] for line in lines]
+
+
+def test_points_tell_their_values_where_the_figure_has_them(report):
+    page = (report / "report.html").read_text()
+    titles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="5"><title>(.*?)</title>', page)
+    assert any(title.startswith("ResNet-8, test, step 20: ") for _, _, title in titles)
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', page).groups())
+    assert all(0 < float(x) < width and 0 < float(y) < height for x, y, title in titles if "step" in title)
+    by_step = {title.rpartition("step ")[2].split(":")[0]: float(x) for x, _, title in titles if "plain-8, tr" in title}
+    assert by_step["10"] < by_step["15"] < by_step["20"]
+
+
+def test_the_index_lists_reports_and_skips_what_is_none(report, tmp_path):
+    shutil.copytree(report, tmp_path / "small-demo")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "results.json").write_text("[]")
+    text = Tags(write_index(tmp_path).read_text()).text
+    assert text.count("A small study of") == 1
+    assert "2 claims" not in text
+    assert write_index(tmp_path / "empty").is_file()
+
+
+def test_analyses_of_a_studys_runs_stand_on_its_page_and_in_the_index(trained, tmp_path):
+    for folder, label in (("inside", trained.runs[0].out.name), ("elsewhere", "resnet20-cifar")):
+        look = {"kind": "responses", "title": f"Responses {folder}", "networks": {label: "resnet20-cifar"}}
+        (tmp_path / folder).mkdir()
+        told = look | {"findings": [{"judgement": "holds"}]}
+        (tmp_path / folder / "results.json").write_text(json.dumps(told))
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older" / "results.json").write_text(json.dumps(told | {"networks": ["resnet20-cifar"]}))
+    page = Tags(render(trained, tmp_path / "report").read_text())
+    assert "Responses inside" in page.text
+    assert "Responses elsewhere" not in page.text
+    assert ("a", {"href": "../inside/analysis.html"}) in page.tags
+    index = Tags(write_index(tmp_path).read_text())
+    assert ("a", {"href": "inside/analysis.html"}) in index.tags
+    assert "Responses elsewhere" in index.text
+    assert index.text.count("1 holds") == 2
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_every_study_renders_before_its_first_run(name, scale, tmp_path):
+    page = render(make_plan(STUDIES[name], scale, tmp_path / "runs"), tmp_path / "report")
+    assert page.stat().st_size < 2_000_000
+    text = Tags(page.read_text()).text
+    assert STUDIES[name].title in text
+    published = [value for row in STUDIES[name].rows if row.published for value in row.published.values.values()]
+    if name == "cost" or scale == "paper":
+        assert f"{published[0]:g}" in text
+    else:
+        numbers = re.findall(r"\d+\.\d+", text)
+        assert not any(f"{value:.2f}" in numbers for value in published if isinstance(value, float))

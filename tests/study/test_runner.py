@@ -1,0 +1,222 @@
+"""The runner: trains what is missing, once, in processes; a failure is told and the others go on."""
+
+import io
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace as change
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from reslab.errors import SpecError
+from reslab.runs.record import is_done, is_locked, read_json, read_metrics
+from reslab.study.plan import Plan, make_plan
+from reslab.study.runner import Reporter, gpus, places, run_plan
+from reslab.weights.manifest import newest
+
+from .conftest import STUDY
+
+
+def test_every_run_has_its_result(trained):
+    assert trained.missing == ()
+    assert all(read_json(run.out / "result.json")["status"] == "finished" for run in trained.runs)
+    assert all(read_json(run.out / "run.json")["seed"] == run.seed for run in trained.runs)
+
+
+def test_what_is_done_is_not_trained_again(trained):
+    before = {run.out: (run.out / "run.json").stat().st_mtime_ns for run in trained.runs}
+    heard = io.StringIO()
+    assert run_plan(trained, 2, Console(file=heard)) == {}
+    assert heard.getvalue() == ""
+    assert before == {run.out: (run.out / "run.json").stat().st_mtime_ns for run in trained.runs}
+
+
+def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    plan.runs[0].out.mkdir()
+    (plan.runs[0].out / "precious.txt").write_text("not a run")
+    heard = io.StringIO()
+    failed = run_plan(plan, 1, Console(file=heard, width=200))
+    assert list(failed) == [plan.runs[0]]
+    assert "exists and is no run" in failed[plan.runs[0]]
+    assert plan.missing == (plan.runs[0],)
+    assert plan.runs[0].status == f"failed: {failed[plan.runs[0]]}"
+    assert "1/2  plain-8  seed 0  SpecError" in heard.getvalue()
+    assert "2/2  ResNet-8  seed 0  training error" in heard.getvalue()
+
+
+def test_a_lost_worker_is_replaced_and_its_run_begun_again(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 2)
+    heard = io.StringIO()
+
+    def kill_the_first_that_trains():
+        while not any(is_locked(run.out) for run in plan.runs):
+            time.sleep(0.01)
+        multiprocessing.active_children()[0].kill()
+
+    killer = threading.Thread(target=kill_the_first_that_trains)
+    killer.start()
+    assert run_plan(plan, 1, Console(file=heard, width=200)) == {}
+    killer.join()
+    assert "a worker process was lost" in heard.getvalue()
+    assert plan.missing == ()
+
+
+def _children(pid):
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(word) for word in listed.stdout.split()]
+
+
+def test_a_stop_ends_the_workers_and_keeps_what_is_finished(tmp_path):
+    words = [sys.executable, "-m", "reslab", "demo", "--workers", "2"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline(), process.stderr.readline()]  # the first run is done
+        workers = _children(process.pid)
+        assert workers
+        process.send_signal(signal.SIGTERM)
+        lines += process.stderr.readlines()
+    assert process.returncode == 75
+    assert lines[0] == "degradation, demo scale: 24 runs, 0 of them done\n"
+    assert "the same command goes on from there" in lines[-1]
+    done = [path for path in (tmp_path / "runs").iterdir() if is_done(path)]
+    assert f"stopped: {len(done)} of 24 runs are done" in lines[-1]
+    stopped = [path for path in (tmp_path / "runs").iterdir() if path not in done]
+    assert stopped
+    for path in stopped:  # every run under way was saved, whichever worker ended first
+        assert read_json(path / "result.json")["status"] == "stopped"
+        assert newest(path)
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 3)
+    heard = [io.StringIO(), io.StringIO()]
+    runners = [threading.Thread(target=run_plan, args=(plan, 1, Console(file=file, width=200))) for file in heard]
+    for runner in runners:
+        runner.start()
+    for runner in runners:
+        runner.join()
+    assert plan.missing == ()
+    ends = "".join(file.getvalue() for file in heard)
+    assert ends.count("training error") >= len(plan.runs)
+    for run in plan.runs:
+        assert [line["step"] for line in read_metrics(run.out)] == [5, 10, 15, 20]
+        assert "resumed" not in read_json(run.out / "run.json")
+
+
+def test_a_run_has_the_threads_that_it_would_have_had_beside_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("reslab.study.runner.cores", lambda: 4)
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    for index in (0, 1):
+        only = [planned for planned in plan.runs if planned.row == plan.runs[index].row]
+        monkeypatch.setattr(Plan, "missing", property(lambda plan, only=only: tuple(r for r in only if not r.done)))
+        assert run_plan(plan, 2, Console(quiet=True)) == {}
+        assert read_json(only[0].out / "run.json")["machine"]["threads"] == 2
+
+
+def test_one_that_is_always_lost_takes_no_other_with_it(tmp_path, monkeypatch):
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    heard, stopping = io.StringIO(), threading.Event()
+
+    def kill_whoever_trains_the_first():
+        while not stopping.wait(0.01):
+            holder = subprocess.run(["fuser", plan.runs[0].out / ".lock"], capture_output=True, text=True).stdout
+            for pid in holder.split():
+                os.kill(int(pid), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_whoever_trains_the_first)
+    killer.start()
+    failed = run_plan(plan, 2, Console(file=heard, width=200))
+    stopping.set()
+    killer.join()
+    assert failed == {plan.runs[0]: "its worker process was lost twice"}
+    assert plan.missing == (plan.runs[0],)
+
+
+def test_the_time_left_counts_operations_and_the_runs_under_way(tmp_path, monkeypatch):
+    plan = make_plan(STUDY, "demo", tmp_path, 2)
+    resumed, under_way, first = plan.runs[:3]
+    reach(resumed, 10)
+    now = iter((100.0, 130.0, 160.0))
+    monkeypatch.setattr("reslab.study.runner.time.monotonic", lambda: next(now))
+    teller = Reporter(plan, Console(file=(told := io.StringIO()), width=120))
+    reach(under_way, 10)
+    teller.tell(first, "done")  # a whole run and half of one in 30 s; half, half and a whole are left
+    reach(resumed, 20)
+    teller.tell(under_way, "failed")  # two and a half in 60 s
+    assert "1/4  plain-8  seed 1  done  about 40 s more" in told.getvalue()
+    assert "2/4  ResNet-8  seed 0  failed  about 24 s more" in told.getvalue()
+
+
+def reach(run, step):
+    run.out.mkdir(exist_ok=True)
+    (run.out / "metrics.jsonl").write_text(json.dumps({"step": step}) + "\n")
+
+
+def test_rows_that_want_the_same_training_have_it_once(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    twice = change(plan, runs=(*plan.runs, change(plan.runs[0], row="again")))
+    heard = io.StringIO()
+    assert run_plan(twice, 1, Console(file=heard, width=200)) == {}
+    assert heard.getvalue().count("training error") == 2
+    assert twice.missing == ()
+
+
+def test_gpus_are_shared_out_among_the_workers(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [gpus(number, 1) for number in range(5)] == ["0", "1", "2", "3", "0"]
+    assert [gpus(number, 2) for number in range(3)] == ["0,1", "2,3", "0,1"]
+    assert [places(ranks) for ranks in (1, 2, 8)] == [4, 2, 1]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5,3,1")
+    assert gpus(1, 2) == "3,1"
+
+
+def test_more_ranks_than_gpus_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(SpecError, match="--ranks 2: there are 1 GPUs here"):
+        run_plan(make_plan(STUDY, "demo", tmp_path), 1, Console(quiet=True), ranks=2)
+
+
+@pytest.mark.soak
+def test_ten_random_ends_of_the_runner_give_the_same_results(tmp_path):
+    words = [sys.executable, "-m", "reslab", "study", "run", "inception", "--seeds", "1", "--workers", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    subprocess.run(words, cwd=tmp_path / "whole", env=environment, check=True, capture_output=True)
+    draw, killed = random.Random(0), tmp_path / "killed"
+    for end in [signal.SIGKILL, signal.SIGTERM] * 5:
+        with subprocess.Popen(
+            words, cwd=killed, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        ) as process:
+            while process.poll() is None and not any(is_locked(run) for run in killed.glob("runs/*")):
+                time.sleep(0.05)
+            time.sleep(draw.uniform(0, 4))
+            assert process.poll() is None
+            process.send_signal(end)
+        while any(is_locked(run) for run in killed.glob("runs/*")):
+            time.sleep(0.2)
+    subprocess.run(words, cwd=killed, env=environment, check=True, capture_output=True)
+    whole, again = (
+        json.loads((tmp_path / name / "reports/inception-demo/results.json").read_text())
+        for name in ("whole", "killed")
+    )
+    for found in (whole, again):
+        del found["cost"]
+        for run in found["runs"]:
+            del run["seconds"], run["images_per_second"]
+    assert again == whole
