@@ -1,6 +1,5 @@
 """The optimizer of a recipe."""
 
-import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, assert_never
@@ -50,17 +49,15 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]
     The paper is read as by fb.resnet.torch's authors, who say that it decays convolutions alone. Each group has its
     `factor` of the learning rate and its parameters by name; frozen parameters are in none.
     """
-    groups = []
-    for head, decays in itertools.product((False, True), (True, False)):
-        params = [
-            (name, parameter)
-            for name, parameter in network.named_parameters()
-            if parameter.requires_grad and in_head(name) == head and (parameter.ndim > 1) == decays
-        ]
-        if params:
-            weight_decay, factor = recipe.weight_decay if decays else 0.0, recipe.head_rate if head else 1.0
-            groups.append({"params": params, "weight_decay": weight_decay, "factor": factor})
-    return groups
+    groups: dict[tuple[float, bool], list[tuple[str, nn.Parameter]]] = defaultdict(list)
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            factor = recipe.head_rate if in_head(name) else 1.0
+            groups[factor, parameter.ndim > 1].append((name, parameter))
+    return [
+        {"params": params, "weight_decay": recipe.weight_decay if decays else 0.0, "factor": factor}
+        for (factor, decays), params in groups.items()
+    ]
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
