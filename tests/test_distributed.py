@@ -41,20 +41,20 @@ def ranks(count, words, folder):
     port = str(free_port())
     running = []
     for rank in range(count):
-        told = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)} if count > 1 else {}
-        told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port} if count > 1 else {}
+        variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)} if count > 1 else {}
+        variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port} if count > 1 else {}
         running.append(
             subprocess.Popen(
-                [sys.executable, *words], cwd=folder, env=environment(**told), text=True,
+                [sys.executable, *words], cwd=folder, env=environment(**variables), text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )
         )  # fmt: skip
     try:
-        told = [process.communicate(timeout=PATIENCE) for process in running]
+        outputs = [process.communicate(timeout=PATIENCE) for process in running]
     finally:
         for process in running:
             process.kill()
-    return [(process.returncode, err, out) for process, (out, err) in zip(running, told, strict=True)]
+    return [(process.returncode, err, out) for process, (out, err) in zip(running, outputs, strict=True)]
 
 
 def good(done):
@@ -175,9 +175,9 @@ with process_group() as ranks:
     values = torch.randn(1001, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(1001) % 4
     mine = ranks.share(values), ranks.share(labels)
-    found = evaluate(First(), zip(mine[0].split(100), mine[1].split(100)))
+    evaluation = evaluate(First(), zip(mine[0].split(100), mine[1].split(100)))
     if ranks.first:
-        print(repr(found))
+        print(repr(evaluation))
 """
 
 

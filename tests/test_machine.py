@@ -37,8 +37,8 @@ def test_the_memory_of_one_step_serves_the_next():
     assert faults("keep") < 20 < faults("default")
 
 
-def told_by_openmp(**environment):
-    """What libgomp says of itself when reslab and then torch are imported."""
+def openmp_settings(**environment):
+    """The settings that libgomp prints when reslab and then torch are imported."""
     clean = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     environment = clean | {"OMP_DISPLAY_ENV": "verbose"} | environment
     command = [sys.executable, "-c", "import reslab, torch"]
@@ -46,12 +46,12 @@ def told_by_openmp(**environment):
 
 
 def test_waiting_threads_soon_make_room_unless_the_user_says_how():
-    told = told_by_openmp()
-    if "GOMP_SPINCOUNT" not in told:
+    settings = openmp_settings()
+    if "GOMP_SPINCOUNT" not in settings:
         pytest.skip("torch does not use GNU's OpenMP here")
-    assert "GOMP_SPINCOUNT = '5000'" in told
-    assert "GOMP_SPINCOUNT = '70'" in told_by_openmp(GOMP_SPINCOUNT="70")
-    assert "GOMP_SPINCOUNT = '5000'" not in told_by_openmp(OMP_WAIT_POLICY="active")
+    assert "GOMP_SPINCOUNT = '5000'" in settings
+    assert "GOMP_SPINCOUNT = '70'" in openmp_settings(GOMP_SPINCOUNT="70")
+    assert "GOMP_SPINCOUNT = '5000'" not in openmp_settings(OMP_WAIT_POLICY="active")
 
 
 def test_each_rank_here_has_a_gpu_or_all_compute_on_the_processor(monkeypatch):

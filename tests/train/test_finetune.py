@@ -51,7 +51,7 @@ OURS = MeanStd((0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
 
 
 def fill(folder, count=20, classes=tuple(COLOURS)):
-    """Pictures of one colour with noise, told apart at a glance."""
+    """Pictures of one colour with noise, easy to distinguish."""
     random = np.random.default_rng(0)
     for name in classes:
         (folder / name).mkdir(parents=True)
@@ -96,17 +96,17 @@ def test_the_head_stays_where_the_classes_are_the_same(tmp_path, pictures):
         save_weights(Weights(value, state, OURS, names), tmp_path / "w.safetensors")
         start = start_from(tmp_path / "w.safetensors", SMALL, pictures)
         assert ("head.linear.weight" in start.state) == stays, names
-        told = next(start.messages())
-        assert ("the head too, for the same classes" if stays else "the head new for 3 classes") in told
+        message = next(start.messages())
+        assert ("the head too, for the same classes" if stays else "the head new for 3 classes") in message
 
 
 def test_a_fine_tuning_keeps_what_using_it_takes(body, pictures, tmp_path):
     out = tmp_path / "run"
     result = train(start_from(body, SMALL, pictures), HOW, pictures, out)
-    told = read_json(out / "run.json")
-    assert told["weights"] == {"file": "body.safetensors", "sha256": hashlib.sha256(body.read_bytes()).hexdigest()}
+    record = read_json(out / "run.json")
+    assert record["weights"] == {"file": "body.safetensors", "sha256": hashlib.sha256(body.read_bytes()).hexdigest()}
     # 60 pictures: 12 for the test, of the others a tenth
-    assert {name: told["data_set"][name]["images"] for name in ("train", "validation", "test")} == {
+    assert {name: record["data_set"][name]["images"] for name in ("train", "validation", "test")} == {
         "train": 43,
         "validation": 5,
         "test": 12,
@@ -117,9 +117,9 @@ def test_a_fine_tuning_keeps_what_using_it_takes(body, pictures, tmp_path):
     assert result["best"]["test"]["images"] == 12
 
 
-def script(monkeypatch, *found):
+def script(monkeypatch, *errors):
     """Let the validation parts, of five images, have these errors and losses, one after another."""
-    coming = iter(found)
+    coming = iter(errors)
 
     def scripted(network, views):
         real = evaluate(network, views)
@@ -243,19 +243,19 @@ def test_the_head_learns_at_its_own_rate():
     assert sum(len(group["params"]) for group in make_optimizer(network, how).param_groups) == 2
 
 
-def test_what_is_frozen_is_told_and_takes_less_memory():
+def test_frozen_weights_are_counted_and_take_less_memory():
     value = replace(SMALL, size=16, classes=3)
     parameters = sum(p.numel() for p in value.build().parameters())
     head = 16 * 3 + 3
     kept = activation_bytes(value, 32)
     for how, frozen in ((replace(HOW, freeze="body"), parameters - head), (replace(HOW, bn="frozen"), None)):
-        told = "\n".join(messages(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
-        assert f"frozen: {frozen:,} weights of the body" in told if frozen else "weights of BN, and its stat" in told
+        text = "\n".join(messages(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
+        assert f"frozen: {frozen:,} weights of the body" in text if frozen else "weights of BN, and its stat" in text
     assert activation_bytes(value, 32, 0, replace(HOW, freeze="body")) < kept / 10
 
 
 def test_it_learns(pictures, tmp_path):
-    """Colours are told apart by a head alone on a body that never saw them."""
+    """A head alone distinguishes colours, on a body that was not trained on them."""
     torch.manual_seed(1)
     value = replace(SMALL, size=16, classes=5)
     save_weights(Weights(value, value.build().state_dict(), OURS), tmp_path / "body.safetensors")
@@ -302,7 +302,7 @@ def test_a_run_is_a_file_of_weights(body, pictures, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "message"),
     [
         (
             replace(SMALL, widths=(8, 16, 32)),
@@ -311,13 +311,13 @@ def test_a_run_is_a_file_of_weights(body, pictures, tmp_path):
         (cifar_resnet(20), r"weights of resnet8-custom; name it"),
     ],
 )
-def test_weights_of_another_network_are_refused(body, pictures, named, told):
-    with pytest.raises(SpecError, match=told) as caught:
+def test_weights_of_another_network_are_refused(body, pictures, named, message):
+    with pytest.raises(SpecError, match=message) as caught:
         start_from(body, named, pictures)
     assert len(str(caught.value).splitlines()) <= 2
 
 
-def test_the_right_name_is_told(tmp_path, pictures):
+def test_the_right_name_is_in_the_message(tmp_path, pictures):
     value = replace(cifar_resnet(20), classes=2)
     save_weights(Weights(value, value.build().state_dict(), OURS), tmp_path / "w.safetensors")
     with pytest.raises(
@@ -358,7 +358,7 @@ def test_a_folder_with_train_val_and_test_validates_on_val(tmp_path):
     assert [result[part]["images"] for part in ("train", "validation", "test")] == [18, 9, 6]
 
 
-def test_too_few_pictures_to_hold_some_out_are_told_of(tmp_path):
+def test_too_few_pictures_to_hold_some_out_are_an_error(tmp_path):
     fill(tmp_path / "few", 2)
     data = load(f"folder:{tmp_path / 'few'}")
     with pytest.raises(SpecError, match=r"class blue of folder:.* has one training image.*--set validation=0"):
