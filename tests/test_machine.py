@@ -2,14 +2,16 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 import torch
 
 from reslab.errors import SpecError
-from reslab.machine import find_device
+from reslab.machine import find_device, package_version
 
 FAULTS = """
 import resource, sys
@@ -64,3 +66,14 @@ def test_each_rank_here_has_a_gpu_or_all_compute_on_the_processor(monkeypatch):
     for word in ("auto", "cuda"):
         with pytest.raises(SpecError, match="3 ranks here and 2 GPUs"):
             find_device(word)
+
+
+def test_the_version_is_known_in_a_source_tree_that_is_not_installed(monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    installed = package_version("torch")
+    monkeypatch.setattr("reslab.machine.version", missing)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", package_version("reslab"))
+    assert package_version("no-such-package") is None
+    assert installed.split("+")[0] == torch.__version__.split("+")[0]

@@ -31,7 +31,7 @@ def paper_a_cifar() -> Recipe:
     The schedule was chosen on a 45,000/5,000 split: `--set validation=5000` trains and evaluates so.
 
     The paper's Caffe keeps the learning rate inside the velocity (v = m v + lr g), torch outside: the two differ for
-    a few steps after each change of the learning rate. BN sees the whole batch of 128, the papers' two GPUs saw 64 each;
+    a few steps after each change of the rate. BN sees the whole batch of 128, the papers' two GPUs saw 64 each;
     torchrun with two processes sees what they saw.
     """
     return Recipe(steps=64_000, schedule=Drops(at=(32_000, 48_000)), augment=PadCropFlip())

@@ -260,6 +260,11 @@ def _difference(held: Any, ours: Any, key: str) -> str:
     return f"{key} {held}, not {ours}"
 
 
+# the names that modules outside of this package still import from here
+__all__ = ["NullRecord", "Record", "described", "environment", "hold", "is_done", "is_locked", "keep_recorded_choices"]
+__all__ += ["read_json", "read_metrics", "run_name", "watched", "write_json"]
+
+
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     return [to_tree(line) for line in Run(run).metrics]
 
