@@ -25,7 +25,7 @@ from reslab.data.images import Images
 from reslab.data.loader import load
 from reslab.machine import processor
 from reslab.papers.he2016a import SHORT_CIFAR
-from reslab.runs.record import write_json
+from reslab.runs.contents import write_json
 
 OUT = Path(__file__).parents[1] / "results" / "beside"
 

@@ -2,14 +2,16 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 import torch
 
 from reslab.errors import SpecError
-from reslab.machine import find_device
+from reslab.machine import find_device, package_version
 
 FAULTS = """
 import resource, sys
@@ -37,8 +39,8 @@ def test_the_memory_of_one_step_serves_the_next():
     assert faults("keep") < 20 < faults("default")
 
 
-def told_by_openmp(**environment):
-    """What libgomp says of itself when reslab and then torch are imported."""
+def openmp_settings(**environment):
+    """The settings that libgomp prints when reslab and then torch are imported."""
     clean = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     environment = clean | {"OMP_DISPLAY_ENV": "verbose"} | environment
     command = [sys.executable, "-c", "import reslab, torch"]
@@ -46,12 +48,12 @@ def told_by_openmp(**environment):
 
 
 def test_waiting_threads_soon_make_room_unless_the_user_says_how():
-    told = told_by_openmp()
-    if "GOMP_SPINCOUNT" not in told:
+    settings = openmp_settings()
+    if "GOMP_SPINCOUNT" not in settings:
         pytest.skip("torch does not use GNU's OpenMP here")
-    assert "GOMP_SPINCOUNT = '5000'" in told
-    assert "GOMP_SPINCOUNT = '70'" in told_by_openmp(GOMP_SPINCOUNT="70")
-    assert "GOMP_SPINCOUNT = '5000'" not in told_by_openmp(OMP_WAIT_POLICY="active")
+    assert "GOMP_SPINCOUNT = '5000'" in settings
+    assert "GOMP_SPINCOUNT = '70'" in openmp_settings(GOMP_SPINCOUNT="70")
+    assert "GOMP_SPINCOUNT = '5000'" not in openmp_settings(OMP_WAIT_POLICY="active")
 
 
 def test_each_rank_here_has_a_gpu_or_all_compute_on_the_processor(monkeypatch):
@@ -64,3 +66,14 @@ def test_each_rank_here_has_a_gpu_or_all_compute_on_the_processor(monkeypatch):
     for word in ("auto", "cuda"):
         with pytest.raises(SpecError, match="3 ranks here and 2 GPUs"):
             find_device(word)
+
+
+def test_the_version_is_known_in_a_source_tree_that_is_not_installed(monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    installed = package_version("torch")
+    monkeypatch.setattr("reslab.machine.version", missing)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", package_version("reslab"))
+    assert package_version("no-such-package") is None
+    assert installed.split("+")[0] == torch.__version__.split("+")[0]

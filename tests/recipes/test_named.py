@@ -58,10 +58,10 @@ def test_what_the_papers_say_is_in_their_recipes():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_says_its_command_and_what_to_expect(name):
-    told = RECIPES[name].__doc__
-    assert f"--recipe {name}" in told
-    assert "reslab train" in told
-    assert "ublished" in told or "must reach" in told
+    doc = RECIPES[name].__doc__
+    assert f"--recipe {name}" in doc
+    assert "reslab train" in doc
+    assert "ublished" in doc or "must reach" in doc
     value = recipe(name)
     assert from_json(Recipe, to_json(value)) == value
     assert value.rate(value.steps - 1) > 0

@@ -1,6 +1,5 @@
 """What is chosen for a machine, and that it changes the speed and not what is learnt."""
 
-import json
 import shutil
 
 import pytest
@@ -12,6 +11,7 @@ from reslab.errors import SpecError
 from reslab.nets import Conv, cifar_resnet
 from reslab.recipes.recipe import Recipe
 from reslab.runs.execution import Execution, choose
+from reslab.runs.run import Run
 from reslab.spec import replace
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
@@ -116,8 +116,7 @@ def test_a_resumed_run_keeps_to_what_was_chosen_and_ends_bit_for_bit(tmp_path, p
         patched.setattr(loop, "Stop", StopsBehindSix)
         assert train(value, HOW, digits, tmp_path / "run", execution=begun)["status"] == "stopped"
     train(value, HOW, digits, tmp_path / "run", execution=Execution(device="cpu", resume="exact"))
-    told = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert told["resumed"][0]["chosen"]["precision"] == precision
+    assert Run(tmp_path / "run").record.resumed[0].chosen.precision == precision
     states = [load(tmp_path / name).state_dict() for name in ("run", "whole")]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[1])
 

@@ -16,7 +16,7 @@ HOW = Recipe(steps=3, batch=8)
 
 
 def learnt(value, units):
-    """A network behind two steps, with the gradients of the second."""
+    """A network after two steps, with the gradients of the second."""
     torch.manual_seed(1)
     learner = Learner(value.build(), HOW, units)
     for step in range(2):

@@ -1,5 +1,6 @@
 """Training that begins with others' weights: what travels, what is new, what is refused, what stays as it is."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -18,11 +19,12 @@ from reslab.nets import Conv, cifar_resnet
 from reslab.recipes.named import recipe
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.schedule import Drops
+from reslab.runs.contents import Source
 from reslab.runs.execution import Chosen, Execution
 from reslab.runs.record import read_json, read_metrics, run_name
 from reslab.spec import digest, replace
 from reslab.train import loop
-from reslab.train.estimate import activation_bytes, forecast
+from reslab.train.estimate import activation_bytes, messages
 from reslab.train.freeze import freeze
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
@@ -49,7 +51,7 @@ OURS = MeanStd((0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
 
 
 def fill(folder, count=20, classes=tuple(COLOURS)):
-    """Pictures of one colour with noise, told apart at a glance."""
+    """Pictures of one colour with noise, easy to distinguish."""
     random = np.random.default_rng(0)
     for name in classes:
         (folder / name).mkdir(parents=True)
@@ -84,7 +86,7 @@ def test_the_body_is_the_files_and_the_head_new(body, pictures):
     built = start.build().state_dict()
     assert set(built) - set(start.state) == {"head.linear.weight", "head.linear.bias"}
     assert all(torch.equal(built[key], held.state[key]) for key in start.state)
-    assert "the head new for 3 classes" in next(start.told())
+    assert "the head new for 3 classes" in next(start.messages())
 
 
 def test_the_head_stays_where_the_classes_are_the_same(tmp_path, pictures):
@@ -94,17 +96,17 @@ def test_the_head_stays_where_the_classes_are_the_same(tmp_path, pictures):
         save_weights(Weights(value, state, OURS, names), tmp_path / "w.safetensors")
         start = start_from(tmp_path / "w.safetensors", SMALL, pictures)
         assert ("head.linear.weight" in start.state) == stays, names
-        told = next(start.told())
-        assert ("the head too, for the same classes" if stays else "the head new for 3 classes") in told
+        message = next(start.messages())
+        assert ("the head too, for the same classes" if stays else "the head new for 3 classes") in message
 
 
 def test_a_fine_tuning_keeps_what_using_it_takes(body, pictures, tmp_path):
     out = tmp_path / "run"
     result = train(start_from(body, SMALL, pictures), HOW, pictures, out)
-    told = read_json(out / "run.json")
-    assert told["weights"] == {"file": "body.safetensors", "sha256": hashlib.sha256(body.read_bytes()).hexdigest()}
+    record = read_json(out / "run.json")
+    assert record["weights"] == {"file": "body.safetensors", "sha256": hashlib.sha256(body.read_bytes()).hexdigest()}
     # 60 pictures: 12 for the test, of the others a tenth
-    assert {name: told["data_set"][name]["images"] for name in ("train", "validation", "test")} == {
+    assert {name: record["data_set"][name]["images"] for name in ("train", "validation", "test")} == {
         "train": 43,
         "validation": 5,
         "test": 12,
@@ -115,9 +117,9 @@ def test_a_fine_tuning_keeps_what_using_it_takes(body, pictures, tmp_path):
     assert result["best"]["test"]["images"] == 12
 
 
-def script(monkeypatch, *found):
+def script(monkeypatch, *errors):
     """Let the validation parts, of five images, have these errors and losses, one after another."""
-    coming = iter(found)
+    coming = iter(errors)
 
     def scripted(network, views):
         real = evaluate(network, views)
@@ -152,17 +154,17 @@ def test_a_fine_tuning_that_was_stopped_ends_as_one_that_was_not(body, pictures,
     script(monkeypatch, (20.0, 1.0), (50.0, 1.0), (50.0, 1.0), (20.0, 1.0), (50.0, 1.0), (50.0, 1.0))
     whole = train(start, HOW, pictures, tmp_path / "whole")
     assert whole["best"]["step"] == 2
-    learnt = loop.Learner.learn
+    train_step = loop.Learner.train_step
 
     def dies(self, images, labels, step):
         if step == 5:
             raise RuntimeError("power cut")
-        return learnt(self, images, labels, step)
+        return train_step(self, images, labels, step)
 
-    monkeypatch.setattr(loop.Learner, "learn", dies)
+    monkeypatch.setattr(loop.Learner, "train_step", dies)
     with pytest.raises(RuntimeError, match="power cut"):
         train(start, HOW, pictures, tmp_path / "run")
-    monkeypatch.setattr(loop.Learner, "learn", learnt)
+    monkeypatch.setattr(loop.Learner, "train_step", train_step)
     (tmp_path / "run" / "best.safetensors").write_bytes(b"of a future that is lost")
     again = train(start, HOW, pictures, tmp_path / "run", execution=Execution(resume="exact"))
     assert again["best"] == whole["best"]
@@ -177,15 +179,15 @@ def test_a_run_that_begins_anew_has_no_best_weights_of_before(body, pictures, tm
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="power cut"):
-        patched.setattr(loop._Run, "_save", dies)
+        patched.setattr(loop._Training, "_save", dies)
         train(start, how, pictures, tmp_path / "run")
     assert (tmp_path / "run" / "best.safetensors").exists()
     seen = []
-    learnt = loop.Learner.learn
+    train_step = loop.Learner.train_step
     monkeypatch.setattr(
         loop.Learner,
-        "learn",
-        lambda self, *given: seen.append((tmp_path / "run" / "best.safetensors").exists()) or learnt(self, *given),
+        "train_step",
+        lambda self, *given: seen.append((tmp_path / "run" / "best.safetensors").exists()) or train_step(self, *given),
     )
     train(start, how, pictures, tmp_path / "run")
     assert seen[:3] == [False, False, True]
@@ -197,10 +199,10 @@ def test_other_weights_are_another_run(body, pictures, tmp_path):
     names = {run_name(start.network, how, "d", 0, source) for source in (None, start.source)}
     assert len(names) == 2
     train(start, how, pictures, tmp_path / "run")
-    for other in (Start(start.network), start._replace(source=start.source._replace(sha256="0" * 64))):
+    for other in (Start(start.network), start._replace(source=dataclasses.replace(start.source, sha256="0" * 64))):
         with pytest.raises(SpecError, match=r"holds another run \(weights [0-9a-f]{64}, not (None|0{64})\)"):
             train(other, how, pictures, tmp_path / "run", execution=Execution(resume="any"))
-    renamed = start._replace(source=start.source._replace(file="moved.safetensors"))
+    renamed = start._replace(source=dataclasses.replace(start.source, file="moved.safetensors"))
     with pytest.raises(SpecError, match="this run is finished"):
         train(renamed, how, pictures, tmp_path / "run")
 
@@ -241,19 +243,19 @@ def test_the_head_learns_at_its_own_rate():
     assert sum(len(group["params"]) for group in make_optimizer(network, how).param_groups) == 2
 
 
-def test_what_is_frozen_is_told_and_takes_less_memory():
+def test_frozen_weights_are_counted_and_take_less_memory():
     value = replace(SMALL, size=16, classes=3)
     parameters = sum(p.numel() for p in value.build().parameters())
     head = 16 * 3 + 3
     kept = activation_bytes(value, 32)
     for how, frozen in ((replace(HOW, freeze="body"), parameters - head), (replace(HOW, bn="frozen"), None)):
-        told = "\n".join(forecast(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
-        assert f"frozen: {frozen:,} weights of the body" in told if frozen else "weights of BN, and its stat" in told
+        text = "\n".join(messages(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
+        assert f"frozen: {frozen:,} weights of the body" in text if frozen else "weights of BN, and its stat" in text
     assert activation_bytes(value, 32, 0, replace(HOW, freeze="body")) < kept / 10
 
 
 def test_it_learns(pictures, tmp_path):
-    """Colours are told apart by a head alone on a body that never saw them."""
+    """A head alone distinguishes colours, on a body that was not trained on them."""
     torch.manual_seed(1)
     value = replace(SMALL, size=16, classes=5)
     save_weights(Weights(value, value.build().state_dict(), OURS), tmp_path / "body.safetensors")
@@ -264,7 +266,7 @@ def test_it_learns(pictures, tmp_path):
 
 
 def test_a_body_that_learnt_nothing_is_not_frozen(pictures, tmp_path):
-    with pytest.raises(SpecError, match="freeze body: leaves fresh weights as they are; begin with those of a run"):
+    with pytest.raises(SpecError, match="freeze body: fresh weights would stay as they are; give those of a run"):
         train(fitted(SMALL, pictures), replace(HOW, freeze="body"), pictures, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -295,12 +297,12 @@ def test_a_run_is_a_file_of_weights(body, pictures, tmp_path):
     train(start_from(body, SMALL, pictures), replace(HOW, steps=2), pictures, tmp_path / "run")
     start = start_from(tmp_path / "run", SMALL, pictures)
     inner = newest(tmp_path / "run") / "model.safetensors"
-    assert start.source == ("run", hashlib.sha256(inner.read_bytes()).hexdigest())
+    assert start.source == Source("run", hashlib.sha256(inner.read_bytes()).hexdigest())
     assert "head.linear.weight" in start.state
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "message"),
     [
         (
             replace(SMALL, widths=(8, 16, 32)),
@@ -309,13 +311,13 @@ def test_a_run_is_a_file_of_weights(body, pictures, tmp_path):
         (cifar_resnet(20), r"weights of resnet8-custom; name it"),
     ],
 )
-def test_weights_of_another_network_are_refused(body, pictures, named, told):
-    with pytest.raises(SpecError, match=told) as caught:
+def test_weights_of_another_network_are_refused(body, pictures, named, message):
+    with pytest.raises(SpecError, match=message) as caught:
         start_from(body, named, pictures)
     assert len(str(caught.value).splitlines()) <= 2
 
 
-def test_the_right_name_is_told(tmp_path, pictures):
+def test_the_right_name_is_in_the_message(tmp_path, pictures):
     value = replace(cifar_resnet(20), classes=2)
     save_weights(Weights(value, value.build().state_dict(), OURS), tmp_path / "w.safetensors")
     with pytest.raises(
@@ -356,7 +358,7 @@ def test_a_folder_with_train_val_and_test_validates_on_val(tmp_path):
     assert [result[part]["images"] for part in ("train", "validation", "test")] == [18, 9, 6]
 
 
-def test_too_few_pictures_to_hold_some_out_are_told_of(tmp_path):
+def test_too_few_pictures_to_hold_some_out_are_an_error(tmp_path):
     fill(tmp_path / "few", 2)
     data = load(f"folder:{tmp_path / 'few'}")
     with pytest.raises(SpecError, match=r"class blue of folder:.* has one training image.*--set validation=0"):

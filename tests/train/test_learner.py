@@ -63,9 +63,9 @@ def test_auxiliary_losses_are_added_with_their_weight():
     model = replace(network("googlenet"), classes=5).build().eval()
     images, labels = torch.randn(2, 3, 224, 224), torch.tensor([1, 4])
     loss, logits = Loss(model, 0.0)(images, labels)
-    _, told = model.with_auxiliary(images)
-    expected = F.cross_entropy(logits, labels) + 0.3 * sum(F.cross_entropy(other, labels) for other in told)
-    assert len(told) == 2
+    _, aux_logits = model.with_auxiliary(images)
+    expected = F.cross_entropy(logits, labels) + 0.3 * sum(F.cross_entropy(other, labels) for other in aux_logits)
+    assert len(aux_logits) == 2
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 

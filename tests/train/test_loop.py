@@ -22,8 +22,9 @@ from reslab.recipes.recipe import Recipe
 from reslab.recipes.schedule import Drops
 from reslab.runs.execution import Chosen, Execution
 from reslab.runs.record import read_metrics
+from reslab.runs.run import Run
 from reslab.spec import replace
-from reslab.train.estimate import forecast
+from reslab.train.estimate import messages
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
 from reslab.train.optim import make_optimizer
@@ -45,12 +46,12 @@ def network(digits):
 
 def test_a_run_directory_tells_everything(tmp_path, digits, network):
     result = train(network, QUICK, digits, tmp_path / "run", seed=3)
-    told = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (told["data"], told["seed"], told["chosen"]["device"]) == ("digits", 3, find_device("auto"))
-    assert told["network"]["size"] == 8
-    assert told["recipe"]["steps"] == 12
-    assert told["versions"]["torch"] == torch.__version__
-    assert told["machine"]["threads"] == torch.get_num_threads()
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (record["data"], record["seed"], record["chosen"]["device"]) == ("digits", 3, find_device("auto"))
+    assert record["network"]["size"] == 8
+    assert record["recipe"]["steps"] == 12
+    assert record["versions"]["torch"] == torch.__version__
+    assert record["machine"]["threads"] == torch.get_num_threads()
     assert result == json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["status"] == "finished"
     assert result["test"]["images"] == 360
@@ -105,12 +106,12 @@ def test_a_loss_that_is_not_finite_is_a_result(tmp_path, digits, network):
 
 
 def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path, digits, network, monkeypatch):
-    learn = Learner.learn
+    train_step = Learner.train_step
 
-    def learn_badly(self, images, labels, step):
-        return learn(self, images * (float("nan") if step == 6 else 1.0), labels, step)
+    def train_badly(self, images, labels, step):
+        return train_step(self, images * (float("nan") if step == 6 else 1.0), labels, step)
 
-    monkeypatch.setattr(Learner, "learn", learn_badly)
+    monkeypatch.setattr(Learner, "train_step", train_badly)
     how = replace(QUICK, checkpoint_every=2, checkpoints_kept=3, log_every=100, evaluate_every=100)
     result = train(network, how, digits, tmp_path / "run", seed=4)
     assert (result["status"], result["step"]) == ("diverged", 7)
@@ -122,22 +123,40 @@ def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path,
 
 
 def test_weights_that_are_not_finite_are_not_kept(tmp_path, digits, network, monkeypatch):
-    learn = Learner.learn
+    train_step = Learner.train_step
 
-    def learn_badly(self, images, labels, step):
-        told = learn(self, images, labels, step)
+    def train_badly(self, images, labels, step):
+        loss_and_logits = train_step(self, images, labels, step)
         if step == 5:
             with torch.no_grad():
                 next(self.network.parameters()).fill_(float("inf"))
-        return told
+        return loss_and_logits
 
-    monkeypatch.setattr(Learner, "learn", learn_badly)
+    monkeypatch.setattr(Learner, "train_step", train_badly)
     result = train(network, replace(QUICK, checkpoint_every=3), digits, tmp_path / "run")
     assert (result["status"], result["step"]) == ("diverged", 6)
     assert newest(tmp_path / "run").name == "step-00000003"
 
 
-def test_held_out_images_are_watched_and_the_test_images_seen_at_the_end_alone(tmp_path, digits, network):
+@pytest.mark.parametrize("bad", ["test", "train"])
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_an_evaluation_that_is_not_finite_is_divergence(tmp_path, digits, network, monkeypatch, bad, loss):
+    """A loss can be finite on each batch in training mode and not with BN's running statistics."""
+
+    def evaluate_badly(model, views):
+        evaluation = evaluate(model, views)
+        images = {"test": 360, "train": 1437}[bad]
+        return evaluation._replace(loss=loss) if evaluation.images == images else evaluation
+
+    monkeypatch.setattr("reslab.train.loop.evaluate", evaluate_badly)
+    result = train(network, QUICK, digits, tmp_path / "run")
+    assert (result["status"], result["step"]) == ("diverged", {"test": 6, "train": 12}[bad])
+    assert len(result["batch"]) == QUICK.batch
+    assert Run(tmp_path / "run").status == "diverged"
+    assert all(line.test_loss is None for line in Run(tmp_path / "run").metrics) == (bad == "test")
+
+
+def test_held_out_images_are_the_eval_split_and_the_test_images_are_for_the_end(tmp_path, digits, network):
     result = train(network, replace(QUICK, validation=137), digits, tmp_path / "run")
     lines = list(read_metrics(tmp_path / "run"))
     assert ["validation_error" in line for line in lines] == [False, True, False, True]
@@ -152,7 +171,7 @@ def test_held_out_images_are_watched_and_the_test_images_seen_at_the_end_alone(t
         digits.hold_out(1437)
 
 
-def test_the_average_is_what_is_evaluated_and_kept(tmp_path, digits, network):
+def test_the_ema_is_evaluated_and_saved(tmp_path, digits, network):
     result = train(network, replace(QUICK, average=0.99), digits, tmp_path / "run")
     loader = InMemoryLoader(digits, torch.device("cpu"))
     kept = load(tmp_path / "run").to(memory_format=torch.channels_last)  # as it trained, or the last bits differ
@@ -179,7 +198,7 @@ def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_p
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device.*optimizer\.safetensors"):
+    with pytest.raises(OSError, match=r"No space left on device.*checkpoints/step-00000006"):
         train(network, how, digits, tmp_path / "run")
     monkeypatch.undo()
     assert newest(tmp_path / "run").name == "step-00000003"
@@ -188,19 +207,20 @@ def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_p
     assert ends[0] == ends[1]
 
 
-def test_what_will_run_is_told_before_it_runs(digits, network):
+def test_messages_describe_the_run(digits, network):
     how = replace(QUICK, validation=137, average=0.9, clip=1.0, smoothing=0.1)
-    told = "\n".join(forecast(network, how, digits.hold_out(137), 0, Chosen("cpu", "float32", False, "so")))
-    assert "12 steps of 32 images, 0.3 epochs of 1,300" in told
-    assert "rate 0.1, times 0.1 at 9; sgd, gradients clipped at 1, label smoothing 0.1, averaged weights" in told
+    text = "\n".join(messages(network, how, digits.hold_out(137), 0, Chosen("cpu", "float32", False, "so")))
+    assert "12 steps of 32 images, 0.3 epochs of 1,300" in text
+    rule = "sgd, gradients clipped at 1, label smoothing 0.1, EMA of the weights"
+    assert f"learning rate 0.1, times 0.1 at 9; {rule}" in text
     count = network.cost().parameters
-    decaying, free = (int(text.replace(",", "")) for text in re.findall(r"on ([\d,]+) weights in", told))
+    decaying, free = (int(number.replace(",", "")) for number in re.findall(r"on ([\d,]+) weights in", text))
     assert decaying + free == count
-    assert "evaluated on 137 validation images every 6 steps; the test images at the end alone" in told
+    assert "evaluated on 137 validation images every 6 steps; the test images at the end alone" in text
 
 
 @pytest.mark.parametrize("large", [True, False])
-def test_a_run_that_fills_much_of_the_memory_is_sparing_with_it(tmp_path, digits, network, monkeypatch, large):
+def test_a_run_that_fills_much_of_the_memory_returns_it(tmp_path, digits, network, monkeypatch, large):
     monkeypatch.setattr("reslab.train.estimate.memory", lambda: 10**6 if large else 10**9)
     monkeypatch.setattr("reslab.machine.os.environ", environment := dict(os.environ))
     environment.pop("THP_MEM_ALLOC_ENABLE", None)
@@ -228,10 +248,10 @@ def test_evaluation_counts_every_image_once_whatever_the_batch(digits, network):
     built = network.build()
     loader = InMemoryLoader(digits, torch.device("cpu"))
     images, labels = next(loader.views("test"))
-    found = [evaluate(built, zip(images.split(batch), labels.split(batch), strict=True)) for batch in (360, 7)]
-    assert found[0].top1_error == found[1].top1_error
-    assert found[0].top5_error == found[1].top5_error < found[0].top1_error
-    assert found[0].loss == pytest.approx(found[1].loss, rel=1e-5)
+    evaluations = [evaluate(built, zip(images.split(batch), labels.split(batch), strict=True)) for batch in (360, 7)]
+    assert evaluations[0].top1_error == evaluations[1].top1_error
+    assert evaluations[0].top5_error == evaluations[1].top5_error < evaluations[0].top1_error
+    assert evaluations[0].loss == pytest.approx(evaluations[1].loss, rel=1e-5)
     assert built.training
     logits = built.eval()(images)
-    assert found[0].top1_error == pytest.approx(100 * (logits.argmax(1) != labels).float().mean().item())
+    assert evaluations[0].top1_error == pytest.approx(100 * (logits.argmax(1) != labels).float().mean().item())

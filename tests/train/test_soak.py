@@ -27,7 +27,7 @@ def test_fifteen_random_kills(tmp_path):
             while process.poll() is None and newest(tmp_path / "killed") == before:
                 time.sleep(0.002)
             time.sleep(draw.uniform(0, 0.3))
-            assert process.poll() is None, f"the run ended behind {kills} kills; give it more steps"
+            assert process.poll() is None, f"the run ended after {kills} kills; give it more steps"
             process.send_signal(signal.SIGKILL)
             kills += 1
     subprocess.run([*words, "killed"], cwd=tmp_path, env=environment, check=True, capture_output=True)

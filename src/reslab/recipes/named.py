@@ -31,14 +31,14 @@ def paper_a_cifar() -> Recipe:
     The schedule was chosen on a 45,000/5,000 split: `--set validation=5000` trains and evaluates so.
 
     The paper's Caffe keeps the learning rate inside the velocity (v = m v + lr g), torch outside: the two differ for
-    a few steps behind each change of the rate. BN sees the whole batch of 128, the papers' two GPUs saw 64 each;
+    a few steps after each change of the rate. BN sees the whole batch of 128, the papers' two GPUs saw 64 each;
     torchrun with two processes sees what they saw.
     """
     return Recipe(steps=64_000, schedule=Drops(at=(32_000, 48_000)), augment=PadCropFlip())
 
 
 def paper_a_cifar_warmup() -> Recipe:
-    """A sec. 4.2 for 110 and 1202 layers: as paper-a-cifar, behind 400 steps at 0.01.
+    """A sec. 4.2 for 110 and 1202 layers: as paper-a-cifar, after 400 steps at 0.01.
 
     reslab train resnet110-cifar --data cifar10 --recipe paper-a-cifar-warmup
 
@@ -151,7 +151,7 @@ def modern_fashion() -> Recipe:
 
 
 def modern_imagenet() -> Recipe:
-    """90 epochs of 1,024 images: rate 0.4 along a cosine behind 5 epochs of warm-up, label smoothing, Inception crops.
+    """90 epochs of 1,024 images: rate 0.4 along a cosine after 5 epochs of warm-up, label smoothing, Inception crops.
 
     torchrun --nproc-per-node 8 -m reslab train resnet50-v1.5 --data imagenet:PATH --recipe modern-imagenet --resume
 

@@ -1,1 +1,1 @@
-"""Run directories: everything that one training leaves behind."""
+"""Run directories: everything that one training leaves."""

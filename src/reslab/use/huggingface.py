@@ -6,8 +6,8 @@ from typing import Any
 
 from reslab.disk import write_whole, written_whole
 from reslab.nets import NAMED, name_of
-from reslab.runs.checkpoint import BEST
-from reslab.runs.record import read_json
+from reslab.runs.contents import read_json
+from reslab.runs.run import BEST
 from reslab.weights.file import BESIDE, CONFIG, MODEL, Weights, described, save_weights
 from reslab.weights.manifest import newest
 from reslab.weights.preprocessing import preprocessing
