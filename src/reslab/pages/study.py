@@ -150,7 +150,7 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
         told["measured"][metric] = {**middles, "values": list(found.values), "text": str(found)}
     if row.published is not None and plan.beside_published:
         published = row.published
-        told["published"] = published._asdict() | {"values": dict(published.values), "told": published.told}
+        told["published"] = published._asdict() | {"values": dict(published.values), "told": published.citation}
     return told
 
 
