@@ -17,14 +17,16 @@ import torch
 from reslab.data.images import DataSet
 from reslab.disk import write_whole
 from reslab.distributed import current_rank
-from reslab.errors import DataError, SpecError
+from reslab.errors import SpecError
 from reslab.machine import processor
 from reslab.nets import AnyNetwork, name_of
 from reslab.nets.network import NetworkSpec
 from reslab.recipes.recipe import Recipe
+from reslab.runs.contents import Source
+from reslab.runs.contents import read_json as read_json
 from reslab.runs.execution import Chosen, Execution
 from reslab.spec import digest, from_json, plain, replace
-from reslab.train.start import Source, Start
+from reslab.train.start import Start
 from reslab.weights.manifest import newest
 
 
@@ -110,16 +112,6 @@ def _commit() -> str | None:
 def write_json(path: Path, content: Any) -> None:
     """Write plain values as a file that a reader sees whole."""
     write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises DataError naming a file that is missing or torn."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error})") from None
 
 
 def read_metrics(run: Path) -> Iterator[dict[str, Any]]:

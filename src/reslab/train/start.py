@@ -14,17 +14,11 @@ from reslab.nets import name_of
 from reslab.nets.modules import Network
 from reslab.nets.names import architecture_fields
 from reslab.nets.network import NetworkSpec
+from reslab.runs.contents import Source
 from reslab.spec import plain, replace
 from reslab.weights.file import Weights, empty, read_weights, weights_file
 
 _CLASSIFIER = "head.linear."
-
-
-class Source(NamedTuple):
-    """The file that weights came from: its name, and its SHA-256 in hex."""
-
-    file: str
-    sha256: str
 
 
 class Start(NamedTuple):
