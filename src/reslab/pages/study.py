@@ -17,7 +17,7 @@ from reslab.pages.template import template
 from reslab.papers.claims import COUNTED, METRICS, Row
 from reslab.runs.record import is_locked, read_json
 from reslab.stats import CONFIDENCE
-from reslab.study.plan import Plan, Run
+from reslab.study.plan import Plan, PlannedRun
 from reslab.study.runner import progress
 from reslab.study.verdict import Verdict, measure, sample, verdicts
 from reslab.table import FORMATS
@@ -154,7 +154,7 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
     return told
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: PlannedRun) -> dict[str, Any]:
     told = {"row": run.row, "seed": run.seed, "directory": run.out.name, "status": run.status}
     if not run.done:
         return told
