@@ -15,7 +15,6 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 
-from reslab.data.images import DataSet
 from reslab.data.loader import load
 from reslab.errors import RankLostError, ReslabError
 from reslab.nets import AnyNetwork
@@ -38,11 +37,14 @@ class Failed(NamedTuple):
     reason: str
 
 
-def train_run(planned: PlannedRun, ranks: int = 1) -> Result | Failed | None:
+Outcome = Result | Failed | None  # None: another process trains the run
+
+
+def train_run(planned: PlannedRun, ranks: int = 1) -> Outcome:
     """Train a run, from its last checkpoint if it has one, in this process or as `ranks` processes on this machine.
 
-    A stop (see reslab.stop) ends it after the current step, saved. Returns its result, also if another process has
-    just trained it, and None while another process trains it.
+    A stop (see reslab.stop) ends it after the current step, saved. Returns its result also if another process has just
+    trained it.
     """
     if planned.done:
         return planned.run.result
@@ -83,14 +85,12 @@ def end_with_parent(*pipes: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+_load = lru_cache(maxsize=1)(load)
+
+
 def _train(planned: PlannedRun) -> None:
     data = _load(planned.data)
     train(planned.network, planned.recipe, data, planned.out, planned.seed, Execution(resume="any"))
-
-
-@lru_cache(maxsize=1)
-def _load(data: str) -> DataSet:
-    return load(data)
 
 
 def _train_on_ranks(planned: PlannedRun, ranks: int) -> Result | Failed:
@@ -128,8 +128,7 @@ def main() -> None:
     """One rank."""
     end_with_parent(sys.stdin.fileno())
     row, network, recipe, data, seed, out = sys.argv[1:]
-    specs = from_json(AnyNetwork, network), from_json(Recipe, recipe)
-    planned = PlannedRun(row, *specs, data, int(seed), Path(out))
+    planned = PlannedRun(row, from_json(AnyNetwork, network), from_json(Recipe, recipe), data, int(seed), Path(out))
     try:
         _train(planned)
     except (RankLostError, dist.DistError):
