@@ -84,34 +84,27 @@ class _Tasks:
         try:
             outcome, files = self.ray.get(task)
             unpack(planned.out, files)
-            if isinstance(outcome, Result) and outcome.status != "stopped":
-                _wait_until_visible(planned)
+            deadline = time.monotonic() + _VISIBLE
+            while isinstance(outcome, Result) and outcome.status != "stopped" and not planned.done:
+                if time.monotonic() > deadline:
+                    return Failed(f"trained on a node whose {planned.out.absolute()} is another than the one here")
+                time.sleep(POLL)
             return outcome  # type: ignore[no-any-return]
-        except (self.ray.exceptions.RayError, SpecError, OSError) as error:
+        except (self.ray.exceptions.RayError, OSError) as error:
             return Failed(reason_of(getattr(error, "cause", None) or error))
         finally:
             if lock := self.locks.pop(planned, None):
                 lock.close()
 
     def stop(self) -> None:
-        for task in self.tasks:
+        tasks = list(self.tasks)
+        for task in tasks:
             self.ray.cancel(task)
-        ended, _ = (
-            self.ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE) if (tasks := list(self.tasks)) else ((), ())
-        )
-        for task in ended:
+        for task in self.ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)[0] if tasks else ():
             with suppress(self.ray.exceptions.RayError):
                 unpack(self.tasks[task].out, self.ray.get(task)[1])
         for lock in self.locks.values():
             lock.close()
-
-
-def _wait_until_visible(planned: PlannedRun) -> None:
-    deadline = time.monotonic() + _VISIBLE
-    while not planned.done:
-        if time.monotonic() > deadline:
-            raise SpecError(f"trained on a node whose {planned.out.absolute()} is another than the one here")
-        time.sleep(POLL)
 
 
 def _train_on_node(planned: PlannedRun, threads: int, ranks: int, files: Packed | None) -> tuple[Outcome, Packed]:

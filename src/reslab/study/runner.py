@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
@@ -78,7 +79,7 @@ def run_missing(plan: Plan, backend: Backend, console: Console) -> dict[PlannedR
                 if not missing and not backend.running:
                     return reporter.failed
                 startable = (run for run in missing if run not in backend.running and not run.run.is_locked)
-                for planned, _ in zip(startable, range(backend.slots - len(backend.running)), strict=False):
+                for planned in islice(startable, backend.slots - len(backend.running)):
                     backend.start(planned)
                 for planned, outcome in backend.ended():
                     reporter.end(planned, outcome)
@@ -205,8 +206,7 @@ class Reporter:
 
 def share(planned: PlannedRun) -> float:
     """The share of a run's steps that it has logged."""
-    metrics = planned.run.metrics
-    return metrics[-1].step / planned.recipe.steps if metrics else 0.0
+    return max((line.step for line in planned.run.metrics), default=0) / planned.recipe.steps
 
 
 def running_table(runs: Iterable[PlannedRun]) -> Table:

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 
 from reslab.data.loader import load
-from reslab.errors import RankLostError, ReslabError
+from reslab.errors import RankLostError
 from reslab.nets import AnyNetwork
 from reslab.recipes.recipe import Recipe
 from reslab.runs.contents import Result, read_json
@@ -93,7 +93,7 @@ def _train(planned: PlannedRun) -> None:
     train(planned.network, planned.recipe, data, planned.out, planned.seed, Execution(resume="any"))
 
 
-def _train_on_ranks(planned: PlannedRun, ranks: int) -> Result | Failed:
+def _train_on_ranks(planned: PlannedRun, ranks: int) -> Outcome:
     """Train a run as ranks under torchrun, which share torch's threads of this process."""
     threads = max(1, torch.get_num_threads() // ranks)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
@@ -115,13 +115,10 @@ def _train_on_ranks(planned: PlannedRun, ranks: int) -> Result | Failed:
         process.terminate()
         process.wait()
     if planned.failure.is_file():
-        return Failed(read_json(planned.failure)["reason"])
-    result = planned.run.result
-    if result is None or result.status == "stopped":
-        if not stop.asked:
-            raise ReslabError(f"torchrun ended with exit code {process.returncode}")
-        return result or Result("stopped")
-    return result
+        return None if planned.run.is_locked else Failed(read_json(planned.failure)["reason"])
+    if planned.done or stop.asked:
+        return planned.run.result or Result("stopped")
+    return Failed(f"torchrun ended with exit code {process.returncode}")
 
 
 def main() -> None:
