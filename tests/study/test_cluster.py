@@ -3,7 +3,6 @@
 import io
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,14 +13,14 @@ from rich.console import Console
 
 from reslab.errors import SpecError
 from reslab.pages.study import results
-from reslab.runs.record import is_locked
+from reslab.runs.run import Run
 from reslab.study import cluster
 from reslab.study.cluster import run_on_ray
 from reslab.study.plan import make_plan
 from reslab.study.runner import run_plan
 from reslab.weights.manifest import newest
 
-from .conftest import STUDY
+from .conftest import STUDY, lock_holder
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
 
@@ -32,28 +31,26 @@ def two_nodes():
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    found.add_node(num_cpus=1)
-    yield found
-    found.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
 
 
 def timeless(plan):
-    found = results(plan)
-    del found["cost"]
-    for run in found["runs"]:
+    content = results(plan)
+    del content["cost"]
+    for run in content["runs"]:
         del run["seconds"], run["images_per_second"]
-    return found
+    return content
 
 
 def _holder(plan):
     """The process that holds a run's lock."""
     while True:
         for run in plan.runs:
-            if is_locked(run.out):
-                found = subprocess.run(["fuser", run.out / ".lock"], capture_output=True, text=True).stdout.split()
-                if found:
-                    return int(found[0])
+            if pid := lock_holder(run.out):
+                return pid
         time.sleep(0.02)
 
 
@@ -63,7 +60,7 @@ def test_nodes_that_share_no_directory_send_theirs_back(two_nodes, trained, tmp_
     there = make_plan(STUDY, "demo", tmp_path / "there")
     assert run_on_ray(there, two_nodes.address, Console(quiet=True), threads=1) == {}
     assert there.missing == ()
-    assert not any(is_locked(run.out) for run in there.runs)
+    assert not any(Run(run.out).is_locked for run in there.runs)
     for run, same in zip(there.runs, trained.runs, strict=True):
         assert newest(run.out).name == "step-00000020"
         assert (newest(run.out) / "model.safetensors").read_bytes() == (
@@ -95,11 +92,11 @@ def test_a_cluster_of_two_nodes_gives_the_same_though_a_worker_is_killed(two_nod
 
     killer = threading.Thread(target=kill_the_first_that_trains, daemon=True)
     killer.start()
-    heard = io.StringIO()
-    assert run_on_ray(there, two_nodes.address, Console(file=heard, width=200), threads=1) == {}
+    output = io.StringIO()
+    assert run_on_ray(there, two_nodes.address, Console(file=output, width=200), threads=1) == {}
     assert killed
     assert there.missing == ()
-    assert heard.getvalue().count("training error") == len(there.runs)
+    assert output.getvalue().count("training error") == len(there.runs)
     assert timeless(there) == timeless(here)
 
 
@@ -108,7 +105,7 @@ def test_a_run_for_which_no_node_has_room_is_refused(two_nodes, tmp_path):
         run_on_ray(make_plan(STUDY, "demo", tmp_path), two_nodes.address, Console(quiet=True), threads=4096)
 
 
-def test_a_cluster_that_is_not_there_is_said(tmp_path):
+def test_a_cluster_that_is_not_there_is_an_error(tmp_path):
     pytest.importorskip("ray")
     with pytest.raises(SpecError, match=r"--ray 127\.0\.0\.1:1: "):
         run_on_ray(make_plan(STUDY, "demo", tmp_path), "127.0.0.1:1", Console(quiet=True), threads=1)

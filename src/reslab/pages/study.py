@@ -17,7 +17,7 @@ from reslab.pages.template import template
 from reslab.papers.claims import COUNTED, METRICS, Row
 from reslab.runs.record import is_locked, read_json
 from reslab.stats import CONFIDENCE
-from reslab.study.plan import Plan, Run
+from reslab.study.plan import Plan, PlannedRun
 from reslab.study.runner import progress
 from reslab.study.verdict import Verdict, measure, sample, verdicts
 from reslab.table import FORMATS
@@ -150,11 +150,11 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
         told["measured"][metric] = {**middles, "values": list(found.values), "text": str(found)}
     if row.published is not None and plan.beside_published:
         published = row.published
-        told["published"] = published._asdict() | {"values": dict(published.values), "told": published.told}
+        told["published"] = published._asdict() | {"values": dict(published.values), "told": published.citation}
     return told
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: PlannedRun) -> dict[str, Any]:
     told = {"row": run.row, "seed": run.seed, "directory": run.out.name, "status": run.status}
     if not run.done:
         return told

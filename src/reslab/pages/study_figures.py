@@ -11,7 +11,7 @@ from reslab.drawing import COLOURS, DASHES, STYLE, Drawing
 from reslab.nets import ResNet
 from reslab.papers.claims import METRICS, Metric, Row
 from reslab.runs.record import read_metrics
-from reslab.study.plan import Plan, Run
+from reslab.study.plan import Plan, PlannedRun
 from reslab.study.verdict import sample
 
 _LONG = 20  # letters of a name that take half of a panel's width
@@ -53,7 +53,7 @@ def curves(plan: Plan) -> Drawing:
     """
     losses = plan.study.losses
     thin, told = _THIN[losses]
-    part = plan.watched
+    part = plan.eval_split
     grouped = {
         panel: kept
         for panel, rows in panels(plan).items()
@@ -102,7 +102,7 @@ def _with_losses(axes: Sequence[Axes], errors: Sequence[Axes], part: str) -> Non
     errors[-1].set_ylabel(f"{part} error, %   (bold)")
 
 
-def _curve(drawing: Drawing, ax: Axes, runs: list[Run], key: str, told: str, **look: Any) -> None:
+def _curve(drawing: Drawing, ax: Axes, runs: list[PlannedRun], key: str, told: str, **look: Any) -> None:
     at: dict[int, list[float]] = {}
     for run in runs:
         for line in read_metrics(run.out):
