@@ -10,8 +10,10 @@ from reslab.errors import SpecError
 from reslab.runs.execution import DEFAULT, Execution
 
 if TYPE_CHECKING:
+    from reslab.data.images import DataSet
     from reslab.nets.network import NetworkSpec
     from reslab.recipes.recipe import Recipe
+    from reslab.train.start import Start
 
 
 def recipe(name: str) -> "Recipe":
@@ -55,28 +57,17 @@ def train_network(
     from reslab.data.loader import load
     from reslab.machine import find_device
     from reslab.nets import name_of
-    from reslab.nets import network as named
-    from reslab.recipes.named import recipe as find_recipe
     from reslab.runs.record import run_name
-    from reslab.spec import override_each, replace
-    from reslab.train.loop import fitted, train
-    from reslab.train.start import Start, start_from
+    from reslab.spec import replace
+    from reslab.train.loop import train
 
     assigned = dict(assignments or {})
-    _must_not_follow(assigned, "classes", "channels")
+    value, how = _specs(network, recipe, assigned)
     if recipe == "finetune" and weights is None:
         raise SpecError("recipe finetune: begins with weights that others trained; give weights (--weights RUN|FILE)")
-    value = named(network) if isinstance(network, str) else network
-    how = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    value, how = override_each((value, how), assigned)
     execution = replace(execution, device=find_device(execution.device))
     images = load(data)
-    if images.size:
-        _must_not_follow(assigned, "size")
-    if weights is None:
-        start = Start(fitted(value, images))
-    else:
-        start = start_from(Path(weights), value, images, value.size if "size" in assigned else None)
+    start = _start(value, images, assigned, weights)
     run = RUNS / run_name(start.network, how, data, seed, start.source) if out is None else Path(out)
     console = progress_console() if progress and is_first_rank() else None
     if console:
@@ -91,6 +82,33 @@ def train_network(
 
         report = write_report(run, images, torch.device(execution.device), execution.on_bad)
     return Trained(run, result, report)
+
+
+def _specs(
+    network: "NetworkSpec | str", recipe: "Recipe | str", assigned: dict[str, str]
+) -> "tuple[NetworkSpec, Recipe]":
+    """The network and the recipe, their fields changed by assignments."""
+    from reslab.nets import network as named
+    from reslab.recipes.named import recipe as find_recipe
+    from reslab.spec import override_each
+
+    _must_not_follow(assigned, "classes", "channels")
+    value = named(network) if isinstance(network, str) else network
+    how = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    changed: tuple[NetworkSpec, Recipe] = override_each((value, how), assigned)
+    return changed
+
+
+def _start(network: "NetworkSpec", data: "DataSet", assigned: dict[str, str], weights: Path | str | None) -> "Start":
+    """Fresh or pretrained weights of a network for a data set's images and classes."""
+    from reslab.train.loop import fitted
+    from reslab.train.start import Start, start_from
+
+    if data.size:
+        _must_not_follow(assigned, "size")
+    if weights is None:
+        return Start(fitted(network, data))
+    return start_from(Path(weights), network, data, network.size if "size" in assigned else None)
 
 
 def _must_not_follow(assigned: Mapping[str, str], *keys: str) -> None:

@@ -111,7 +111,7 @@ def _flush() -> bool:
     A stream that is full or closed leads to the null device from then on, or Python would complain at its exit.
     """
     whole = True
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed from the start
         try:
             stream.flush()
         except OSError:

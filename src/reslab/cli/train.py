@@ -46,25 +46,11 @@ def train(
     ] = None,
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
-    execution = api.Execution(
-        device=device,
-        precision=precision,
-        compile=compile_,
-        deterministic=deterministic,
-        recompute=recompute,
-        on_bad=on_bad,
-        resume="exact" if strict else "any" if resume else "never",
-    )
+    restart = "exact" if strict else "any" if resume else "never"
+    execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart)
+    changes = pairs(assignments)
     trained = api.train_network(
-        name,
-        data,
-        recipe,
-        out,
-        seed,
-        weights=weights,
-        assignments=pairs(assignments),
-        execution=execution,
-        progress=True,
+        name, data, recipe, out, seed, weights=weights, assignments=changes, execution=execution, progress=True
     )
     _print(trained)
 
