@@ -26,7 +26,7 @@ def analyse_networks(
     images: so many of its test images are seen; None is the command's own number
     mode: whether BN takes its running statistics or those of each batch ("eval", "train"); None is the command's own,
     the batch's for gradients. Fresh weights take the batch's in any mode.
-    `reslab.pages.analysis.render` writes its page. Raises what the command tells.
+    `reslab.pages.analysis.render` writes its page. Raises SpecError and DataError as the command does.
     """
     from reslab.analyse import IMAGES, gradients_told, lesion_told, responses_told
     from reslab.analyse.conditions import Conditions
@@ -42,6 +42,6 @@ def analyse_networks(
     if isinstance(networks, str | Path | NetworkSpec):
         networks = [networks]
     held, device = load(data), find_device("auto")
-    found = subjects(networks, held, seed, device)
+    compared = subjects(networks, held, seed, device)
     usual: Mode = "train" if kind == "gradients" else "eval"
-    return looks[kind](found, Conditions(held, images or IMAGES[kind], mode or usual, seed, device))
+    return looks[kind](compared, Conditions(held, images or IMAGES[kind], mode or usual, seed, device))
