@@ -19,7 +19,7 @@ from reslab.analyse.preserve import Progress, preserve_state, silent
 from reslab.drawing import STYLE, Drawing
 from reslab.nets.modules import Concatenation, Network, ResidualUnit
 from reslab.nets.network import NetworkSpec
-from reslab.table import Column, columns
+from reslab.table import Column, Value, columns
 from reslab.weights.file import empty
 
 _ROUNDS = 5
@@ -222,7 +222,7 @@ class CostAnalysis(Analysis[Measured]):
 
     def tables(self, measured: Measured) -> dict[str, list[Column]]:
         """The parts alone, with their units."""
-        lines = [
+        lines: list[tuple[Value, ...]] = [
             (label, part.name, *_counts(part), cost.times[part.name])
             for label, cost in measured.items()
             for part in cost.parts

@@ -32,7 +32,7 @@ from reslab.nets.modules import Network
 from reslab.nets.paths import Chain
 from reslab.nets.unit import Unit
 from reslab.stats import Judgement, Sample
-from reslab.table import Column, columns
+from reslab.table import Column, Value, columns
 
 Floats = NDArray[np.float64]
 
@@ -255,7 +255,7 @@ class GradientAnalysis(Analysis[Measured]):
         return columns(titles, rows, text=2, form=".3g")
 
     def tables(self, measured: Measured) -> dict[str, list[Column]]:
-        lines = [
+        lines: list[tuple[Value, ...]] = [
             (label, checkpoint, *values)
             for (label, checkpoint), one in measured.items()
             for values in zip(one.blocks, one.signal, one.gradient, one.predicted(), one.factor, one.dead, strict=True)
@@ -285,7 +285,7 @@ class GradientAnalysis(Analysis[Measured]):
             "of it away.",
             "A channel is dead where a ReLU gives zero for it in every image and position. A network has died where "
             "the input of its head's average is zero for every image.",
-            "Initial weights are measured with the statistics of each batch, as BN's running statistics are empty then.",
+            "Initial weights are measured with the statistics of each batch, as BN's running ones are empty then.",
         )
 
     def warnings(self, inputs: Inputs, measured: Measured) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from dataclasses import replace as with_field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch

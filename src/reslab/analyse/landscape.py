@@ -298,7 +298,7 @@ def _worker_point(place: Place) -> Point:
     return measure(network, images, along, grid, place)
 
 
-class Stopped(ReslabError):
+class StoppedError(ReslabError):
     """A landscape that was stopped by a signal, its points saved."""
 
     exit_code = STOPPED
@@ -345,7 +345,7 @@ class LandscapeAnalysis(Analysis[Measured]):
                 landscapes[subject.label] = landscape
                 if not landscape.fill(self._at_once(inputs), stop, subtask(progress, index, len(inputs.subjects))):
                     missing = f"{len(landscape.missing)} points of {subject.label} are missing"
-                    raise Stopped(f"stopped: {missing}; the same command goes on")
+                    raise StoppedError(f"stopped: {missing}; the same command goes on")
         return landscapes
 
     def _at_once(self, inputs: Inputs) -> int:

@@ -28,7 +28,7 @@ from reslab.errors import SpecError
 from reslab.nets import ResNet
 from reslab.nets.modules import Network, ResidualUnit
 from reslab.stats import Sample
-from reslab.table import Column, columns
+from reslab.table import Column
 from reslab.use.folded import folded
 
 DRAWS = 3  # random choices for each number of units
@@ -89,7 +89,8 @@ class Outcome(NamedTuple):
 def lesions(body: Sequence[Block], seed: int | tuple[int, int] = 0, draws: int = DRAWS) -> tuple[Lesion, ...]:
     """Removals of every single unit and of several random ones, and swaps of random pairs of units of the same shape.
 
-    seed: of the random choices; draws: random choices for each number of units. Raises SpecError where no unit can be removed.
+    seed: of the random choices; draws: random choices for each number of units
+    Raises SpecError where no unit can be removed.
     """
     units = [number for number, block in enumerate(body) if block.removable]
     if not units:

@@ -142,7 +142,7 @@ def path_columns(measured: Mapping[str, Paths]) -> list[Column]:
 
 
 def paths_drawing(groups: Mapping[str, Sequence[Paths]]) -> Drawing:
-    """The share, the gradient and the contribution of the paths of each group of runs, by its label; a plain group has none."""
+    """The share, gradient and contribution of the paths of each group of runs, by its label; plain ones have none."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10.5, 3.8), layout="constrained")
         drawing = Drawing(

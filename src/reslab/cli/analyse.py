@@ -114,7 +114,7 @@ def progress(kind: str) -> Iterator[Callable[[float], None]]:
         if int(share * 10 + 1e-9) > tenths:
             tenths = int(share * 10 + 1e-9)
             left = (time.monotonic() - began) * (1 - share) / (share - first) if share > first else 0
-            text = f", about {left:.0f} s left" if 1 <= left else ""
+            text = f", about {left:.0f} s left" if left >= 1 else ""
             screen.print(f"{kind}: {tenths * 10} %{text}", highlight=False)
 
     yield show
