@@ -75,7 +75,7 @@ main({["analyse", "toy", "resnet8-cifar", "--data", "digits", "--factor", "2", "
 def test_numbers_of_a_report_have_their_full_precision():
     with mock.patch.dict(ANALYSES, toy=TOY):
         report = analyse_networks("toy", "resnet8-cifar", "digits", seed=3)
-        with pytest.raises(SpecError, match="--factor 0.1: at least 0.5"):
+        with pytest.raises(SpecError, match=r"--factor 0\.1: at least 0\.5"):
             analyse_networks("toy", "resnet8-cifar", "digits", factor=0.1)
     [largest] = report.columns()["largest"]
     assert torch.tensor(largest).double() == largest

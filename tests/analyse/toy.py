@@ -17,10 +17,8 @@ class ToyAnalysis(Analysis[Mapping[str, float]]):
 
     factor: float = 1.0
     kind = "toy"
+    title = "Largest weights beside {data}"
     about = "The largest weight."
-
-    def title(self, inputs):
-        return f"Largest weights beside {inputs.data_name}"
 
     def measure(self, inputs, progress):
         for subject in inputs.subjects:

@@ -63,13 +63,15 @@ class Report:
 
 
 class Analysis(ABC, Generic[M]):
-    """One kind of analysis; its fields are its own options, M is what it measures."""
+    """One kind of analysis; its fields are its own options, M is what it measures.
+
+    title: may name the {data}; about and reading: how it measures, and how to read its page
+    """
 
     kind: ClassVar[str]
+    title: ClassVar[str]
     about: ClassVar[str]
-
-    @abstractmethod
-    def title(self, inputs: Inputs) -> str: ...
+    reading: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def measure(self, inputs: Inputs, progress: Progress) -> M:
@@ -96,7 +98,7 @@ class Analysis(ABC, Generic[M]):
         return {}
 
     def notes(self, measured: M) -> tuple[str, ...]:
-        return ()
+        return self.reading
 
     def warnings(self, inputs: Inputs, measured: M) -> tuple[str, ...]:
         return ()
@@ -122,7 +124,7 @@ class Analysis(ABC, Generic[M]):
         }
         return Report(
             kind=self.kind,
-            title=self.title(inputs),
+            title=self.title.format(data=inputs.data_name),
             about=self.about,
             table=self.table(inputs, measured),
             drawings=self.drawings(inputs, measured),

@@ -6,14 +6,11 @@ from dataclasses import replace as with_field
 
 import numpy as np
 
-from reslab.analyse.inputs import Subject
+from reslab.analyse.inputs import Groups, Subject
 from reslab.nets import Add, ResNet
 from reslab.nets.network import NetworkSpec
 from reslab.spec import replace
 from reslab.stats import Judgement, Sample, compare
-
-Groups = dict[NetworkSpec, list[Subject]]
-"""Subjects by their architecture."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +21,6 @@ class ClaimResult:
     source: str
     judgement: Judgement
     evidence: str
-
-
-def by_architecture(subjects: Iterable[Subject]) -> Groups:
-    """The subjects by their network, in the given order."""
-    groups: Groups = {}
-    for subject in subjects:
-        groups.setdefault(subject.spec, []).append(subject)
-    return groups
 
 
 def group_label(group: Sequence[Subject]) -> str:

@@ -175,14 +175,19 @@ class CostAnalysis(Analysis[Measured]):
 
     batch: int | None = None
     kind = "cost"
+    title = "What networks cost"
     about = (
         "Parameters (those of BN are its scale and shift), multiply-adds of convolutions and linear layers, the "
         "activations that training keeps for the backward pass, weighted layers on the longest path, and the measured "
         "time of the forward pass, all for one image."
     )
-
-    def title(self, inputs: Inputs) -> str:
-        return "What networks cost"
+    reading = (
+        "Activations are the bytes that one image more in a batch adds to those that torch keeps for the backward "
+        "pass, in float32: the inputs of convolutions, BN and linear layers, the outputs of ReLU, and the indices "
+        "of max pooling. A map that two parts keep counts with the first; weights, BN's statistics and the loss do "
+        "not count.",
+        "Auxiliary classifiers, which only training uses, are left out.",
+    )
 
     def settled(self, inputs: Inputs) -> dict[str, Any]:
         small = max(subject.spec.size for subject in inputs.subjects) <= 64
@@ -237,15 +242,6 @@ class CostAnalysis(Analysis[Measured]):
             "networks": ", ".join(sizes),
             "time for an image": f"evaluation mode, float32, batches of {batch}, medians of five rounds in turns",
         }
-
-    def notes(self, measured: Measured) -> tuple[str, ...]:
-        return (
-            "Activations are the bytes that one image more in a batch adds to those that torch keeps for the backward "
-            "pass, in float32: the inputs of convolutions, BN and linear layers, the outputs of ReLU, and the indices "
-            "of max pooling. A map that two parts keep counts with the first; weights, BN's statistics and the loss do "
-            "not count.",
-            "Auxiliary classifiers, which only training uses, are left out.",
-        )
 
     def drawings(self, inputs: Inputs, measured: Measured) -> dict[str, Drawing]:
         with mpl.rc_context({**STYLE, "axes.grid": False}):

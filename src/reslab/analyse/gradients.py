@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from reslab.analyse.analysis import Analysis
 from reslab.analyse.blocks import HEAD, Block, blocks
-from reslab.analyse.claims import ClaimResult, by_architecture, group_label, non_finite_warning, test_claim
+from reslab.analyse.claims import ClaimResult, group_label, non_finite_warning, test_claim
 from reslab.analyse.inputs import INITIAL, Inputs, Subject
 from reslab.analyse.preserve import Mode, Progress, outputs, preserve_state, silent, subtask
 from reslab.data.batches import Batch
@@ -211,14 +211,23 @@ class GradientAnalysis(Analysis[Measured]):
 
     mode: Mode = "train"
     kind = "gradients"
+    title = "Signals and gradients on {data}"
     about = (
         "Signal: the root mean square of the output of the stem and of every unit. Gradient: the norm of the "
         "derivative of one image's cross-entropy by that output, root mean square over images. Dotted: the gradient "
         "along the shortcuts alone, the product of their factors, backward from the last unit. Paper C, eqs. 5 to 8."
     )
-
-    def title(self, inputs: Inputs) -> str:
-        return f"Signals and gradients on {inputs.data_name}"
+    reading = (
+        "The shortcut's factor is 1 for an addition, its scale where it is scaled, 1 − p where it is dropped (in "
+        "expectation), and where it is gated the measured mean of 1 − g. A shortcut with weights has none: the "
+        "product restarts there. A plain network has no shortcut.",
+        "The residuals add to the gradient of the shortcuts, so that the measured gradient may lie above the "
+        "dotted line, and a ReLU after the addition, or a shortcut that leaves out every other pixel, takes some "
+        "of it away.",
+        "A channel is dead where a ReLU gives zero for it in every image and position. A network has died where "
+        "the input of its head's average is zero for every image.",
+        "Initial weights are measured with the statistics of each batch, as BN's running ones are empty then.",
+    )
 
     def measure(self, inputs: Inputs, progress: Progress) -> Measured:
         measured: dict[tuple[str, str], Gradients] = {}
@@ -234,7 +243,7 @@ class GradientAnalysis(Analysis[Measured]):
     def table(self, inputs: Inputs, measured: Measured) -> list[Column]:
         """Means over the runs of each architecture, at every checkpoint that one of them has."""
         rows = []
-        for group in by_architecture(inputs.subjects).values():
+        for group in inputs.by_architecture.values():
             for checkpoint in dict.fromkeys(checkpoint for subject in group for checkpoint in subject.states):
                 some = [measured[subject.label, checkpoint] for subject in group if checkpoint in subject.states]
                 values = [
@@ -266,7 +275,7 @@ class GradientAnalysis(Analysis[Measured]):
     def claims(self, inputs: Inputs, measured: Measured) -> list[ClaimResult]:
         """The claims of A and C on gradients, at the first checkpoint, and B's on networks that die, at the last."""
         results = []
-        for group in by_architecture(inputs.subjects).values():
+        for group in inputs.by_architecture.values():
             firsts = [measured[subject.label, subject.first] for subject in group]
             lasts = [measured[subject.label, subject.last] for subject in group]
             results += [*_vanishing(group, firsts), *_product(group, firsts), _alive(group, lasts)]
@@ -275,25 +284,12 @@ class GradientAnalysis(Analysis[Measured]):
     def facts(self, inputs: Inputs, measured: Measured) -> dict[str, str]:
         return inputs.bn_statistics(self.mode)
 
-    def notes(self, measured: Measured) -> tuple[str, ...]:
-        return (
-            "The shortcut's factor is 1 for an addition, its scale where it is scaled, 1 − p where it is dropped (in "
-            "expectation), and where it is gated the measured mean of 1 − g. A shortcut with weights has none: the "
-            "product restarts there. A plain network has no shortcut.",
-            "The residuals add to the gradient of the shortcuts, so that the measured gradient may lie above the "
-            "dotted line, and a ReLU after the addition, or a shortcut that leaves out every other pixel, takes some "
-            "of it away.",
-            "A channel is dead where a ReLU gives zero for it in every image and position. A network has died where "
-            "the input of its head's average is zero for every image.",
-            "Initial weights are measured with the statistics of each batch, as BN's running ones are empty then.",
-        )
-
     def warnings(self, inputs: Inputs, measured: Measured) -> tuple[str, ...]:
         return non_finite_warning(key for key, one in measured.items() if not one.finite())
 
     def drawings(self, inputs: Inputs, measured: Measured) -> dict[str, Drawing]:
         """A figure of the first and last checkpoints, and one of those between for runs that kept more."""
-        groups = list(by_architecture(inputs.subjects).values())
+        groups = list(inputs.by_architecture.values())
         figures = {"gradients": _ends_drawing(groups, measured)}
         if any(len(subject.states) > 2 for subject in inputs.subjects):
             figures["training"] = _training_drawing(groups, measured)

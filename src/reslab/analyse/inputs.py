@@ -73,6 +73,10 @@ class Subject:
         return self.states[self.last]
 
 
+Groups = dict[NetworkSpec, list[Subject]]
+"""Subjects by their architecture."""
+
+
 @dataclass(frozen=True)
 class Inputs:
     """The subjects of an analysis, and the images that they see.
@@ -90,6 +94,14 @@ class Inputs:
     on_bad: OnBad = "error"
     folder: Path = REPORTS
     skipped: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def by_architecture(self) -> Groups:
+        """The subjects by their network, in the given order."""
+        groups: Groups = {}
+        for subject in self.subjects:
+            groups.setdefault(subject.spec, []).append(subject)
+        return groups
 
     @property
     def data_name(self) -> str:

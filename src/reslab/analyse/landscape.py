@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from reslab.analyse.analysis import Analysis
-from reslab.analyse.claims import ClaimResult, by_architecture, counterparts, test_claim
+from reslab.analyse.claims import ClaimResult, counterparts, test_claim
 from reslab.analyse.inputs import Inputs
 from reslab.analyse.preserve import Progress, silent, subtask
 from reslab.data.batches import Batch
@@ -323,14 +323,17 @@ class LandscapeAnalysis(Analysis[Measured]):
     workers: int | None = None
     precision: Literal["auto", "float32", "bf16"] = "auto"
     kind = "landscape"
+    title = "Loss around the weights"
     about = (
         "Mean cross-entropy over two random directions in the space of weights, in evaluation mode. Every filter of a "
         "direction is as long as the filter of the weights that it is added to, so that a step of 1 is as large as the "
         "weights themselves; BN's scale and shift and the biases stay. Li et al. 2018, arXiv 1712.09913, sec. 4."
     )
-
-    def title(self, inputs: Inputs) -> str:
-        return "Loss around the weights"
+    reading = (
+        "BN's running statistics stay those of the trained weights.",
+        "Two directions out of hundreds of thousands show little of a landscape; another seed shows others.",
+        "The time does not include points measured by an earlier command that was stopped.",
+    )
 
     def settled(self, inputs: Inputs) -> dict[str, Any]:
         return {"precision": find_precision(self.precision, inputs.device)[0]}
@@ -377,7 +380,7 @@ class LandscapeAnalysis(Analysis[Measured]):
         return {"values": columns(titles, lines)}
 
     def claims(self, inputs: Inputs, measured: Measured) -> list[ClaimResult]:
-        groups, results = by_architecture(inputs.subjects), []
+        groups, results = inputs.by_architecture, []
         for residual, plain in counterparts(groups):
             of = groups[plain], groups[residual]
             narrow, wide = (Sample(tuple(measured[one.label].basin() for one in group)) for group in of)
@@ -397,13 +400,6 @@ class LandscapeAnalysis(Analysis[Measured]):
             off = [f"{label} {rounding(each.network, each.images):.1g} nats" for label, each in measured.items()]
             facts["bf16 is off by"] = f"{', '.join(off)} at the weights, whose own loss is in float32"
         return facts
-
-    def notes(self, measured: Measured) -> tuple[str, ...]:
-        return (
-            "BN's running statistics stay those of the trained weights.",
-            "Two directions out of hundreds of thousands show little of a landscape; another seed shows others.",
-            "The time does not include points measured by an earlier command that was stopped.",
-        )
 
     def drawings(self, inputs: Inputs, measured: Measured) -> dict[str, Drawing]:
         return {"landscape": _contours(measured), "slices": _slices(measured)}

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from reslab.analyse.analysis import Analysis
 from reslab.analyse.blocks import Block, blocks, kept_bytes
-from reslab.analyse.claims import ClaimResult, by_architecture, counterparts, group_label, test_claim
+from reslab.analyse.claims import ClaimResult, counterparts, group_label, test_claim
 from reslab.analyse.inputs import INITIAL, Inputs, Subject
 from reslab.analyse.paths import Paths, path_columns, paths, paths_drawing
 from reslab.analyse.preserve import Progress, silent, subtask
@@ -212,14 +212,19 @@ class LesionAnalysis(Analysis[Measured]):
     """Lesions and paths of trained networks. Veit et al. 2016, Figs. 3, 5 and 6."""
 
     kind = "lesion"
+    title = "Networks without some of their units, on {data}"
     about = (
         "Top-1 error on test images, in percent, of trained networks that are changed at test time: without one unit, "
         "without k random units, with random pairs of units of the same shape swapped. Of a removed residual unit the "
         "shortcut's part of the merge stays; a removed plain unit passes its input on. " + SOURCE + ", sec. 4."
     )
-
-    def title(self, inputs: Inputs) -> str:
-        return f"Networks without some of their units, on {inputs.data_name}"
+    reading = (
+        "Units of a plain network that change the shape cannot be removed; residual ones can, their shortcut "
+        "changes it.",
+        "Kendall's tau compares the order of all units with the network's own: 1 is the same order.",
+        "Paths: the values are those of the whole network; the gradient passes through the residuals of the units "
+        "on the path alone, and through the shortcuts of all others.",
+    )
 
     def measure(self, inputs: Inputs, progress: Progress) -> Measured:
         plans = {}
@@ -240,7 +245,7 @@ class LesionAnalysis(Analysis[Measured]):
         return measured
 
     def table(self, inputs: Inputs, measured: Measured) -> list[Column]:
-        groups = list(by_architecture(inputs.subjects).values())
+        groups = list(inputs.by_architecture.values())
         rows = [[measured[subject.label] for subject in group] for group in groups]
         chance = _chance(inputs)
 
@@ -274,7 +279,7 @@ class LesionAnalysis(Analysis[Measured]):
 
     def claims(self, inputs: Inputs, measured: Measured) -> list[ClaimResult]:
         """Veit's contrast, tested on each run's median over its units."""
-        groups, chance, figure = by_architecture(inputs.subjects), _chance(inputs), f"{SOURCE}, Fig. 3"
+        groups, chance, figure = inputs.by_architecture, _chance(inputs), f"{SOURCE}, Fig. 3"
         lost = {spec: Sample(tuple(measured[one.label].lost(chance) for one in of)) for spec, of in groups.items()}
         metric = (
             f"share of the way from its error to chance ({chance:g} %) that a network goes without one unit, median"
@@ -297,15 +302,6 @@ class LesionAnalysis(Analysis[Measured]):
             results.append(test_claim(claim, figure, metric, (lost[residual], lost[plain]), pair))
         return results
 
-    def notes(self, measured: Measured) -> tuple[str, ...]:
-        return (
-            "Units of a plain network that change the shape cannot be removed; residual ones can, their shortcut "
-            "changes it.",
-            "Kendall's tau compares the order of all units with the network's own: 1 is the same order.",
-            "Paths: the values are those of the whole network; the gradient passes through the residuals of the units "
-            "on the path alone, and through the shortcuts of all others.",
-        )
-
     def warnings(self, inputs: Inputs, measured: Measured) -> tuple[str, ...]:
         chance = _chance(inputs)
         at_chance = [label for label, one in measured.items() if np.isnan(one.lost(chance))]
@@ -315,7 +311,7 @@ class LesionAnalysis(Analysis[Measured]):
         return (f"{text}. The share of the way to chance is left out there, and no claim is judged by it.",)
 
     def drawings(self, inputs: Inputs, measured: Measured) -> dict[str, Drawing]:
-        groups = list(by_architecture(inputs.subjects).values())
+        groups = list(inputs.by_architecture.values())
         drawings = {"lesion": _drawing(groups, measured, _chance(inputs))}
         some = {group_label(group): [p for one in group if (p := measured[one.label].paths)] for group in groups}
         return drawings | ({"paths": paths_drawing(some)} if any(some.values()) else {})

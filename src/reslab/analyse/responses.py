@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from reslab.analyse.analysis import Analysis
 from reslab.analyse.claims import (
     ClaimResult,
-    by_architecture,
     counterparts,
     deeper,
     group_label,
@@ -112,14 +111,12 @@ class ResponseAnalysis(Analysis[Measured]):
 
     mode: Mode = "eval"
     kind = "responses"
+    title = "Responses of layers on {data}"
     about = (
         "The standard deviation of the output of every 3×3 layer after BN, before the non-linearity and the addition, "
         "over all images, channels and positions; it has no unit. In a residual network it is the strength of the "
         "residual functions. Paper A, section 4.2, Fig. 7."
     )
-
-    def title(self, inputs: Inputs) -> str:
-        return f"Responses of layers on {inputs.data_name}"
 
     def measure(self, inputs: Inputs, progress: Progress) -> Measured:
         for subject in inputs.subjects:
@@ -139,11 +136,7 @@ class ResponseAnalysis(Analysis[Measured]):
         return measured
 
     def table(self, inputs: Inputs, measured: Measured) -> list[Column]:
-        rows = [
-            (group, end, std)
-            for group in by_architecture(inputs.subjects).values()
-            for end, std in _ends(group, measured)
-        ]
+        rows = [(group, end, std) for group in inputs.by_architecture.values() for end, std in _ends(group, measured)]
         return [
             Column("network", [group_label(group) for group, _, _ in rows], numbers=False),
             Column("weights", [checkpoint for _, checkpoint, _ in rows], numbers=False),
@@ -164,7 +157,7 @@ class ResponseAnalysis(Analysis[Measured]):
 
     def claims(self, inputs: Inputs, measured: Measured) -> list[ClaimResult]:
         """A Fig. 7's two orderings, tested on the median over the layers of each trained network."""
-        groups = by_architecture(inputs.subjects)
+        groups = inputs.by_architecture
         pairs = [("Residual responses are smaller than plain ones", pair) for pair in counterparts(groups)]
         pairs += [("A deeper residual network has smaller responses", (deep, less)) for less, deep in deeper(groups)]
         results = []
@@ -199,7 +192,7 @@ class ResponseAnalysis(Analysis[Measured]):
         return non_finite_warning(key for key, one in measured.items() if not np.isfinite(one.std).all())
 
     def drawings(self, inputs: Inputs, measured: Measured) -> dict[str, Drawing]:
-        return {"responses": _drawing(list(by_architecture(inputs.subjects).values()), measured)}
+        return {"responses": _drawing(list(inputs.by_architecture.values()), measured)}
 
 
 def _ends(group: Sequence[Subject], measured: Measured) -> Iterator[tuple[str, NDArray[np.float64]]]:
