@@ -14,18 +14,18 @@ import torch
 from tests.analyse.made import described
 
 from reslab import analyse_networks
-from reslab.analyse import ANALYSES, INPUTS, Option, Row, images
+from reslab.analyse import ANALYSES, INPUTS, AnalysisOption, AnalysisRow, images
 from reslab.errors import SpecError
 
 ROOT = Path(__file__).parents[2]
-TOY = Row(
+TOY = AnalysisRow(
     "tests.analyse.toy:ToyAnalysis",
     "Measure the largest weight.",
     (
         *ANALYSES["lesion"].options[:1],
         images(9),
         *ANALYSES["lesion"].options[2:3],
-        Option("factor", float, 1.0, "f", 0.5),
+        AnalysisOption("factor", float, 1.0, "f", 0.5),
     ),
 )
 

@@ -18,7 +18,7 @@ REPORTS = Path("reports")
 """Where reports go by default."""
 
 
-class Option(NamedTuple):
+class AnalysisOption(NamedTuple):
     """An option of an analysis: a keyword of the API, a flag of the command line.
 
     type: int, float, str or a Literal of its choices; least: the least number allowed
@@ -50,12 +50,12 @@ INPUTS = ("data", "images", "seed", "on_bad")
 
 
 @dataclass(frozen=True)
-class Row:
+class AnalysisRow:
     """One kind of analysis: "module:class" of its Analysis, one line of help, and its options."""
 
     path: str
     summary: str
-    options: tuple[Option, ...]
+    options: tuple[AnalysisOption, ...]
 
     def choose(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Every option with its given value or, for None, its default. Raises SpecError for an unknown one."""
@@ -76,55 +76,58 @@ class Row:
         return pkgutil.resolve_name(self.path)(**own)  # type: ignore[no-any-return]
 
 
-DATA = Option("data", str, None, "a name from `reslab data list`, or folder:PATH")
-SEED = Option("seed", int, 0, "of fresh weights, and of random choices", 0)
-ON_BAD = Option("on_bad", Literal["error", "skip"], "error", "pictures that cannot be read", repeated=False)
+DATA = AnalysisOption("data", str, None, "a name from `reslab data list`, or folder:PATH")
+SEED = AnalysisOption("seed", int, 0, "of fresh weights, and of random choices", 0)
+ON_BAD = AnalysisOption("on_bad", Literal["error", "skip"], "error", "pictures that cannot be read", repeated=False)
 
 
-def images(default: int, least: int = 2, split: str = "test") -> Option:
+def images(default: int, least: int = 2, split: str = "test") -> AnalysisOption:
     """The number of images."""
-    return Option("images", int, default, f"{split} images, evenly spread over the set", least)
+    return AnalysisOption("images", int, default, f"{split} images, evenly spread over the set", least)
 
 
-def mode(default: str) -> Option:
+def mode(default: str) -> AnalysisOption:
     """The mode of BN."""
-    return Option(
+    return AnalysisOption(
         "mode", Literal["eval", "train"], default, "eval: BN's running statistics; train: those of each batch"
     )
 
 
-ANALYSES: dict[str, Row] = {
-    "responses": Row(
+ANALYSES: dict[str, AnalysisRow] = {
+    "responses": AnalysisRow(
         "reslab.analyse.responses:ResponseAnalysis",
         "Measure how strongly the 3x3 layers respond, before and after training. Paper A, Fig. 7.",
         (DATA, images(1000), SEED, mode("eval"), ON_BAD),
     ),
-    "gradients": Row(
+    "gradients": AnalysisRow(
         "reslab.analyse.gradients:GradientAnalysis",
         "Measure signal and gradient after every unit, beside those of the shortcuts alone. Paper C, eqs. 5-8.",
         (DATA, images(500), SEED, mode("train"), ON_BAD),
     ),
-    "lesion": Row(
+    "lesion": AnalysisRow(
         "reslab.analyse.lesion:LesionAnalysis",
         "Remove and swap units of trained networks at test time. Veit et al. 2016.",
         (DATA, images(300), SEED, ON_BAD),
     ),
-    "cost": Row(
+    "cost": AnalysisRow(
         "reslab.analyse.cost:CostAnalysis",
         "Count parameters, multiply-adds and activations of each part, and measure its time on this machine.",
-        (Option("batch", int, None, "images at a time  [default: 64 small ones, 8]", 1), SEED._replace(repeated=False)),
+        (
+            AnalysisOption("batch", int, None, "images at a time  [default: 64 small ones, 8]", 1),
+            SEED._replace(repeated=False),
+        ),
     ),
-    "landscape": Row(
+    "landscape": AnalysisRow(
         "reslab.analyse.landscape:LandscapeAnalysis",
         "Map the loss over two random directions around the weights. Stopped, the same command goes on.",
         (
             DATA,
-            Option("points", int, 21, "of the grid along each direction, an odd number"),
-            Option("reach", float, 1.0, "of the grid; 1 is as far as the weights", 0.001),
+            AnalysisOption("points", int, 21, "of the grid along each direction, an odd number"),
+            AnalysisOption("reach", float, 1.0, "of the grid; 1 is as far as the weights", 0.001),
             images(1000, 1, "training"),
             SEED,
-            Option("workers", int, None, "processes  [default: one for each core]", 1, repeated=False),
-            Option("precision", Literal["auto", "float32", "bf16"], "auto", "auto: the faster one"),
+            AnalysisOption("workers", int, None, "processes  [default: one for each core]", 1, repeated=False),
+            AnalysisOption("precision", Literal["auto", "float32", "bf16"], "auto", "auto: the faster one"),
             ON_BAD,
         ),
     ),

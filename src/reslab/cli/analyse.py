@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reslab.analyse import ANALYSES, REPORTS, Option, Row
-from reslab.cli.options import AsJson, Device, console, say, tell_skipped
+from reslab import api
+from reslab.cli.options import AsJson, DeviceName, message, print_skipped
 
 if TYPE_CHECKING:
-    from reslab.analyse.analysis import Report
+    from reslab.api.analyse import Report
 
 Networks = Annotated[
     list[str],
@@ -31,16 +31,14 @@ app = typer.Typer(
 )
 
 
-def _command(kind: str, row: Row) -> Callable[..., None]:
+def _command(kind: str, row: api.AnalysisRow) -> Callable[..., None]:
     """The function of a command, whose signature has the options of its analysis."""
 
     def command(
-        subjects: Networks, *, device: Device = "auto", out: Out = None, as_json: AsJson = False, **options: Any
+        subjects: Networks, *, device: DeviceName = "auto", out: Out = None, as_json: AsJson = False, **options: Any
     ) -> None:
-        from reslab.api import analyse_networks
-
         with progress(kind) as show:
-            report = analyse_networks(kind, subjects, device=device, out=out, progress=show, page=True, **options)
+            report = api.analyse_networks(kind, subjects, device=device, out=out, progress=show, page=True, **options)
         _print(report, as_json)
 
     fixed = list(inspect.signature(command).parameters.values())[:-1]
@@ -52,7 +50,7 @@ def _command(kind: str, row: Row) -> Callable[..., None]:
     return command
 
 
-def _parameter(option: Option) -> inspect.Parameter:
+def _parameter(option: api.AnalysisOption) -> inspect.Parameter:
     required = option.name == "data"
     annotation = option.type if option.default is not None or required else option.type | None
     metavar = "D" if required else None
@@ -65,31 +63,28 @@ def _parameter(option: Option) -> inspect.Parameter:
     )
 
 
-for kind, row in ANALYSES.items():
+for kind, row in api.ANALYSES.items():
     app.command(kind)(_command(kind, row))
 
 
 def _print(report: "Report", as_json: bool) -> None:
     """Print a report's table, claims and page, or all of it as JSON."""
-    from reslab.nets.table import aligned
-    from reslab.pages.analysis import results
-
     page, index = report.folder / "analysis.html", report.folder.parent / "index.html"
-    tell_skipped(report.skipped)
+    print_skipped(report.skipped)
     for warning in report.warnings:
-        say(warning)
+        message(warning)
     if as_json:
-        typer.echo(json.dumps(results(report, report.command) | {"page": str(page)}, indent=2))
+        typer.echo(json.dumps(api.report_values(report) | {"page": str(page)}, indent=2))
         return
     lines = [tuple(column.title for column in report.table)]
     lines += zip(*(column.cells for column in report.table), strict=True)
     numbers = tuple(place for place, column in enumerate(report.table) if column.numbers)
-    typer.echo(aligned(lines, right=numbers))
+    typer.echo(api.aligned(lines, right=numbers))
     for claim in report.claims:
         typer.echo(f"{claim.judgement:15} {claim.claim} ({claim.source})")
         typer.echo(f"{'':15} {claim.evidence}")
     typer.echo(f"report: {page}")
-    if index.parent == REPORTS:
+    if index.parent == api.REPORTS:
         typer.echo(f"all reports: {index}")
 
 
@@ -100,7 +95,7 @@ def progress(kind: str) -> Iterator[Callable[[float], None]]:
 
     from rich.progress import Progress
 
-    screen = console()
+    screen = api.progress_console()
     if screen.is_terminal:
         with Progress(console=screen, transient=True) as bar:
             task = bar.add_task(kind, total=1.0)
@@ -115,6 +110,6 @@ def progress(kind: str) -> Iterator[Callable[[float], None]]:
             tenths = int(share * 10 + 1e-9)
             left = (time.monotonic() - began) * (1 - share) / (share - first) if share > first else 0
             text = f", about {left:.0f} s left" if left >= 1 else ""
-            screen.print(f"{kind}: {tenths * 10} %{text}", highlight=False)
+            screen.print(f"{kind}: {tenths * 10} %{text}")
 
     yield show
