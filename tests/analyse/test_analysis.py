@@ -51,23 +51,23 @@ def files(digits, tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_analysis_has_its_page(kind, files, digits, tmp_path):
     shares = []
-    found = KINDS[kind].run(Inputs(read_subjects(files, digits), digits, 20), shares.append)
+    report = KINDS[kind].run(Inputs(read_subjects(files, digits), digits, 20), shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
-    page = render(found, "reslab analyse", tmp_path / "report")
+    page = render(report, "reslab analyse", tmp_path / "report")
     text = unescape(page.read_text())
-    assert all(claim.claim in text for claim in found.claims)
-    told = json.loads((tmp_path / "report" / "results.json").read_text())
-    for name in found.tables:
-        assert len({len(cells) for cells in told[name].values()}) == 1
+    assert all(claim.claim in text for claim in report.claims)
+    results = json.loads((tmp_path / "report" / "results.json").read_text())
+    for name in report.tables:
+        assert len({len(cells) for cells in results[name].values()}) == 1
         assert (tmp_path / "report" / f"{name}.csv").is_file()
-        assert set(told[name]) <= described(kind)
-    assert told["networks"] == {Path(file).stem: f"{Path(file).stem[:-2]}-cifar" for file in files}
+        assert set(results[name]) <= described(kind)
+    assert results["networks"] == {Path(file).stem: f"{Path(file).stem[:-2]}-cifar" for file in files}
 
 
 def test_plain_columns_hold_numbers(files, digits):
-    found = analyse_networks("gradients", files[:1], "digits", images=20)
-    table = found.columns()
+    report = analyse_networks("gradients", files[:1], "digits", images=20)
+    table = report.columns()
     assert all(isinstance(value, float) for value in table["gradient"])
     assert table["factor"] == [None] * len(table["behind"])
     for kind, options, message in (
@@ -109,9 +109,9 @@ def sure(subject, digit):
 
 def test_zero_residuals_are_not_missed(files, zeros):
     right = [sure(one, 0) for one in read_subjects([file for file in files if "resnet8" in file], zeros)]
-    found = LesionAnalysis().run(Inputs(right, zeros, 20))
-    assert found.warnings == ()
-    (finding,) = found.claims
+    report = LesionAnalysis().run(Inputs(right, zeros, 20))
+    assert report.warnings == ()
+    (finding,) = report.claims
     assert finding.claim == "Without one unit, the median one, a residual network's error hardly changes: resnet8-cifar"
     assert finding.judgement == "holds"
 
@@ -119,12 +119,12 @@ def test_zero_residuals_are_not_missed(files, zeros):
 def test_networks_at_chance_are_left_out_of_what_is_judged(files, zeros, tmp_path):
     right = [sure(one, 0) for one in read_subjects([file for file in files if "resnet8" in file], zeros)]
     wrong = sure(Subject("wrong", right[0].spec, {TRAINED: right[0].spec.build().eval()}), 1)
-    found = LesionAnalysis().run(Inputs([*right, wrong], zeros, 20))
-    (finding,) = found.claims
+    report = LesionAnalysis().run(Inputs([*right, wrong], zeros, 20))
+    (finding,) = report.claims
     assert finding.judgement == "holds"
     assert finding.evidence.endswith("resnet8-cifar 0 ± 0 (n = 2) and the bound 0.1; left out: wrong")
-    assert {column.title: column.cells for column in found.table}["share of the way to chance"] == [""]
-    page = render(found, "reslab analyse", tmp_path).read_text()
+    assert {column.title: column.cells for column in report.table}["share of the way to chance"] == [""]
+    page = render(report, "reslab analyse", tmp_path).read_text()
     assert "At chance (90 %) as a whole, or less than 1 point below it: wrong. " in page
     (finding,) = LesionAnalysis().run(Inputs([wrong], zeros, 20)).claims
     assert finding.judgement == "not decided"
@@ -147,11 +147,13 @@ def test_values_that_are_not_finite_are_left_out_and_named(kind, column, capsys,
     warning = f"Values that are not finite in {wild} (initial): "
     assert warning in err
     assert warning in Path("here/analysis.html").read_text()
-    told = json.loads(out, parse_constant=none)
-    assert told["notes"][0].startswith(warning)
-    empty = {name for name, value in zip(told["values"]["network"], told["values"][column], strict=True) if not value}
+    results = json.loads(out, parse_constant=none)
+    assert results["notes"][0].startswith(warning)
+    empty = {
+        name for name, value in zip(results["values"]["network"], results["values"][column], strict=True) if not value
+    }
     assert empty == {wild}
-    assert None in told["values"][column]
+    assert None in results["values"][column]
     for file in Path("here").glob("*.csv"):
         assert not re.search(r"\b(nan|inf)\b", file.read_text())
     assert wild in Path(f"here/figures/{kind}.svg").read_text()
@@ -159,12 +161,12 @@ def test_values_that_are_not_finite_are_left_out_and_named(kind, column, capsys,
 
 @pytest.mark.parametrize("kind", ["responses", "gradients"])
 def test_a_network_without_any_finite_value_has_its_page(kind, files, digits, tmp_path):
-    found = read_subjects(files[:1], digits)
-    torch.nn.init.constant_(found[0].states[TRAINED].stem.conv1.weight, float("nan"))
-    told = KINDS[kind].run(Inputs(found, digits, 20))
-    assert told.warnings[0].startswith("Values that are not finite in plain8-0 (trained): ")
-    assert "holds" not in {finding.judgement for finding in told.claims}
-    render(told, "reslab analyse", tmp_path)
+    subjects = read_subjects(files[:1], digits)
+    torch.nn.init.constant_(subjects[0].states[TRAINED].stem.conv1.weight, float("nan"))
+    report = KINDS[kind].run(Inputs(subjects, digits, 20))
+    assert report.warnings[0].startswith("Values that are not finite in plain8-0 (trained): ")
+    assert "holds" not in {finding.judgement for finding in report.claims}
+    render(report, "reslab analyse", tmp_path)
 
 
 def test_runs_whose_values_are_not_finite_are_not_judged():
@@ -181,11 +183,11 @@ def test_runs_whose_values_are_not_finite_are_not_judged():
 def test_a_training_is_shown_along_its_checkpoints(digits):
     spec = fitted(network("resnet8-cifar"), digits)
     moments = {INITIAL: spec.build(), "step 5": spec.build(), "trained": spec.build()}
-    found = GradientAnalysis().run(Inputs([Subject("run", spec, moments)], digits, 20))
-    assert list(found.drawings) == ["gradients", "training"]
-    told = {text.split(":")[0] for *_, text in found.drawings["training"].points}
-    assert {f"run, {moment}, unit 0" for moment in moments} <= told
-    assert [column.cells for column in found.table if column.title == "weights"] == [list(moments)]
+    report = GradientAnalysis().run(Inputs([Subject("run", spec, moments)], digits, 20))
+    assert list(report.drawings) == ["gradients", "training"]
+    points = {text.split(":")[0] for *_, text in report.drawings["training"].points}
+    assert {f"run, {moment}, unit 0" for moment in moments} <= points
+    assert [column.cells for column in report.table if column.title == "weights"] == [list(moments)]
     ends = GradientAnalysis().run(Inputs([Subject("run", spec, {INITIAL: spec.build()})], digits, 20))
     assert list(ends.drawings) == ["gradients"]
 
@@ -225,13 +227,13 @@ def test_networks_without_3x3_layers_are_named(digits):
 
 def test_reports_of_changed_fields_have_places_of_their_own():
     words = [f"resnet20-cifar merge=gated merge.bias=-{bias}.0" for bias in range(9)]
-    found = {folder_name("gradients", ["resnet20-cifar", word], "digits") for word in words}
-    assert len(found) == 9
-    assert all(re.fullmatch(r"gradients-resnet20-cifar-[0-9a-f]{8}-digits", name) for name in found)
+    names = {folder_name("gradients", ["resnet20-cifar", word], "digits") for word in words}
+    assert len(names) == 9
+    assert all(re.fullmatch(r"gradients-resnet20-cifar-[0-9a-f]{8}-digits", name) for name in names)
     assert folder_name("gradients", ["plain20-cifar"] * 2, "digits") == "gradients-plain20-cifar-digits"
 
 
-def test_the_command_tells_the_table_the_claims_and_the_page(capsys, tmp_path, monkeypatch):
+def test_the_command_prints_the_table_the_claims_and_the_page(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["analyse", "responses", "resnet20-cifar", "--data", "digits", "--images", "20"]
     with pytest.raises(SystemExit) as ended:
@@ -248,15 +250,15 @@ def test_the_command_tells_the_table_the_claims_and_the_page(capsys, tmp_path, m
     assert "responses: 100 %" in err
     with pytest.raises(SystemExit):
         main([*words, "--json", "--out", "here"])
-    told = json.loads(capsys.readouterr().out)
-    assert told["page"] == "here/analysis.html"
-    assert told["command"] == (
+    results = json.loads(capsys.readouterr().out)
+    assert results["page"] == "here/analysis.html"
+    assert results["command"] == (
         "reslab analyse responses resnet20-cifar --data digits --images 20 --seed 0 --mode eval --out here"
     )
 
 
 @pytest.mark.parametrize("kind", ["responses", "landscape"])
-def test_pictures_that_cannot_be_read_end_a_command_or_are_skipped_and_told(kind, capsys, tmp_path, monkeypatch):
+def test_pictures_that_cannot_be_read_end_a_command_or_are_skipped_and_named(kind, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for part in ("train", "val"):
         for name in ("a", "b"):
@@ -273,6 +275,6 @@ def test_pictures_that_cannot_be_read_end_a_command_or_are_skipped_and_told(kind
         assert (ended.value.code or 0) == code
         assert Path("here").exists() == (code == 0)
     assert re.search(r"^skipped: pictures/(val/b/0|train/b/1).png: not a picture$", capsys.readouterr().err, re.M)
-    told = json.loads(Path("here/results.json").read_text())
-    assert "--on-bad skip --out here" in told["command"]
-    assert told["facts"]["images"].startswith("3 of 4 t")
+    results = json.loads(Path("here/results.json").read_text())
+    assert "--on-bad skip --out here" in results["command"]
+    assert results["facts"]["images"].startswith("3 of 4 t")

@@ -16,11 +16,11 @@ NAMES = ["resnet20-cifar", "plain34", "preact164-cifar", "inception-resnet-v2", 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_parts_add_up_to_the_network(name):
     spec = network(name)
-    found, whole = parts(spec), spec.cost()
-    assert sum(part.parameters for part in found) == whole.parameters
-    assert sum(part.multiply_adds for part in found) == whole.multiply_adds
-    assert sum(part.bn for part in found) == whole.parameters - whole.weights - _biases(spec)
-    assert found[-1].output == (spec.classes,)
+    measured, whole = parts(spec), spec.cost()
+    assert sum(part.parameters for part in measured) == whole.parameters
+    assert sum(part.multiply_adds for part in measured) == whole.multiply_adds
+    assert sum(part.bn for part in measured) == whole.parameters - whole.weights - _biases(spec)
+    assert measured[-1].output == (spec.classes,)
 
 
 def _biases(spec):
@@ -71,9 +71,9 @@ def test_a_convolution_is_one_layer_deep():
 def test_times_are_of_every_part_and_leave_the_network_as_it_was():
     networks = [network("plain20-cifar").build(), cifar_resnet(8).build().eval()]
     before = Unchanged(networks[0])
-    found = times(networks, batch=2)
-    assert [list(laps) for laps in found] == [list(each.part_names) for each in networks]
-    assert all(milliseconds > 0 for laps in found for milliseconds in laps.values())
+    measured = times(networks, batch=2)
+    assert [list(laps) for laps in measured] == [list(each.part_names) for each in networks]
+    assert all(milliseconds > 0 for laps in measured for milliseconds in laps.values())
     before.check()
     assert not any(module.training for module in networks[1].modules())
 

@@ -61,10 +61,10 @@ def kept(tmp_path):
 
 def test_a_runs_initial_weights_are_those_that_its_training_began_with(run, digits):
     before = torch.get_rng_state()
-    (found,) = read_subjects([str(run)], digits)
+    (loaded,) = read_subjects([str(run)], digits)
     assert torch.equal(torch.get_rng_state(), before)
-    assert (found.label, list(found.states)) == ("still", [INITIAL, TRAINED])
-    initial, trained = (dict(module.named_parameters()) for module in found.states.values())
+    assert (loaded.label, list(loaded.states)) == ("still", [INITIAL, TRAINED])
+    initial, trained = (dict(module.named_parameters()) for module in loaded.states.values())
     assert all(torch.allclose(initial[key], trained[key]) for key in initial)
 
 
@@ -72,15 +72,15 @@ def test_names_files_and_runs_stand_side_by_side(run, digits, tmp_path):
     (first,) = read_subjects([str(run)], digits)
     file = tmp_path / "kept.safetensors"
     save_weights(Weights(first.spec, first.states[TRAINED].state_dict()), file)
-    found = read_subjects(["resnet8-cifar", str(file), str(run)], digits, seed=3)
-    assert [(one.label, list(one.states)) for one in found] == [
+    loaded = read_subjects(["resnet8-cifar", str(file), str(run)], digits, seed=3)
+    assert [(one.label, list(one.states)) for one in loaded] == [
         ("resnet8-cifar", [INITIAL]),
         ("kept", [TRAINED]),
         ("still", [INITIAL, TRAINED]),
     ]
     again = read_subjects(["resnet8-cifar"], digits, seed=3)[0].states[INITIAL]
     other = read_subjects(["resnet8-cifar"], digits, seed=4)[0].states[INITIAL]
-    weight = found[0].states[INITIAL].stem.conv1.weight
+    weight = loaded[0].states[INITIAL].stem.conv1.weight
     assert torch.equal(again.stem.conv1.weight, weight)
     assert not torch.equal(other.stem.conv1.weight, weight)
 
@@ -154,20 +154,20 @@ def test_a_folder_as_hugging_face_has_it_is_weights(kept, pictures, tmp_path, mo
     file = kept(classes=("a", "b"), whole=True)
     export(file, "huggingface", tmp_path / "model-v1.5")
     monkeypatch.chdir(tmp_path)
-    (found,) = read_subjects(["model-v1.5"], load(pictures))
-    assert (found.label, list(found.states)) == ("model-v1.5", [TRAINED])
+    (loaded,) = read_subjects(["model-v1.5"], load(pictures))
+    assert (loaded.label, list(loaded.states)) == ("model-v1.5", [TRAINED])
     weight = read_weights(file).state["stem.conv1.weight"]
-    assert torch.equal(found.states[TRAINED].stem.conv1.weight, weight)
+    assert torch.equal(loaded.states[TRAINED].stem.conv1.weight, weight)
 
 
 def test_pictures_that_cannot_be_read_are_errors_or_left_out(kept, pictures, tmp_path):
     (tmp_path / "pictures" / "val" / "b" / "2.png").write_bytes(b"none")
     data = load(pictures)
-    found = read_subjects([kept()], data)
+    loaded = read_subjects([kept()], data)
     with pytest.raises(DataError, match=r"2\.png: not a picture"):
-        Inputs(found, data, 100).batches(found[0])
-    inputs = Inputs(found, data, 100, on_bad="skip")
-    [(pixels, labels)] = inputs.batches(found[0])
+        Inputs(loaded, data, 100).batches(loaded[0])
+    inputs = Inputs(loaded, data, 100, on_bad="skip")
+    [(pixels, labels)] = inputs.batches(loaded[0])
     assert labels.tolist() == [0] * 4 + [1] * 3
     assert len(pixels) == 7
     assert [(file[-5:], reason) for file, reason in inputs.skipped.items()] == [("2.png", "not a picture")]
@@ -175,4 +175,4 @@ def test_pictures_that_cannot_be_read_are_errors_or_left_out(kept, pictures, tmp
     for file in (tmp_path / "pictures" / "val").rglob("*.png"):
         file.write_bytes(b"none")
     with pytest.raises(DataError, match="none of 8 pictures can be read"):
-        inputs.batches(found[0])
+        inputs.batches(loaded[0])

@@ -191,7 +191,7 @@ class Landscape:
         return [place for place in self.grid.places if place not in self.points]
 
     def fill(self, workers: int, stop: Stop, progress: Progress = silent) -> bool:
-        """Measure the missing points in some processes, one being this one; False if stopped.
+        """Measure the missing points, in this process or in several workers. Returns False if stopped.
 
         Raises SpecError where another process fills the same file, ReslabError where a worker was lost; the points
         measured until then are kept.
@@ -258,7 +258,7 @@ class Landscape:
         return losses
 
     def basin(self) -> float:
-        """The share of the grid in percent, whose loss is less than 1 nat above that of the weights themselves."""
+        """The share of the grid, in percent, whose loss is less than 1 nat above that of the weights themselves."""
         losses = self.losses()
         return float(100 * (losses < losses[self.grid.middle] + _BASIN).mean())
 
