@@ -242,7 +242,7 @@ class GradientAnalysis(Analysis[Measured]):
 
     def table(self, inputs: Inputs, measured: Measured) -> list[Column]:
         """Means over the runs of each architecture, at every checkpoint that one of them has."""
-        rows = []
+        rows: list[tuple[Value, ...]] = []
         for group in inputs.by_architecture.values():
             for checkpoint in dict.fromkeys(checkpoint for subject in group for checkpoint in subject.states):
                 some = [measured[subject.label, checkpoint] for subject in group if checkpoint in subject.states]
