@@ -176,7 +176,7 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
         (
             ["analyse", "responses", "resnet8-cifar", "--data", "digits", "--mode", "trian"],
             2,
-            "choose from eval, train",
+            "is not one of 'eval', 'train'",
         ),
         (["analyse", "responses", "googlenet-cifr", "--data", "digits"], 2, "no network"),
         (["analyse", "gradients", "nowhere.safetensors", "--data", "digits"], 3, "no such file"),

@@ -1,6 +1,6 @@
 """Everything that reslab does with networks, data and runs, by names. torch is imported when a function is called."""
 
-from reslab.api.analyse import analyse_networks
+from reslab.api.analyse import ANALYSES, AnalysisOption, AnalysisRow, analyse_networks, report_values
 from reslab.api.bench import bench_network
 from reslab.api.choices import REPORTS, RUNS
 from reslab.api.console import is_first_rank, progress_console
@@ -27,10 +27,11 @@ from reslab.runs.execution import Execution
 from reslab.stop import STOPPED
 
 __all__ = [
-    "REPORTS", "RUNS", "STOPPED", "ClassDetails", "DataCheck", "DataRow", "EvaluationResult", "Execution",
-    "NetworkDescription", "NetworkRow", "Prediction", "Predictions", "StudyCost", "StudyReport", "StudyRow",
-    "Trained", "aligned", "analyse_networks", "bench_network", "check_data", "convert_weights", "data_folders",
-    "describe_network", "evaluate_network", "export_network", "get_data", "is_first_rank", "list_data",
-    "list_networks", "list_studies", "load", "plan_cost", "plan_rows", "plan_study", "predict_batches",
-    "predict_pictures", "progress_console", "recipe", "report_study", "run_study", "serve_study", "train_network",
+    "ANALYSES", "REPORTS", "RUNS", "STOPPED", "AnalysisOption", "AnalysisRow", "ClassDetails", "DataCheck", "DataRow",
+    "EvaluationResult", "Execution", "NetworkDescription", "NetworkRow", "Prediction", "Predictions", "StudyCost",
+    "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data",
+    "convert_weights", "data_folders", "describe_network", "evaluate_network", "export_network", "get_data",
+    "is_first_rank", "list_data", "list_networks", "list_studies", "load", "plan_cost", "plan_rows", "plan_study",
+    "predict_batches", "predict_pictures", "progress_console", "recipe", "report_study", "report_values", "run_study",
+    "serve_study", "train_network",
 ]  # fmt: skip

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-RUNS, REPORTS = Path("runs"), Path("reports")
+from reslab.analyse import REPORTS as REPORTS
+
+RUNS = Path("runs")
 
 Crops = Literal[1, 10, 144]
 Device = Literal["auto", "cpu", "cuda"]

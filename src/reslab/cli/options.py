@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from reslab import api
 from reslab.api import choices
 from reslab.errors import SpecError
 
@@ -43,17 +42,3 @@ def print_skipped(skipped: Mapping[str, str]) -> None:
     """Name the files that cannot be read, with the reason."""
     for file, reason in skipped.items():
         message(f"skipped: {file}: {reason}")
-
-
-# Names that cli/analyse*.py use.
-T = TypeVar("T")
-OnBad = Annotated[str, typer.Option("--on-bad", help="error, or skip pictures that cannot be read")]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")]
-REPORTS, console, say, tell_skipped = api.REPORTS, api.progress_console, message, print_skipped
-
-
-def one_of(option: str, value: T, choices: tuple[T, ...]) -> T:
-    """The value of an option that has choices. Raises SpecError naming them."""
-    if value not in choices:
-        raise SpecError(f"{option} {value}: choose from {', '.join(map(str, choices))}")
-    return value
