@@ -120,7 +120,7 @@ def test_ranks_agree_on_stopping_and_two_ranks_resume_bit_for_bit(whole, tmp_pat
     (tmp_path / "stopping.py").write_text(STOPPING.format(signal="SIGUSR1"))
     done = ranks(2, ["stopping.py", str(step - 1), *TRAIN, *QUICK, "--out", "run"], tmp_path)
     assert [code for code, _, _ in done] == [75, 75]
-    assert f"stopped behind step {step}, saved" in done[0][1]
+    assert f"stopped after step {step}, saved" in done[0][1]
     assert not done[1][1]  # the first rank speaks for all
     result = Run(tmp_path / "run").result
     assert (result.status, result.step) == ("stopped", step)

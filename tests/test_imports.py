@@ -49,7 +49,31 @@ def test_no_import_runs_back(path):
                 assert there == here or FLOOR[there] < FLOOR[here], f"{path}:{node.lineno} imports {name}"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["networks"], ["show", "inception-v4"], ["study", "--help"]])
+COMMANDS = sorted((ROOT / "cli").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_the_command_line_uses_the_api_alone(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"reslab.{alias.name}" for alias in node.names] if node.module == "reslab" else [node.module]
+        for name in names:
+            package, _, module = name.partition(".")
+            if package == "reslab":
+                assert module.split(".")[0] in ("api", "cli", "errors"), f"{path}:{node.lineno} imports {name}"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_no_function_of_the_command_line_is_long(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 40, f"{path}: {node.name}"
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["networks"], ["show", "inception-v4"], ["study", "--help"], ["analyse", "--help"]]
+)
 def test_these_commands_do_not_import_torch(words):
     code = f"""
 import sys
@@ -69,9 +93,10 @@ def test_the_package_itself_does_not_import_torch():
 
 def test_the_public_names_are_these():
     assert sorted(reslab.__all__) == [
-        "Add", "Dropped", "Gated", "ResNet", "Scaled", "analyse_networks", "cifar_resnet", "evaluate_network",
-        "export_network", "from_json", "load", "network", "networks", "predict_pictures", "recipe", "replace",
-        "resnet", "to_json", "train_network",
+        "Add", "DataError", "Dropped", "Execution", "Gated", "ResNet", "ReslabError", "Scaled", "SpecError",
+        "analyse_networks", "bench_network", "check_data", "cifar_resnet", "convert_weights", "evaluate_network",
+        "export_network", "from_json", "get_data", "list_data", "load", "network", "networks", "plan_study",
+        "predict_pictures", "recipe", "replace", "report_study", "resnet", "run_study", "to_json", "train_network",
     ]  # fmt: skip
     for name in reslab.__all__:
         assert getattr(reslab, name).__doc__, name

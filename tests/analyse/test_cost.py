@@ -4,8 +4,8 @@ import pytest
 import torch
 from tests.analyse.made import Unchanged, described
 
-from reslab.analyse.cost import depth, parts, times
-from reslab.analyse.cost_told import look
+from reslab.analyse.cost import CostAnalysis, depth, parts, times
+from reslab.analyse.inputs import Inputs, Subject
 from reslab.cli import main
 from reslab.nets import Conv, Gated, cifar_resnet, network
 from reslab.train.estimate import activation_bytes
@@ -16,11 +16,11 @@ NAMES = ["resnet20-cifar", "plain34", "preact164-cifar", "inception-resnet-v2", 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_parts_add_up_to_the_network(name):
     spec = network(name)
-    found, whole = parts(spec), spec.cost()
-    assert sum(part.parameters for part in found) == whole.parameters
-    assert sum(part.multiply_adds for part in found) == whole.multiply_adds
-    assert sum(part.bn for part in found) == whole.parameters - whole.weights - _biases(spec)
-    assert found[-1].output == (spec.classes,)
+    measured, whole = parts(spec), spec.cost()
+    assert sum(part.parameters for part in measured) == whole.parameters
+    assert sum(part.multiply_adds for part in measured) == whole.multiply_adds
+    assert sum(part.bn for part in measured) == whole.parameters - whole.weights - _biases(spec)
+    assert measured[-1].output == (spec.classes,)
 
 
 def _biases(spec):
@@ -71,15 +71,16 @@ def test_a_convolution_is_one_layer_deep():
 def test_times_are_of_every_part_and_leave_the_network_as_it_was():
     networks = [network("plain20-cifar").build(), cifar_resnet(8).build().eval()]
     before = Unchanged(networks[0])
-    found = times(networks, batch=2)
-    assert [list(laps) for laps in found] == [list(each.part_names) for each in networks]
-    assert all(milliseconds > 0 for laps in found for milliseconds in laps.values())
+    measured = times(networks, batch=2)
+    assert [list(laps) for laps in measured] == [list(each.part_names) for each in networks]
+    assert all(milliseconds > 0 for laps in measured for milliseconds in laps.values())
     before.check()
     assert not any(module.training for module in networks[1].modules())
 
 
 def test_the_table_has_every_part_and_the_whole():
-    analysis = look({"mine": cifar_resnet(8).build()}, batch=2)
+    subject = Subject("mine", cifar_resnet(8), {"initial": cifar_resnet(8).build()})
+    analysis = CostAnalysis(batch=2).run(Inputs([subject]))
     columns = {column.title: column.cells for column in analysis.table}
     assert columns["part"] == ["stem", "stage1", "stage2", "stage3", "head", "all"]
     assert columns["parameters"][-1] == f"{cifar_resnet(8).cost().parameters:,}"

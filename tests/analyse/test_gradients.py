@@ -14,29 +14,29 @@ PREACT = {"arrangement": "full-preactivation", "units": (54,), "widths": (4,)}
 
 
 def test_the_identity_network_has_gradient_factors_of_exactly_one():
-    found = gradients(without_residuals(built(small(**PREACT))), batches())
-    assert len(found.blocks) == 55
-    assert (found.gradient == found.gradient[-1]).all()
-    assert (found.predicted() == found.gradient).all()
+    result = gradients(without_residuals(built(small(**PREACT))), batches())
+    assert len(result.blocks) == 55
+    assert (result.gradient == result.gradient[-1]).all()
+    assert (result.predicted() == result.gradient).all()
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_half_of_each_of_54_shortcuts_leaves_half_to_the_54th(mode):
     made = without_residuals(built(small(**PREACT, merge=Scaled(0.5, 1.0))))
-    found = gradients(made, batches(), mode)
-    assert found.ratio() == pytest.approx(0.5**54, rel=1e-6)
-    assert found.predicted() == pytest.approx(found.gradient, rel=1e-6)
-    assert found.product() == 0.5**54
+    result = gradients(made, batches(), mode)
+    assert result.ratio() == pytest.approx(0.5**54, rel=1e-6)
+    assert result.predicted() == pytest.approx(result.gradient, rel=1e-6)
+    assert result.product() == 0.5**54
 
 
 def test_a_product_of_factors_may_overflow():
     even = np.ones(60)
-    found = Gradients(("",) * 60, even, even, 1e30 * even, even, False)
-    assert found.product() == found.predicted()[0] == math.inf
-    assert found.predicted()[-2] == 1e30
-    assert not found.finite()
-    assert found._replace(factor=np.nan * even).finite()
-    assert not found._replace(factor=even, signal=np.nan * even).finite()
+    result = Gradients(("",) * 60, even, even, 1e30 * even, even, False)
+    assert result.product() == result.predicted()[0] == math.inf
+    assert result.predicted()[-2] == 1e30
+    assert not result.finite()
+    assert result._replace(factor=np.nan * even).finite()
+    assert not result._replace(factor=even, signal=np.nan * even).finite()
 
 
 def test_gates_and_dropout_have_the_factor_that_they_leave():
@@ -50,12 +50,12 @@ def test_gates_and_dropout_have_the_factor_that_they_leave():
     assert gradients(built(small(merge=Dropped(0.25, inverted=True))), batches()).factor[1:] == pytest.approx(1)
 
 
-def test_a_projection_has_no_factor_and_the_product_begins_anew_in_front_of_it():
-    found = gradients(built(small(shortcut="B")), batches())
-    assert np.isnan(found.factor[[0, 4]]).all()
-    assert found.predicted()[3] == found.gradient[3]
-    assert found.predicted()[4] == found.gradient[-1]
-    assert np.isnan(found.product())
+def test_a_projection_has_no_factor_and_the_product_begins_anew_before_it():
+    result = gradients(built(small(shortcut="B")), batches())
+    assert np.isnan(result.factor[[0, 4]]).all()
+    assert result.predicted()[3] == result.gradient[3]
+    assert result.predicted()[4] == result.gradient[-1]
+    assert np.isnan(result.product())
     assert np.isnan(gradients(built(small(shortcut=None)), batches()).predicted()).all()
 
 
@@ -65,13 +65,13 @@ def test_a_network_whose_last_maps_are_zero_has_died():
     last = made.stage2.unit3.residual.bn2
     nn.init.zeros_(last.weight)
     nn.init.constant_(last.bias, -1.0)
-    found = gradients(made, batches())
-    assert found.died
-    assert found.dead[-1] == 0.5  # of the two ReLUs' channels
-    assert found.signal[-1] == 0
+    result = gradients(made, batches())
+    assert result.died
+    assert result.dead[-1] == 0.5  # of the two ReLUs' channels
+    assert result.signal[-1] == 0
 
 
-def test_what_the_head_pools_is_behind_its_activations():
+def test_what_the_head_pools_is_after_its_activations():
     assert before_pooling(built(network("preact20-cifar")))[0] == "head.relu0"
     assert before_pooling(built(network("resnet20-cifar")))[0] == "stage3.unit3"
     assert before_pooling(built(network("lenet5")))[0] == "stage3"

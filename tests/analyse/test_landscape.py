@@ -3,17 +3,13 @@
 import fcntl
 import json
 import multiprocessing
-from dataclasses import replace as with_part
 
 import pytest
 import torch
 from tests.analyse.made import Unchanged, described
 
-from reslab.analyse.landscape import Grid, direction, measure, moved, rounding
-from reslab.analyse.landscape_record import Landscape
-from reslab.analyse.landscape_told import basin, tell
-from reslab.analyse.subject import TRAINED, Subject, subjects
-from reslab.analyse.subject import images as images_of
+from reslab.analyse.inputs import TRAINED, Inputs, Subject, read_subjects
+from reslab.analyse.landscape import Grid, Landscape, LandscapeAnalysis, direction, measure, moved, rounding
 from reslab.cli import main
 from reslab.data.loader import load
 from reslab.errors import DataError, ReslabError, SpecError
@@ -57,23 +53,23 @@ def test_the_middle_is_the_loss_of_the_run(tmp_path):
     digits = load("digits")
     spec = fitted(cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3)), digits)
     result = train(spec, Recipe(steps=3, batch=32, schedule=Drops(warmup=0)), digits, tmp_path / "run")
-    [run] = subjects([str(tmp_path / "run")], digits)
-    seen = images_of(run, with_part(digits, test=digits.train), 10**6)
+    [run] = read_subjects([str(tmp_path / "run")], digits)
+    seen = Inputs([run], digits, 10**6).batches(run, "train")
     middle = filled(tmp_path / "points.jsonl", run.states[TRAINED], seen).points[1, 1]
     assert middle.loss == pytest.approx(result["train"]["loss"], rel=1e-6)
     assert middle.error == pytest.approx(result["train"]["top1_error"])
 
 
 def test_a_direction_is_as_long_as_the_weights_filter_by_filter(network):
-    found = direction(network, seed=3, index=0)
+    tensors = direction(network, seed=3, index=0)
     weights = dict(network.named_parameters())
-    assert set(found) == {name for name, weight in weights.items() if weight.ndim > 1}
-    for name, tensor in found.items():
+    assert set(tensors) == {name for name, weight in weights.items() if weight.ndim > 1}
+    for name, tensor in tensors.items():
         lengths = tensor.flatten(1).norm(dim=1), weights[name].flatten(1).norm(dim=1)
         torch.testing.assert_close(*lengths)
     again, other = direction(network, 3, 0), direction(network, 3, 1)
-    assert all(torch.equal(found[name], again[name]) for name in found)
-    assert not any(torch.equal(found[name], other[name]) for name in found)
+    assert all(torch.equal(tensors[name], again[name]) for name in tensors)
+    assert not any(torch.equal(tensors[name], other[name]) for name in tensors)
 
 
 def test_weights_are_where_they_were(network):
@@ -119,15 +115,15 @@ def test_a_file_is_filled_by_one_process_alone(tmp_path, network, images):
     assert landscape.fill(1, Stop())
 
 
-def test_a_lost_worker_is_told_and_the_points_are_kept(tmp_path, network, images):
+def test_a_lost_worker_is_named_and_the_points_are_kept(tmp_path, network, images):
     landscape = Landscape(tmp_path / "points.jsonl", network, images, Grid(points=21))
 
-    def told(share):
+    def progress(share):
         for child in multiprocessing.active_children():
             child.kill()
 
     with pytest.raises(ReslabError, match="a worker process was lost"):
-        landscape.fill(2, Stop(), told)
+        landscape.fill(2, Stop(), progress)
     again = Landscape(landscape.file, network, images, landscape.grid)
     assert 0 < len(again.points) < 441
     assert again.points == landscape.points
@@ -137,10 +133,10 @@ def test_a_stop_ends_the_workers(tmp_path, network, images):
     stop = Stop()
     landscape = Landscape(tmp_path / "points.jsonl", network, images, Grid(points=21))
 
-    def told(share):
+    def progress(share):
         stop.asked = True
 
-    assert not landscape.fill(2, stop, told)
+    assert not landscape.fill(2, stop, progress)
     assert 0 < len(landscape.points) < 441
     assert multiprocessing.active_children() == []
 
@@ -161,10 +157,10 @@ def test_a_stop_keeps_what_there_is(tmp_path, network, images):
     stop = Stop()
     landscape = Landscape(tmp_path / "points.jsonl", network, images, SMALL)
 
-    def told(share):
+    def progress(share):
         stop.asked = share > 0.3
 
-    assert not landscape.fill(1, stop, told)
+    assert not landscape.fill(1, stop, progress)
     assert len(Landscape(tmp_path / "points.jsonl", network, images, SMALL).missing) == len(landscape.missing) > 0
 
 
@@ -198,20 +194,20 @@ def test_a_loss_that_is_no_number_is_kept_as_none(tmp_path, network, images):
 
 def test_a_wider_basin_is_decided_by_two_runs_of_each(tmp_path, network, images):
     specs = {"residual": network.spec, "plain": replace(network.spec, shortcut=None)}
-    found, of = {}, []
+    landscapes, of = {}, []
     for kind, depths in (("residual", (0.1, 0.2)), ("plain", (5.0, 6.0))):
         for index, height in enumerate(depths):
             label = f"{kind}{index}"
             landscape = filled(tmp_path / label, network, images)
             for place in landscape.points:
                 landscape.points[place] = landscape.points[place]._replace(loss=0.0 if place == (1, 1) else height)
-            found[label] = landscape
+            landscapes[label] = landscape
             of.append(Subject(label, specs[kind], {}))
-    assert basin(found["residual0"]) == 100
-    assert basin(found["plain0"]) == pytest.approx(100 / 9)
-    [finding] = tell(of, found, {}).findings
+    assert landscapes["residual0"].basin() == 100
+    assert landscapes["plain0"].basin() == pytest.approx(100 / 9)
+    [finding] = LandscapeAnalysis().claims(Inputs(of), landscapes)
     assert finding.judgement == "holds"
-    [finding] = tell(of[1:3], found, {}).findings
+    [finding] = LandscapeAnalysis().claims(Inputs(of[1:3]), landscapes)
     assert finding.judgement == "not decided"
 
 
@@ -221,7 +217,7 @@ def test_the_command_writes_its_page(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as end:
         main(words)
     assert not end.value.code
-    told = json.loads(capsys.readouterr().out)
-    assert len(told["values"]["loss"]) == 9
-    assert set(told["values"]) <= described("landscape")
-    assert (tmp_path / told["page"]).is_file()
+    results = json.loads(capsys.readouterr().out)
+    assert len(results["values"]["loss"]) == 9
+    assert set(results["values"]) <= described("landscape")
+    assert (tmp_path / results["page"]).is_file()

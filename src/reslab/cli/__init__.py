@@ -1,19 +1,20 @@
-"""The command line. Every command imports what it needs when it runs, so that help is quick."""
+"""The command line: parse, call `reslab.api`, print."""
 
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from reslab.cli import (
     analyse,
-    analyse_cost,
-    analyse_landscape,
     bench,
     data,
+    evaluate,
     export,
     networks,
     predict,
@@ -36,15 +37,13 @@ for command in (
     networks.networks,
     networks.show,
     train.train,
-    train.evaluate,
+    evaluate.evaluate,
     predict.predict,
     weights.weights,
     export.export,
     bench.bench,
 ):
     app.command()(command)
-analyse.app.command("cost")(analyse_cost.analyse_cost)
-analyse.app.command("landscape")(analyse_landscape.analyse_landscape)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")
@@ -70,34 +69,66 @@ def _stop(signal_number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _told(error: Exception) -> str:
-    """One or two lines for an error; those that no one has foreseen say how to see more."""
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory could not be allocated; for the processor torch raises a RuntimeError that only its text names."""
+    torch = sys.modules.get("torch")
+    on_gpu = torch is not None and isinstance(error, torch.OutOfMemoryError)
+    return isinstance(error, MemoryError) or on_gpu or "DefaultCPUAllocator" in str(error)
+
+
+def _error_text(error: Exception) -> str:
+    """One or two lines for an error; those of unforeseen errors say how to see more."""
     if isinstance(error, typer.TyperException):
-        text = error.format_message()
+        text = error.format_message().replace("Value error, ", "")  # pydantic's, in front of typer's own message
         return text if text.startswith("Usage:") else f"reslab: {text}"
     if isinstance(error, ReslabError):
         return f"reslab: {error}"
+    if _is_out_of_memory(error):
+        return "reslab: out of memory; lower --batch, in training --set batch=N, or train with --recompute N"
     if isinstance(error, OSError):
         return f"reslab: {error.filename}: {error.strerror}" if error.filename else f"reslab: {error}"
     return f"reslab: {type(error).__name__}: {error}\nthis should not happen; --debug shows where it comes from"
 
 
+def _exit_code(error: Exception) -> int:
+    return int(getattr(error, "exit_code", DataError.exit_code if isinstance(error, OSError) else 1))
+
+
 def _without_debug(words: Sequence[str]) -> tuple[list[str], bool]:
-    """The words without --debug, wherever it stands in front of a lone --, and whether it was there."""
+    """The words without --debug, wherever it stands before a lone --, and whether it was there."""
     end = words.index("--") if "--" in words else len(words)
     kept = [word for word in words[:end] if word != "--debug"]
     return [*kept, *words[end:]], len(kept) < end
 
 
+def _flush() -> bool:
+    """Write what stdout and stderr still hold; -> whether both took it.
+
+    A stream that is full or closed leads to the null device from then on, or Python would complain at its exit.
+    """
+    whole = True
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed from the start
+        try:
+            stream.flush()
+        except OSError:
+            whole = False
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return whole
+
+
 def main(words: Sequence[str] | None = None) -> None:
-    """Run a command line and exit: 0 done, 2 wrong words, 3 bad data, 4 diverged, 75 stopped with its state saved."""
+    """Run a command line and exit: 0 done, 1 other error, 2 wrong words, 3 bad data or file, 4 diverged, 75 stopped."""
     words, debug = _without_debug(sys.argv[1:] if words is None else words)
     signal.signal(signal.SIGTERM, _stop)
+    code = 1
     try:
         code = app(words, prog_name="reslab", standalone_mode=False) or 0
     except Exception as error:
-        if debug:
-            traceback.print_exc()
-        code = getattr(error, "exit_code", DataError.exit_code if isinstance(error, OSError) else 1)
-        print(_told(error), file=sys.stderr)
-    sys.exit(code)
+        code = _exit_code(error)
+        with suppress(OSError):  # a stream that is full or closed
+            if debug:
+                traceback.print_exc()
+            typer.echo(_error_text(error), err=True)
+    finally:
+        whole = _flush()
+    sys.exit(code or (0 if whole else DataError.exit_code))

@@ -5,51 +5,38 @@ from typing import Annotated
 
 import typer
 
-from reslab.cli.options import AsJson, EngineName, NetworkName, console, one_of
+from reslab import api
+from reslab.api.choices import Precision, Rival, Work
+from reslab.cli.options import AsJson, Compile, EngineName, NetworkName
 
 
 def bench(
     name: NetworkName,
-    rival: Annotated[str, typer.Option("--vs", help="torch, torchvision, timm or akamaster-style")] = "torch",
-    what: Annotated[str, typer.Option("--what", help="training, inference or both")] = "both",
+    rival: Annotated[Rival, typer.Option("--vs", help="the other side")] = "torch",
+    what: Annotated[Work, typer.Option("--what", help="what is measured")] = "both",
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="images  [default: 128 small ones, 16]")] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="turns of each side")] = 5,
     engine: EngineName = "torch",
-    precision: Annotated[str, typer.Option("--precision", help="float32, bf16, or auto")] = "auto",
-    compile_: Annotated[str, typer.Option("--compile", help="on or off")] = "off",
+    precision: Annotated[Precision, typer.Option("--precision", help="auto: the faster one")] = "auto",
+    compile_: Compile = "off",
     as_json: AsJson = False,
 ) -> None:
     """Measure images per second beside another's in the same run, taking turns; medians, extremes, ratios."""
-    from reslab.bench.rivals import RIVALS, counterpart
-    from reslab.nets import network
-
-    one_of("--vs", rival, RIVALS)
-    one_of("--what", what, ("training", "inference", "both"))
-    one_of("--compile", compile_, ("on", "off"))
-    value = network(name)
-    if rival in ("torchvision", "timm"):
-        counterpart(rival, name)
-
-    import torch
-
-    from reslab.bench.compare import BenchSettings, inference, training
-    from reslab.machine import processor
-
-    how = BenchSettings(
-        batch=batch or (128 if value.size <= 64 else 16),
-        precision=precision,
-        compiles=compile_ == "on",
-        engine=engine,
+    pairs = api.bench_network(
+        name,
+        vs=rival,
+        what=what,
+        batch=batch,
         rounds=rounds,
+        engine=engine,
+        precision=precision,
+        compile=compile_,
+        progress=True,
     )
-    console().print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, n = {rounds}")
-    for measure in (training, inference):
-        if what not in (measure.__name__, "both"):
-            continue
-        pair = measure(value, rival, how)  # type: ignore[arg-type]
+    for pair in pairs:
         if as_json:
-            told = {"work": pair.work, "ours": pair.ours.rounds, "theirs": pair.theirs.rounds, "vs": pair.theirs.title}
-            typer.echo(json.dumps(told | {"difference": pair.difference, "share_of_the_roof": pair.roof}))
+            tree = {"work": pair.work, "ours": pair.ours.rounds, "theirs": pair.theirs.rounds, "vs": pair.theirs.title}
+            typer.echo(json.dumps(tree | {"difference": pair.difference, "share_of_the_roof": pair.roof}))
             continue
         typer.echo(pair.work)
         for side in (pair.ours, pair.theirs):

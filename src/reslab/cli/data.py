@@ -1,12 +1,12 @@
-"""Commands that see to data sets."""
+"""Commands for data sets."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from reslab.cli.options import AsJson, console
+from reslab import api
+from reslab.cli.options import AsJson
 from reslab.errors import DataError
 
 SetName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab data list`")]
@@ -17,35 +17,25 @@ app = typer.Typer(help="Data sets: list, get, check.", no_args_is_help=True, ric
 @app.command("list")
 def data_list() -> None:
     """List the data sets and whether they are here."""
-    from reslab.data.download import REMOTE
-    from reslab.data.loader import FOLDERS, SETS, data_root, load
-    from reslab.nets.table import aligned
-
     cells = [("name", "training", "test", "classes", "images", "state")]
-    for name in SETS:
-        try:
-            data = load(name)
-        except DataError as error:
-            told = f"not here; reslab data get {name}" if " no " in str(error) else str(error).splitlines()[0]
-            cells.append((name, "", "", "", "", told))
+    for name, state, data, error in api.list_data():
+        if data is None:
+            reason = f"not here; reslab data get {name}" if state == "missing" else error.splitlines()[0]
+            cells.append((name, "", "", "", "", reason))
             continue
-        size = f"{data.channels}×{data.size}×{data.size}"
         counts = (f"{len(data.train.labels):,}", f"{len(data.test.labels):,}", str(len(data.classes)))
-        cells.append((name, *counts, size, "here" if name in REMOTE else "embedded"))
-    cells += [(f"{kind}:PATH", "", "", "", "pictures", "folders train and val of class folders") for kind in FOLDERS]
-    typer.echo(aligned(cells, right=(1, 2, 3)))
-    typer.echo(f"downloaded sets lie in {data_root()} (RESLAB_DATA)")
+        cells.append((name, *counts, f"{data.channels}×{data.size}×{data.size}", state))
+    folders, root = api.data_folders()
+    cells += [(f"{kind}:PATH", "", "", "", "pictures", "folders train and val of class folders") for kind in folders]
+    typer.echo(api.aligned(cells, right=(1, 2, 3)))
+    typer.echo(f"downloaded sets are in {root} (RESLAB_DATA)")
 
 
 @app.command("get")
 def data_get(name: SetName) -> None:
     """Download a data set from its official place and check it."""
-    from reslab.data.download import get
-    from reslab.data.loader import data_root, load
-
-    for path in get(name, data_root(), console()):
+    for path in api.get_data(name, progress=True):
         typer.echo(str(path))
-    load(name)
 
 
 @app.command("check")
@@ -54,38 +44,17 @@ def data_check(
     as_json: AsJson = False,
 ) -> None:
     """Read every image; list those that cannot be read, and odd ones, with the reason."""
-    from rich.progress import track
-
-    from reslab.data.images import Pictures
-    from reslab.data.loader import load
-    from reslab.data.picture import findings
-    from reslab.machine import cores
-
-    data = load(name)
-    every = {"train": data.train, "validation": data.validation, "test": data.test}
-    parts = {part: images for part, images in every.items() if images is not None}
-    told: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(cores()) as pool:
-        for part in parts.values():
-            if not isinstance(part, Pictures):
-                continue
-            paths = [part.folder / file for file in part.files]
-            screen = console()
-            found = track(
-                pool.map(findings, paths), "checking", len(paths), console=screen, disable=not screen.is_terminal
-            )
-            told += [finding._asdict() for finding in found if finding.bad or finding.odd]
-    counts = {part: len(images.labels) for part, images in parts.items()}
-    bad = sum(finding["bad"] for finding in told)
+    check = api.check_data(name, progress=True)
     if as_json:
-        typer.echo(json.dumps({"images": counts, "classes": len(data.classes), "findings": told}, indent=2))
+        findings = [finding._asdict() for finding in check.findings]
+        typer.echo(json.dumps({"images": check.images, "classes": check.classes, "findings": findings}, indent=2))
     else:
-        for finding in told:
-            typer.echo(f"{'bad' if finding['bad'] else 'odd'}  {finding['file']}: {finding['reason']}")
-        *first, last = (f"{count:,} {'training' if part == 'train' else part}" for part, count in counts.items())
+        for finding in check.findings:
+            typer.echo(f"{'bad' if finding.bad else 'odd'}  {finding.file}: {finding.reason}")
+        *first, last = (f"{count:,} {'training' if key == 'train' else key}" for key, count in check.images.items())
         typer.echo(
-            f"{', '.join(first)} and {last} images of {len(data.classes):,} classes: "
-            f"{bad:,} cannot be read, {len(told) - bad:,} odd"
+            f"{', '.join(first)} and {last} images of {check.classes:,} classes: "
+            f"{check.bad:,} cannot be read, {len(check.findings) - check.bad:,} odd"
         )
-    if bad:
-        raise DataError(f"{name}: {bad:,} images cannot be read; mend or remove them, or train with --on-bad skip")
+    if check.bad:
+        raise DataError(f"{name}: {check.bad:,} images cannot be read; repair or remove them, or use --on-bad skip")

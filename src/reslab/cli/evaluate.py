@@ -1,71 +1,118 @@
-"""What `reslab evaluate` says beyond the errors."""
+"""The command that evaluates, and its tables."""
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+import json
+from collections.abc import Collection
+from typing import Annotated, Any
 
-from reslab.data.names import class_names
-from reslab.evaluate import Details
-from reslab.nets.table import aligned
+import typer
 
-_SQUARE = 12  # classes whose matrix fits a terminal
-_LARGEST = 20  # confusions that are told of where it does not
+from reslab import api
+from reslab.api.choices import Crops, Precision
+from reslab.cli.options import (
+    AsJson,
+    Compile,
+    DataName,
+    DeviceName,
+    EngineName,
+    OnBadPicture,
+    RunOrFile,
+    print_skipped,
+)
+
+_SQUARE = 12  # classes whose confusion matrix fits a terminal
+_LARGEST = 20  # confusions that are listed of a larger matrix
 
 
-def details_plain(details: Details, classes: Sequence[str], wanted: Collection[str]) -> dict[str, Any]:
-    """For a program to read; `wanted` has the words calibration, per_class and confusion."""
-    told: dict[str, Any] = {}
+def evaluate(
+    file: RunOrFile,
+    data: DataName,
+    crops: Annotated[Crops, typer.Option("--crops", help="of each picture")] = 1,
+    as_json: AsJson = False,
+    device: DeviceName = "auto",
+    on_bad: OnBadPicture = "error",
+    engine: EngineName = "torch",
+    precision: Annotated[Precision, typer.Option("--precision", help="auto: the faster one")] = "float32",
+    compile_: Compile = "off",
+    per_class: Annotated[bool, typer.Option("--per-class", help="print the error of each class")] = False,
+    confusion: Annotated[bool, typer.Option("--confusion", help="print the confusion matrix")] = False,
+    calibration: Annotated[bool, typer.Option("--calibration", help="print the expected calibration error")] = False,
+) -> None:
+    """Measure top-1 and top-5 error, in percent, and loss on the test images."""
+    tables = {"calibration": calibration, "per_class": per_class, "confusion": confusion}
+    wanted = [name for name, asked in tables.items() if asked]
+    result = api.evaluate_network(
+        file,
+        data,
+        crops,
+        details=bool(wanted),
+        device=device,
+        on_bad=on_bad,
+        engine=engine,
+        precision=precision,
+        compile=compile_,
+    )
+    if not api.is_first_rank():
+        return
+    print_skipped(result.skipped)
+    if as_json:
+        errors = {key: getattr(result, key) for key in ("images", "top1_error", "top5_error", "loss")}
+        typer.echo(json.dumps(errors | (details_plain(result.details, wanted) if result.details else {})))
+        return
+    text = f"top-1 error {result.top1_error:.2f} %  top-5 error {result.top5_error:.2f} %"
+    typer.echo(f"{result.images:,} images  {text}  loss {result.loss:.4f}")
+    if result.details:
+        typer.echo(details_text(result.details, wanted))
+
+
+def details_plain(details: api.ClassDetails, wanted: Collection[str]) -> dict[str, Any]:
+    """Details as plain JSON types; `wanted` holds any of calibration, per_class and confusion."""
+    tree: dict[str, Any] = {}
     if "calibration" in wanted:
-        told["calibration_error"] = details.calibration_error
+        tree["calibration_error"] = details.calibration_error
     if "per_class" in wanted:
-        rows = zip(classes, details.images, details.class_errors, strict=True)
-        told["per_class"] = [{"name": name, "images": count, "top1_error": error} for name, count, error in rows]
+        rows = zip(details.classes, details.images, details.errors, strict=True)
+        tree["per_class"] = [{"name": name, "images": count, "top1_error": error} for name, count, error in rows]
     if "confusion" in wanted:
-        told["confusion"] = {"classes": list(classes), "matrix": details.confusion.long().tolist()}
-    return told
+        tree["confusion"] = {"classes": list(details.classes), "matrix": details.confusion}
+    return tree
 
 
-def details_text(details: Details, classes: Sequence[str], wanted: Collection[str]) -> str:
-    """For a person to read; see `details_plain`."""
-    names = [str(name) for name in class_names(classes, len(classes))]
-    told = []
+def details_text(details: api.ClassDetails, wanted: Collection[str]) -> str:
+    """Details as text; see `details_plain`."""
+    tables = []
     if "calibration" in wanted:
-        told.append(f"calibration error {details.calibration_error:.2f} %")
+        tables.append(f"calibration error {details.calibration_error:.2f} %")
     if "per_class" in wanted:
-        told.append(_per_class(details, names))
+        tables.append(_per_class(details))
     if "confusion" in wanted:
-        told.append(_matrix(details, names) if len(names) <= _SQUARE else _confusions(details, names))
-    return "\n\n".join(told)
+        tables.append(_matrix(details) if len(details.names) <= _SQUARE else _largest_confusions(details))
+    return "\n\n".join(tables)
 
 
-def _per_class(details: Details, names: Sequence[str]) -> str:
+def _per_class(details: api.ClassDetails) -> str:
     cells: list[tuple[str, ...]] = [("class", "images", "top-1 error")]
-    for name, count, error in zip(names, details.images, details.class_errors, strict=True):
+    for name, count, error in zip(details.names, details.images, details.errors, strict=True):
         cells.append((name, f"{count:,}", "no images" if error is None else f"{error:.2f} %"))
-    return aligned(cells, right=(1, 2))
+    return api.aligned(cells, right=(1, 2))
 
 
-def _matrix(details: Details, names: Sequence[str]) -> str:
-    counts = details.confusion.long().tolist()
-    columns = [str(number) for number in range(1, len(names) + 1)]
-    cells = [("class \\ taken for", "", *columns)]
-    rows = zip(names, columns, counts, strict=True)
+def _matrix(details: api.ClassDetails) -> str:
+    columns = [str(number) for number in range(1, len(details.names) + 1)]
+    cells = [("class \\ predicted", "", *columns)]
+    rows = zip(details.names, columns, details.confusion, strict=True)
     cells += [(name, number, *(str(count) if count else "·" for count in row)) for name, number, row in rows]
-    return aligned(cells, right=tuple(range(1, len(columns) + 2)))
+    return api.aligned(cells, right=tuple(range(1, len(columns) + 2)))
 
 
-def _confusions(details: Details, names: Sequence[str]) -> str:
-    cells: list[tuple[str, ...]] = [("class", "taken for", "images", "of its own")]
-    for row, column in _largest(details):
-        count, of = int(details.confusion[row, column]), details.images[row]
-        cells.append((names[row], names[column], f"{count:,}", f"{100 * count / of:.2f} %"))
-    return aligned(cells, right=(2, 3)) if len(cells) > 1 else "no class is taken for another"
-
-
-def _largest(details: Details) -> Iterator[tuple[int, int]]:
-    """The classes of the largest confusions, those of most images first."""
-    off = details.confusion.clone()
-    off.fill_diagonal_(0)
-    found = off.flatten().sort(descending=True, stable=True)
-    for where, count in list(zip(found.indices.tolist(), found.values.tolist(), strict=True))[:_LARGEST]:
-        if count:
-            yield divmod(where, len(off))
+def _largest_confusions(details: api.ClassDetails) -> str:
+    counts = [
+        (count, row, column)
+        for row, line in enumerate(details.confusion)
+        for column, count in enumerate(line)
+        if count and row != column
+    ]
+    cells: list[tuple[str, ...]] = [("class", "predicted", "images", "of its own")]
+    for count, row, column in sorted(counts, key=lambda entry: -entry[0])[:_LARGEST]:
+        share = 100 * count / details.images[row]
+        cells.append((details.names[row], details.names[column], f"{count:,}", f"{share:.2f} %"))
+    return api.aligned(cells, right=(2, 3)) if counts else "no class is confused with another"

@@ -2,19 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from reslab.cli.options import AsJson, Device, EngineName, RunOrFile, console, one_of, say
-from reslab.errors import DataError, SpecError
-
-if TYPE_CHECKING:
-    from reslab.data.names import ClassName
-    from reslab.use.predict import Guess, Predictor
+from reslab import api
+from reslab.cli.options import AsJson, DeviceName, EngineName, RunOrFile, message
+from reslab.errors import DataError
 
 
 def predict(
@@ -22,101 +19,56 @@ def predict(
     pictures: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER", help="files, folders or both")],
     top: Annotated[int, typer.Option("--top", min=1, help="classes to name")] = 5,
     cam: Annotated[
-        Path | None, typer.Option("--cam", metavar="OUT", help="folder for pictures of where the network looked")
+        Path | None, typer.Option("--cam", metavar="OUT", help="folder for class activation maps (Grad-CAM)")
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="pictures at once")] = 32,
     as_json: AsJson = False,
-    device: Device = "auto",
+    device: DeviceName = "auto",
     engine: EngineName = "torch",
 ) -> None:
     """Name the classes of pictures, the most probable first, with their probabilities."""
-    from reslab.data.picture import shown
-    from reslab.use.pictures import overlay_files, picture_files
-
-    if cam is not None and cam.exists() and not cam.is_dir():
-        raise SpecError(f"--cam {cam}: not a folder")
-    one_of("--engine", engine, ("torch", "openvino", "onnxruntime"))
-    if engine != "torch" and device == "auto":
-        device = "cpu"
-    files = picture_files(pictures)
-
-    import torch
-
-    from reslab.data.names import class_names
-    from reslab.machine import find_device
-    from reslab.use.predict import Predictor
-    from reslab.weights.file import read_weights
-
-    weights = read_weights(file)
-    predictor = Predictor(weights, torch.device(find_device(device)), engine)
-    if weights.normalise is None:
-        say(f"{file}: does not say how it wants its images; they are normalised as ImageNet's")
-    names = class_names(weights.classes, weights.network.classes)
-    batches = predictor.predict(files, top, batch)
-    if cam is not None:
-        batches = _with_overlays(batches, predictor, dict(zip(files, overlay_files(files, cam), strict=True)))
-    if len(files) > batch:
-        batches = _progress(batches, len(files), as_json)
-    told: list[dict[str, Any]] = []
-    for guess in chain.from_iterable(batches):
-        if as_json:
-            told.append(_plain(guess, names))
+    predictions = api.predict_batches(file, pictures, top, cam=cam, batch=batch, device=device, engine=engine)
+    if predictions.warning:
+        message(predictions.warning)
+    batches = predictions.batches
+    if predictions.files > batch:
+        batches = _progress(batches, predictions.files, as_json)
+    trees, failed = [], []
+    for prediction in chain.from_iterable(batches):
+        if prediction.error:
+            failed.append(prediction)
+        elif as_json:
+            trees.append(_plain(prediction))
         else:
-            _tell(guess, names)
+            lines = [f"  {100 * chance:6.2f} %  {name}" for name, chance in prediction.classes]
+            typer.echo("\n".join([prediction.name, *lines]))
     if as_json:
-        typer.echo(json.dumps(told, indent=2))
-    for bad, reason in predictor.skipped.items():
-        say(f"skipped: {shown(bad)}: {reason}")
-    if predictor.skipped:
+        typer.echo(json.dumps(trees, indent=2))
+    for prediction in failed:
+        message(f"skipped: {prediction.name}: {prediction.error}")
+    if failed:
         raise typer.Exit(DataError.exit_code)
 
 
-def _tell(guess: "Guess", names: "Sequence[ClassName]") -> None:
-    from reslab.data.picture import shown
-
-    typer.echo(shown(guess.file))
-    for index, probability in guess.best:
-        typer.echo(f"  {100 * probability:6.2f} %  {names[index]}")
-
-
-def _plain(guess: "Guess", names: "Sequence[ClassName]") -> dict[str, Any]:
+def _plain(prediction: api.Prediction) -> dict[str, Any]:
     classes = []
-    for index, probability in guess.best:
-        name, wordnet = names[index]
+    for (name, wordnet), probability in prediction.classes:
         classes.append({"name": name, "probability": probability} | ({"wordnet": wordnet} if wordnet else {}))
-    return {"file": str(guess.file), "classes": classes}
+    return {"file": str(prediction.file), "classes": classes}
 
 
-def _with_overlays(
-    batches: "Iterable[list[Guess]]", predictor: "Predictor", places: dict[Path, Path]
-) -> "Iterator[list[Guess]]":
-    """The same guesses, after a picture of where the network looked has been written for each."""
-    import numpy as np
-    import torch
-
-    from reslab.use.cam import heat, overlay, save_overlay
-
-    for guesses in batches:
-        images = predictor.normalised(np.stack([guess.pixels for guess in guesses]))
-        classes = torch.tensor([guess.best[0][0] for guess in guesses], device=images.device)
-        found = heat(predictor.network, images, classes).cpu().numpy()
-        for guess, place in zip(guesses, found, strict=True):
-            save_overlay(overlay(guess.pixels, place), places[guess.file])
-        yield guesses
-
-
-def _progress(batches: "Iterable[list[Guess]]", total: int, as_json: bool) -> "Iterator[list[Guess]]":
-    """The same guesses, told of on stderr: a bar on a terminal on which no results appear, else a line each tenth."""
+def _progress(batches: Iterator[list[api.Prediction]], total: int, as_json: bool) -> Iterator[list[api.Prediction]]:
+    """The same batches, with progress on stderr: a bar on a terminal without results, else a line each tenth."""
     from rich.progress import Progress
 
-    told, done, tenth = console(), 0, 0
-    bar = told.is_terminal and (as_json or not sys.stdout.isatty())
-    with Progress(console=told, disable=not bar, transient=True, redirect_stdout=False) as progress:
+    console, done, tenth = api.progress_console(), 0, 0
+    bar = console.is_terminal and (as_json or not sys.stdout.isatty())
+    with Progress(console=console, disable=not bar, transient=True, redirect_stdout=False) as progress:
         task = progress.add_task("predicting", total=total)
-        for guesses in batches:
-            yield guesses
-            done += len(guesses)
+        for predictions in batches:
+            yield predictions
+            done += len(predictions)
             progress.update(task, completed=done)
-            if not told.is_terminal and 10 * done // total > tenth:
+            if not console.is_terminal and 10 * done // total > tenth:
                 tenth = 10 * done // total
-                told.print(f"{done:,} of {total:,} pictures", highlight=False)
+                message(f"{done:,} of {total:,} pictures")

@@ -1,9 +1,12 @@
-"""The command that takes others' weights in."""
+"""The command that converts others' weights."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from reslab import api
+from reslab.cli.options import message
 
 
 def weights(
@@ -11,13 +14,7 @@ def weights(
     name: Annotated[str, typer.Option("--as", metavar="NETWORK", help="the network that they are weights of")],
     out: Annotated[Path, typer.Option("--out", help="the .safetensors file to write")],
 ) -> None:
-    """Take in others' weights: check them against a network, map their keys, write a file that reslab loads."""
-    from reslab.weights.convert import convert
-    from reslab.weights.file import must_end, save_weights
-
-    must_end(out)
-    converted, notes = convert(file, name)
-    save_weights(converted, out)
-    for note in notes:
-        typer.echo(note, err=True)
+    """Convert others' pretrained weights: check them against a network, write a file that reslab loads."""
+    for note in api.convert_weights(file, name, out):
+        message(note)
     typer.echo(str(out))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reslab.data.archive import read_tar
-from reslab.data.images import DataSet, Images
+from reslab.data.images import DataSet, Images, MissingError
 from reslab.errors import DataError
 
 _PIXELS = 3 * 32 * 32
@@ -75,7 +75,7 @@ def load_cifar(name: str, layout: Layout, root: Path) -> DataSet:
         contents = {name.rpartition("/")[2]: content for name, content in inside.items()}
         where = f"{archive}: {layout.folder}"
     else:
-        raise DataError(_missing(name, layout, root))
+        raise MissingError(_missing(name, layout, root))
     parts = [_read(contents[file], f"{where}/{file}", layout, layout.records[0]) for file in layout.train]
     train = Images(np.concatenate([part.pixels for part in parts]), np.concatenate([part.labels for part in parts]))
     test = _read(contents[layout.test], f"{where}/{layout.test}", layout, layout.records[1])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reslab.data.archive import read_gzip
-from reslab.data.images import DataSet, Images
+from reslab.data.images import DataSet, Images, MissingError
 from reslab.errors import DataError
 
 FOLDER = "fashion-mnist"
@@ -52,7 +52,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
             raise DataError(f"{path}: {path.stat().st_size:,} bytes, not {length:,}; get it anew")
         raw = path.read_bytes()
     else:
-        raise DataError(f"fashion-mnist: no {zipped}\n`reslab data get fashion-mnist` gets it")
+        raise MissingError(f"fashion-mnist: no {zipped}\n`reslab data get fashion-mnist` gets it")
     if raw[: len(header)] != header:
         raise DataError(f"{path}: not the IDX file of {' × '.join(map(str, shape))} bytes; get it anew")
     return np.frombuffer(raw, np.uint8, offset=len(header)).reshape(shape).copy()

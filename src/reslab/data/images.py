@@ -9,9 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reslab.errors import SpecError
+from reslab.errors import DataError, SpecError
 
 Indices = NDArray[np.int64]
+
+
+class MissingError(DataError):
+    """A data set that has not been downloaded."""
 
 
 class Images(NamedTuple):

@@ -47,7 +47,11 @@ def data_root() -> Path:
     """Where downloaded sets lie: RESLAB_DATA, or reslab's folder in the user's cache."""
     if root := os.environ.get("RESLAB_DATA"):
         return Path(root)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reslab"
+    try:
+        home = Path.home()
+    except RuntimeError:  # neither HOME nor an entry in passwd, as in containers
+        home = Path()
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "reslab"
 
 
 def load(name: str, root: Path | None = None) -> DataSet:

@@ -1,18 +1,18 @@
 """An analysis as a directory: a page, its table and its figures."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from reslab import drawing
-from reslab.analyse.analysis import Analysis
+from reslab.analyse.analysis import Report
+from reslab.analyse.claims import ClaimResult
 from reslab.disk import write_whole
 from reslab.pages.template import template
 from reslab.table import FORMATS
 
 
-def render(analysis: Analysis, command: str, out: Path) -> Path:
+def render(analysis: Report, command: str, out: Path) -> Path:
     """Write analysis.html, results.json, the tables and the figures (PNG, PDF, SVG) into `out`.
 
     command: what makes it again. Each file replaces its forerunner whole. Returns the page's path.
@@ -34,7 +34,7 @@ def render(analysis: Analysis, command: str, out: Path) -> Path:
     return out / "analysis.html"
 
 
-def results(analysis: Analysis, command: str) -> dict[str, Any]:
+def results(analysis: Report, command: str) -> dict[str, Any]:
     """An analysis as plain JSON types: its table as text, its other tables as numbers, its findings and facts."""
     return {
         "kind": analysis.kind,
@@ -44,7 +44,11 @@ def results(analysis: Analysis, command: str) -> dict[str, Any]:
         "networks": dict(analysis.networks),
         "table": {column.title: column.cells for column in analysis.table},
         **{name: analysis.columns(name) for name in analysis.tables},
-        "findings": [asdict(finding) for finding in analysis.findings],
+        "findings": [_finding(claim) for claim in analysis.claims],
         "facts": dict(analysis.facts),
         "notes": [*analysis.warnings, *analysis.notes],
     }
+
+
+def _finding(claim: ClaimResult) -> dict[str, str]:
+    return {"claim": claim.claim, "source": claim.source, "judgement": claim.judgement, "told": claim.evidence}

@@ -38,12 +38,17 @@ from reslab.runs.run import CHECKPOINTS, LOCK, METRICS, RECORD, RESULT, EvalSpli
 from reslab.spec import digest, from_json, plain, replace
 from reslab.weights.manifest import newest
 
+_NAME_BYTES = 240  # of a run's name; file systems take 255, and files beside the run have longer names
+
 
 def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int, source: Source | None = None) -> str:
     """<network>-<data>-s<seed>-<8 hex of the specs>: equal for equal runs, and a legal file name."""
     place = data.replace(":", "-").replace("/", "_")
     weights = [source.sha256] if source else []
-    return f"{name_of(network)}-{place}-s{seed}-{digest(network, recipe, data, *weights)}"
+    start, end = f"{name_of(network)}-{place}", f"-s{seed}-{digest(network, recipe, data, *weights)}"
+    if len(os.fsencode(start)) > _NAME_BYTES - len(end):
+        start = os.fsencode(start)[: _NAME_BYTES - len(end)].decode(errors="ignore")
+    return start + end
 
 
 def described(data: DataSet) -> DataDescription:

@@ -263,10 +263,9 @@ class _Training:
         evaluations: dict[str, Any] = {}
         wanted: list[tuple[Split, Crops]] = [("test", recipe.crops), ("train", 1), (self.eval_split, 1)]
         for split, crops in wanted:
-            if split == self.eval_split and crops == 1 and self.evaluation is not None:
-                evaluations[split] = self.evaluation
-            elif split not in evaluations:
-                evaluations[split] = self._evaluate(split, recipe.steps, crops)
+            if split not in evaluations:  # the eval split may be the test split, whose crops are the recipe's
+                known = self.evaluation if split == self.eval_split and crops == 1 else None
+                evaluations[split] = known or self._evaluate(split, recipe.steps, crops)
         best = self.best
         if best is not None:
             self.learner.eval_model().load_state_dict(read_weights(self.out / BEST).state)

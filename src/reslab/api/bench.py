@@ -1,0 +1,64 @@
+"""Speed of training and inference beside another library's."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from reslab.api.choices import Engine, OnOff, Precision, Rival, Work
+from reslab.api.console import progress_console
+
+if TYPE_CHECKING:
+    from reslab.bench.compare import Conditions
+    from reslab.bench.pair import Pair
+    from reslab.nets.network import NetworkSpec
+
+_SMALL = 64  # pixels
+
+
+def bench_network(
+    network: str,
+    *,
+    vs: Rival = "torch",
+    what: Work = "both",
+    batch: int | None = None,
+    rounds: int = 5,
+    engine: Engine = "torch",
+    precision: Precision = "auto",
+    compile: OnOff = "off",  # noqa: A002
+    progress: bool = False,
+) -> "Iterator[Pair]":
+    """Images per second of training, inference or both, beside another's in the same run, taking turns.
+
+    vs: the other side: plain torch, a library's network, or a training script in akamaster's style
+    batch: images; None is 128 small ones, or 16
+    rounds: turns of each side
+    engine, precision, compile: of our side
+    progress: the machine and the number of rounds on stderr
+    Raises SpecError where the library does not have the network.
+    """
+    from reslab.bench.rivals import counterpart
+    from reslab.nets import network as named
+
+    value = named(network)
+    if vs in ("torchvision", "timm"):
+        counterpart(vs, network)
+
+    import torch
+
+    from reslab.bench.compare import Conditions
+    from reslab.machine import processor
+
+    batch = batch or (128 if value.size <= _SMALL else 16)
+    how = Conditions(batch=batch, precision=precision, compiles=compile == "on", engine=engine, rounds=rounds)
+    progress_console(progress).print(
+        f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, n = {rounds}"
+    )
+    return _pairs(value, vs, what, how)
+
+
+def _pairs(network: "NetworkSpec", vs: Rival, what: Work, how: "Conditions") -> "Iterator[Pair]":
+    from reslab.bench.compare import inference, training
+
+    if what in ("training", "both"):
+        yield training(network, vs, how)
+    if what in ("inference", "both"):
+        yield inference(network, vs, how)

@@ -1,0 +1,106 @@
+"""Evaluation of trained networks by names."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from reslab.api.choices import Crops, Device, Engine, OnBad, OnOff, Precision
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from reslab.evaluate import Details
+    from reslab.nets.modules import Network
+
+
+def load(path: Path | str, classes: int | None = None) -> "Network":
+    """The network of a run, of a weights file that reslab wrote, or of an export for Hugging Face, with its weights.
+
+    It is a torch module in evaluation mode. Another number of `classes` makes its classifiers anew, with a warning.
+    Raises DataError naming what is wrong with the file.
+    """
+    from reslab.weights.file import load
+
+    return load(path, classes)
+
+
+class ClassDetails(NamedTuple):
+    """Errors class by class, and the expected calibration error in percent.
+
+    classes: as the data set has them; names: as people call them
+    images: of each class; errors: top-1, in percent, None for a class without images
+    confusion: images of each class (rows) by predicted class (columns)
+    """
+
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    images: list[int]
+    errors: list[float | None]
+    confusion: list[list[int]]
+    calibration_error: float
+
+
+class EvaluationResult(NamedTuple):
+    """Images counted, errors in percent, mean cross-entropy; files that were skipped, with the reason."""
+
+    images: int
+    top1_error: float
+    top5_error: float
+    loss: float
+    skipped: dict[str, str]
+    details: ClassDetails | None = None
+
+
+def evaluate_network(
+    path: Path | str,
+    data: str,
+    crops: Crops = 1,
+    *,
+    details: bool = False,
+    device: Device = "auto",
+    on_bad: OnBad = "error",
+    engine: Engine = "torch",
+    precision: Precision = "float32",
+    compile: OnOff = "off",  # noqa: A002
+) -> EvaluationResult:
+    """Evaluate a network that `load` reads on a data set's test images. Started by torchrun, ranks share them.
+
+    crops: of each picture, whose probabilities are averaged
+    details: errors class by class, the confusion matrix and the calibration error too
+    on_bad: whether a picture that cannot be read ends the evaluation or is skipped
+    engine: computes the outputs; those other than torch run on the processor
+    compile: compile the network, for engine torch
+    Raises SpecError where the network's classes or channels are not the data's.
+    """
+    import torch
+
+    from reslab.data.loader import load
+    from reslab.distributed import gather, process_group
+    from reslab.evaluate import Details, evaluate, must_fit
+    from reslab.machine import find_device, tune_malloc
+    from reslab.use.engine import make_engine
+    from reslab.weights.file import built, read_weights
+    from reslab.weights.preprocessing import loader_for
+
+    weights = read_weights(Path(path))
+    tune_malloc()
+    images = load(data)
+    must_fit(weights.network, images, str(path), weights.classes)
+    place = torch.device(find_device("cpu" if engine != "torch" and device == "auto" else device))
+    counts = Details(weights.network.classes) if details else None
+    with process_group(), loader_for(weights, images, place, on_bad) as loader:
+        network = built(weights).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        run: nn.Module = network
+        if (engine, precision, compile) != ("torch", "float32", "off"):
+            batch, _ = next(iter(loader.views("test", crops)))
+            run = make_engine(network, engine, precision, compile == "on", batch)
+        result = evaluate(run, loader.views("test", crops), counts)
+        skipped = gather(loader.skipped)
+    return EvaluationResult(*result, skipped, _class_details(counts, images.classes) if counts else None)
+
+
+def _class_details(counts: "Details", classes: tuple[str, ...]) -> ClassDetails:
+    from reslab.data.names import class_names
+
+    names = tuple(map(str, class_names(classes, len(classes))))
+    confusion: list[list[int]] = counts.confusion.long().tolist()
+    return ClassDetails(classes, names, counts.images, counts.class_errors, confusion, counts.calibration_error)

@@ -1,0 +1,66 @@
+"""Named networks: lists and descriptions."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reslab.errors import SpecError, nearest
+
+if TYPE_CHECKING:
+    from reslab.nets.cost import Cost
+    from reslab.nets.network import NetworkSpec
+
+
+class NetworkRow(NamedTuple):
+    """A named network, its counts, the shape (C, H, W) of its images, and the paper's table that it is from."""
+
+    name: str
+    parameters: int
+    multiply_adds: int
+    input: tuple[int, int, int]
+    source: str
+
+
+def list_networks(pattern: str = "*") -> list[NetworkRow]:
+    """The named networks that match a shell pattern ("preact*"). Raises SpecError where there is none."""
+    from reslab.nets import NAMED, networks
+
+    matches = networks(pattern)
+    if not matches:
+        raise SpecError(f"no network matches {pattern!r}: {nearest(pattern, NAMED)}")
+    rows = []
+    for named in matches:
+        cost = named.network.cost()
+        rows.append(NetworkRow(named.name, cost.parameters, cost.multiply_adds, named.network.input, named.source))
+    return rows
+
+
+class NetworkDescription(NamedTuple):
+    """A network and its drawings. `str(network)` is the table of its stages.
+
+    spec: its fields as plain JSON types
+    source, deviation: of the paper; empty for a network with changed fields
+    auxiliary: number and cost of the auxiliary classifiers, which exist while training
+    diagrams: of its units, as text
+    """
+
+    network: "NetworkSpec"
+    spec: dict[str, Any]
+    source: str
+    deviation: str
+    auxiliary: "tuple[int, Cost] | None"
+    diagrams: str
+
+
+def describe_network(name: str, assignments: Mapping[str, str] | None = None) -> NetworkDescription:
+    """Describe a named network, with changed fields ({"merge": "dropped", "merge.p": "0.3"}) as by --set."""
+    from reslab.nets import NAMED, Staged, network
+    from reslab.nets.table import diagrams
+    from reslab.spec import override, plain
+
+    value = override(network(name), dict(assignments or {}))
+    named = NAMED.get(name) if not assignments else None
+    auxiliary = None
+    if isinstance(value, Staged) and value.auxiliary:
+        auxiliary = len(value.auxiliary), value.auxiliary_cost()
+    source, deviation = (named.source, named.deviation) if named else ("", "")
+    return NetworkDescription(value, plain(value), source, deviation, auxiliary, diagrams(value))

@@ -1,0 +1,160 @@
+"""Studies by names: plans, runs, reports."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from reslab.api.choices import REPORTS, RUNS, ScaleName
+from reslab.api.console import progress_console
+
+if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
+    from pathlib import Path
+
+    from reslab.papers.claims import Study
+    from reslab.study.plan import Plan, Run
+    from reslab.study.verdict import Verdict
+
+
+def list_studies() -> "list[Study]":
+    """The papers' tables and figures: name, title, source, scales, rows and claims of each."""
+    from reslab.papers import STUDIES
+
+    return list(STUDIES.values())
+
+
+def plan_study(
+    name: str,
+    scale: ScaleName = "demo",
+    *,
+    seeds: int | None = None,
+    data: str | None = None,
+    budget: float | None = None,
+) -> "Plan":
+    """The runs under runs/ that a study needs at a scale, done or missing.
+
+    seeds: of each row; None is the scale's number
+    data: for studies on ImageNet: imagenet:PATH, or folder:PATH
+    budget: hours on this machine; fewer seeds and steps to fit them
+    Raises SpecError naming the nearest study.
+    """
+    from reslab.papers import study
+    from reslab.study.plan import make_plan
+
+    return make_plan(study(name), scale, RUNS, seeds, data, budget)
+
+
+class StudyRow(NamedTuple):
+    """A row of a plan. `absent` says why it is not trained; else `done` of `runs` have their result.
+
+    operations: of all its runs, two for each multiply-add of the forward and backward passes
+    """
+
+    name: str
+    network: str
+    data: str
+    absent: str
+    steps: int
+    done: int
+    runs: int
+    operations: float
+
+
+class StudyCost(NamedTuple):
+    """The operations of all runs, and the time of the missing ones, in seconds and in words.
+
+    here: as busy as this machine is now; gpu: one run after the other at a guess of `gpu_speed` operations a second
+    """
+
+    operations: float
+    here: str
+    gpu: str
+    gpu_speed: float
+
+
+def plan_rows(plan: "Plan") -> list[StudyRow]:
+    """The rows of a plan, with their networks, runs and operations."""
+    from reslab.nets import name_of
+
+    rows = []
+    for row in plan.rows:
+        runs = [run for run in plan.runs if run.row == row.name]
+        absent = "" if runs else plan.absent.get(row.name, "counted, not trained")
+        data, steps = (runs[0].data, runs[0].recipe.steps) if runs else ("", 0)
+        operations = sum(run.operations for run in runs)
+        network = name_of(plan.network(row))
+        rows.append(
+            StudyRow(row.name, network, data, absent, steps, len(plan.runs_of(row.name)), len(runs), operations)
+        )
+    return rows
+
+
+def plan_cost(plan: "Plan") -> StudyCost:
+    """What a plan's runs cost."""
+    from reslab.study.budget import GPU, on_cores, on_gpu
+    from reslab.study.plan import hours
+
+    here, gpu = (sum(each(run.network, run.recipe) for run in plan.missing) for each in (on_cores, on_gpu))
+    return StudyCost(sum(run.operations for run in plan.runs), hours(here), hours(gpu), GPU)
+
+
+class StudyReport(NamedTuple):
+    """A study's page, the index of all pages, and its claims with their verdicts."""
+
+    page: "Path"
+    index_page: "Path"
+    verdicts: "list[Verdict]"
+
+
+def report_study(plan: "Plan") -> StudyReport:
+    """Render a study's report under reports/ from the runs that are done."""
+    from reslab.pages.study import render, write_index
+    from reslab.study.verdict import verdicts
+
+    page = render(plan, REPORTS / f"{plan.study.name}-{plan.scale_name}")
+    return StudyReport(page, write_index(REPORTS), verdicts(plan))
+
+
+def run_study(
+    plan: "Plan", *, workers: int | None = None, ray: str | None = None, ranks: int = 1, progress: bool = False
+) -> "dict[Run, str]":
+    """Train the missing runs of a plan; -> those that failed, with the reason.
+
+    workers: runs at a time; None is one for each GPU, or core
+    ray: the address of a Ray cluster to train on, or "auto": the one here
+    ranks: processes that share each run's batches (DDP), started by torchrun
+    Stopped at any moment (KeyboardInterrupt, or a signal that raises it), the runs are saved and resumed next time.
+    Raises SpecError or DataError, before anything is trained, where data is missing, damaged or has changed.
+    """
+    from reslab.data.loader import load
+    from reslab.machine import cores
+
+    for needed in sorted({run.data for run in plan.missing}):
+        plan.must_have_seen(load(needed))
+    plan.keep_cut()
+    console = progress_console(progress)
+    runs, missing = len(plan.runs), len(plan.missing)
+    console.print(f"{plan.study.name}, {plan.scale_name} scale: {runs} runs, {runs - missing} of them done")
+    for row, reason in plan.absent.items():
+        console.print(f"not run: {row}: {reason}", soft_wrap=True)
+    if ray:
+        from reslab.study.cluster import run_on_ray
+
+        return run_on_ray(plan, ray, console, max(ranks, cores() // (workers or cores())), ranks)
+    from reslab.study.runner import places, run_plan
+
+    return run_plan(plan, workers or places(ranks), console, ranks)
+
+
+def serve_study(
+    name: str,
+    scale: ScaleName = "demo",
+    *,
+    seeds: int | None = None,
+    data: str | None = None,
+    budget: float | None = None,
+    port: int = 0,
+) -> "ThreadingHTTPServer":
+    """A server of a study's page on this machine's own address, rendered anew for each request; 0 takes a free port."""
+    from reslab.pages.watch import server
+
+    plan_study(name, scale, seeds=seeds, data=data, budget=budget)
+    return server(lambda: plan_study(name, scale, seeds=seeds, data=data, budget=budget), port)
