@@ -37,7 +37,7 @@ def command(capsys, tmp_path, monkeypatch):
 
 def test_a_training_is_that_of_the_command(run, command, tmp_path):
     command("train", "resnet8-cifar", "--data", "digits", "--recipe", "demo", "--seed", 3, *SETS, "--out", "same")
-    assert run.result["status"] == "finished"
+    assert run.result.status == "finished"
     assert run.report == run.run / "report.html"
     file = "checkpoints/step-00000006/model.safetensors"
     assert (run.run / file).read_bytes() == (tmp_path / "same" / file).read_bytes()
@@ -56,7 +56,7 @@ def test_without_a_directory_the_run_has_its_name(command):
 def test_an_evaluation_is_that_of_the_command(run, command):
     plain = api.evaluate_network(run.run, "digits")
     assert plain.details is None
-    assert plain[1:4] == tuple(run.result["test"].values())[1:4]
+    assert plain[:4] == run.result.test
     detailed = api.evaluate_network(run.run, "digits", details=True)
     assert detailed[:4] == plain[:4]
     assert sum(map(sum, detailed.details.confusion)) == sum(detailed.details.images) == 360
@@ -154,6 +154,7 @@ def test_the_choices_are_those_of_the_packages_below():
         (choices.Precision, get_args(fields["precision"])),
         (choices.OnOffAuto, get_args(fields["compile"])),
         (choices.OnBad, get_args(fields["on_bad"])),
+        (choices.Resume, get_args(fields["resume"])),
     ):
         assert get_args(ours) == theirs
 

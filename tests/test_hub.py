@@ -40,8 +40,8 @@ print(hubconf.resnet50_v1_5.__doc__)
 def test_the_entry_points_are_the_named_networks(tmp_path):
     done = subprocess.run([sys.executable, "-W", "error", "-c", CODE], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    names, told = done.stdout.split("\n", 1)
+    names, docstring = done.stdout.split("\n", 1)
     expected = {named.name.replace("-", "_").replace(".", "_") for named in networks()}
     assert set(names.split()) == expected | {"load"}
-    assert "resnet50-v1.5, A Table 1" in told
+    assert "resnet50-v1.5, A Table 1" in docstring
     assert all(name.isidentifier() for name in expected)

@@ -41,8 +41,8 @@ def test_the_command_prints_both_sides(capsys):
     ("words", "told"),
     [
         (["bench", "resnet50", "--vs", "timm"], "timm has no network that computes what resnet50 does: did you mean"),
-        (["bench", "resnet20-cifar", "--vs", "jax"], "--vs jax: choose from torch, torchvision"),
-        (["bench", "resnet20-cifar", "--what", "sleep"], "choose from training, inference, both"),
+        (["bench", "resnet20-cifar", "--vs", "jax"], "'--vs': 'jax' is not one of 'torch', 'torchvision'"),
+        (["bench", "resnet20-cifar", "--what", "sleep"], "'sleep' is not one of 'training', 'inference', 'both'"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(words, told, capsys):

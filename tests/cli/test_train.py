@@ -44,12 +44,12 @@ def test_a_stopped_training_is_saved_and_says_how_it_goes_on(reslab, tmp_path, c
         process.terminate()
         rest = process.stderr.read()
     assert process.returncode == 75
-    assert "saved; --resume goes on with it" in rest
+    assert "saved; --resume continues it" in rest
     run = next((tmp_path / "runs").iterdir())
     stopped = json.loads((run / "result.json").read_text())
     assert stopped["status"] == "stopped"
     assert reslab(*TRAIN, "--set", "steps=5000") == 2
-    assert "--resume goes on with it" in capsys.readouterr().err
+    assert "--resume continues it" in capsys.readouterr().err
     assert reslab("evaluate", str(run), "--data", "digits", "--json") == 0
     assert json.loads(capsys.readouterr().out)["images"] == 360
 
@@ -82,7 +82,7 @@ def test_a_network_is_fine_tuned_on_ones_own_folder(reslab, capsys, pictures, tm
     capsys.readouterr()
     assert reslab(*words, *(f"--set={text}" for text in ("steps=6", "evaluate_every=3", "units=[1,1,1,1]"))) == 0
     out, err = capsys.readouterr()
-    assert "begins with the weights of body (SHA-256 " in err
+    assert "initial weights of body (SHA-256 " in err
     assert "the head new for 2 classes" in err
     errors, best, run = out.splitlines()
     assert re.fullmatch(r"validation error [\d.]+ %  test error [\d.]+ %  training error [\d.]+ %", errors)

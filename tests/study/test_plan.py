@@ -11,6 +11,7 @@ from reslab.errors import DataError, SpecError
 from reslab.papers import STUDIES
 from reslab.recipes.named import recipe
 from reslab.recipes.schedule import Drops
+from reslab.runs.contents import to_tree
 from reslab.runs.record import described, write_json
 from reslab.study import budget
 from reslab.study.plan import make_plan
@@ -127,7 +128,7 @@ def test_runs_of_other_pictures_are_not_taken_for_these(tmp_path):
     plan = make_plan(STUDIES["shortcut-options"], "short", tmp_path / "runs", 1, pictures=words)
     data = load(words)
     plan.must_have_seen(data)
-    write_json(plan.runs[0].out / "run.json", {"data_set": described(data)})
+    write_json(plan.runs[0].out / "run.json", {"data_set": to_tree(described(data))})
     write_json(plan.runs[0].out / "result.json", {"status": "finished"})
     plan.must_have_seen(data)
     for name in ("aaaa", "bbbb"):

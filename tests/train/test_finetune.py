@@ -1,5 +1,6 @@
 """Training that begins with others' weights: what travels, what is new, what is refused, what stays as it is."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -18,11 +19,12 @@ from reslab.nets import Conv, cifar_resnet
 from reslab.recipes.named import recipe
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.schedule import Drops
+from reslab.runs.contents import Source
 from reslab.runs.execution import Chosen, Execution
 from reslab.runs.record import read_json, read_metrics, run_name
 from reslab.spec import digest, replace
 from reslab.train import loop
-from reslab.train.estimate import activation_bytes, forecast
+from reslab.train.estimate import activation_bytes, messages
 from reslab.train.freeze import freeze
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
@@ -84,7 +86,7 @@ def test_the_body_is_the_files_and_the_head_new(body, pictures):
     built = start.build().state_dict()
     assert set(built) - set(start.state) == {"head.linear.weight", "head.linear.bias"}
     assert all(torch.equal(built[key], held.state[key]) for key in start.state)
-    assert "the head new for 3 classes" in next(start.told())
+    assert "the head new for 3 classes" in next(start.messages())
 
 
 def test_the_head_stays_where_the_classes_are_the_same(tmp_path, pictures):
@@ -94,7 +96,7 @@ def test_the_head_stays_where_the_classes_are_the_same(tmp_path, pictures):
         save_weights(Weights(value, state, OURS, names), tmp_path / "w.safetensors")
         start = start_from(tmp_path / "w.safetensors", SMALL, pictures)
         assert ("head.linear.weight" in start.state) == stays, names
-        told = next(start.told())
+        told = next(start.messages())
         assert ("the head too, for the same classes" if stays else "the head new for 3 classes") in told
 
 
@@ -152,17 +154,17 @@ def test_a_fine_tuning_that_was_stopped_ends_as_one_that_was_not(body, pictures,
     script(monkeypatch, (20.0, 1.0), (50.0, 1.0), (50.0, 1.0), (20.0, 1.0), (50.0, 1.0), (50.0, 1.0))
     whole = train(start, HOW, pictures, tmp_path / "whole")
     assert whole["best"]["step"] == 2
-    learnt = loop.Learner.learn
+    train_step = loop.Learner.train_step
 
     def dies(self, images, labels, step):
         if step == 5:
             raise RuntimeError("power cut")
-        return learnt(self, images, labels, step)
+        return train_step(self, images, labels, step)
 
-    monkeypatch.setattr(loop.Learner, "learn", dies)
+    monkeypatch.setattr(loop.Learner, "train_step", dies)
     with pytest.raises(RuntimeError, match="power cut"):
         train(start, HOW, pictures, tmp_path / "run")
-    monkeypatch.setattr(loop.Learner, "learn", learnt)
+    monkeypatch.setattr(loop.Learner, "train_step", train_step)
     (tmp_path / "run" / "best.safetensors").write_bytes(b"of a future that is lost")
     again = train(start, HOW, pictures, tmp_path / "run", execution=Execution(resume="exact"))
     assert again["best"] == whole["best"]
@@ -177,15 +179,15 @@ def test_a_run_that_begins_anew_has_no_best_weights_of_before(body, pictures, tm
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="power cut"):
-        patched.setattr(loop._Run, "_save", dies)
+        patched.setattr(loop._Training, "_save", dies)
         train(start, how, pictures, tmp_path / "run")
     assert (tmp_path / "run" / "best.safetensors").exists()
     seen = []
-    learnt = loop.Learner.learn
+    train_step = loop.Learner.train_step
     monkeypatch.setattr(
         loop.Learner,
-        "learn",
-        lambda self, *given: seen.append((tmp_path / "run" / "best.safetensors").exists()) or learnt(self, *given),
+        "train_step",
+        lambda self, *given: seen.append((tmp_path / "run" / "best.safetensors").exists()) or train_step(self, *given),
     )
     train(start, how, pictures, tmp_path / "run")
     assert seen[:3] == [False, False, True]
@@ -197,10 +199,10 @@ def test_other_weights_are_another_run(body, pictures, tmp_path):
     names = {run_name(start.network, how, "d", 0, source) for source in (None, start.source)}
     assert len(names) == 2
     train(start, how, pictures, tmp_path / "run")
-    for other in (Start(start.network), start._replace(source=start.source._replace(sha256="0" * 64))):
+    for other in (Start(start.network), start._replace(source=dataclasses.replace(start.source, sha256="0" * 64))):
         with pytest.raises(SpecError, match=r"holds another run \(weights [0-9a-f]{64}, not (None|0{64})\)"):
             train(other, how, pictures, tmp_path / "run", execution=Execution(resume="any"))
-    renamed = start._replace(source=start.source._replace(file="moved.safetensors"))
+    renamed = start._replace(source=dataclasses.replace(start.source, file="moved.safetensors"))
     with pytest.raises(SpecError, match="this run is finished"):
         train(renamed, how, pictures, tmp_path / "run")
 
@@ -247,7 +249,7 @@ def test_what_is_frozen_is_told_and_takes_less_memory():
     head = 16 * 3 + 3
     kept = activation_bytes(value, 32)
     for how, frozen in ((replace(HOW, freeze="body"), parameters - head), (replace(HOW, bn="frozen"), None)):
-        told = "\n".join(forecast(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
+        told = "\n".join(messages(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
         assert f"frozen: {frozen:,} weights of the body" in told if frozen else "weights of BN, and its stat" in told
     assert activation_bytes(value, 32, 0, replace(HOW, freeze="body")) < kept / 10
 
@@ -264,7 +266,7 @@ def test_it_learns(pictures, tmp_path):
 
 
 def test_a_body_that_learnt_nothing_is_not_frozen(pictures, tmp_path):
-    with pytest.raises(SpecError, match="freeze body: leaves fresh weights as they are; begin with those of a run"):
+    with pytest.raises(SpecError, match="freeze body: fresh weights would stay as they are; give those of a run"):
         train(fitted(SMALL, pictures), replace(HOW, freeze="body"), pictures, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -295,7 +297,7 @@ def test_a_run_is_a_file_of_weights(body, pictures, tmp_path):
     train(start_from(body, SMALL, pictures), replace(HOW, steps=2), pictures, tmp_path / "run")
     start = start_from(tmp_path / "run", SMALL, pictures)
     inner = newest(tmp_path / "run") / "model.safetensors"
-    assert start.source == ("run", hashlib.sha256(inner.read_bytes()).hexdigest())
+    assert start.source == Source("run", hashlib.sha256(inner.read_bytes()).hexdigest())
     assert "head.linear.weight" in start.state
 
 

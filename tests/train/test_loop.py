@@ -22,8 +22,9 @@ from reslab.recipes.recipe import Recipe
 from reslab.recipes.schedule import Drops
 from reslab.runs.execution import Chosen, Execution
 from reslab.runs.record import read_metrics
+from reslab.runs.run import Run
 from reslab.spec import replace
-from reslab.train.estimate import forecast
+from reslab.train.estimate import messages
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
 from reslab.train.optim import make_optimizer
@@ -105,12 +106,12 @@ def test_a_loss_that_is_not_finite_is_a_result(tmp_path, digits, network):
 
 
 def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path, digits, network, monkeypatch):
-    learn = Learner.learn
+    train_step = Learner.train_step
 
-    def learn_badly(self, images, labels, step):
-        return learn(self, images * (float("nan") if step == 6 else 1.0), labels, step)
+    def train_badly(self, images, labels, step):
+        return train_step(self, images * (float("nan") if step == 6 else 1.0), labels, step)
 
-    monkeypatch.setattr(Learner, "learn", learn_badly)
+    monkeypatch.setattr(Learner, "train_step", train_badly)
     how = replace(QUICK, checkpoint_every=2, checkpoints_kept=3, log_every=100, evaluate_every=100)
     result = train(network, how, digits, tmp_path / "run", seed=4)
     assert (result["status"], result["step"]) == ("diverged", 7)
@@ -122,19 +123,37 @@ def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path,
 
 
 def test_weights_that_are_not_finite_are_not_kept(tmp_path, digits, network, monkeypatch):
-    learn = Learner.learn
+    train_step = Learner.train_step
 
-    def learn_badly(self, images, labels, step):
-        told = learn(self, images, labels, step)
+    def train_badly(self, images, labels, step):
+        loss_and_logits = train_step(self, images, labels, step)
         if step == 5:
             with torch.no_grad():
                 next(self.network.parameters()).fill_(float("inf"))
-        return told
+        return loss_and_logits
 
-    monkeypatch.setattr(Learner, "learn", learn_badly)
+    monkeypatch.setattr(Learner, "train_step", train_badly)
     result = train(network, replace(QUICK, checkpoint_every=3), digits, tmp_path / "run")
     assert (result["status"], result["step"]) == ("diverged", 6)
     assert newest(tmp_path / "run").name == "step-00000003"
+
+
+@pytest.mark.parametrize("bad", ["test", "train"])
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_an_evaluation_that_is_not_finite_is_divergence(tmp_path, digits, network, monkeypatch, bad, loss):
+    """A loss can be finite on each batch in training mode and not with BN's running statistics."""
+
+    def evaluate_badly(model, views):
+        evaluation = evaluate(model, views)
+        images = {"test": 360, "train": 1437}[bad]
+        return evaluation._replace(loss=loss) if evaluation.images == images else evaluation
+
+    monkeypatch.setattr("reslab.train.loop.evaluate", evaluate_badly)
+    result = train(network, QUICK, digits, tmp_path / "run")
+    assert (result["status"], result["step"]) == ("diverged", {"test": 6, "train": 12}[bad])
+    assert len(result["batch"]) == QUICK.batch
+    assert Run(tmp_path / "run").status == "diverged"
+    assert all(line.test_loss is None for line in Run(tmp_path / "run").metrics) == (bad == "test")
 
 
 def test_held_out_images_are_watched_and_the_test_images_seen_at_the_end_alone(tmp_path, digits, network):
@@ -179,7 +198,7 @@ def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_p
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device.*optimizer\.safetensors"):
+    with pytest.raises(OSError, match=r"No space left on device.*checkpoints/step-00000006"):
         train(network, how, digits, tmp_path / "run")
     monkeypatch.undo()
     assert newest(tmp_path / "run").name == "step-00000003"
@@ -190,9 +209,10 @@ def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_p
 
 def test_what_will_run_is_told_before_it_runs(digits, network):
     how = replace(QUICK, validation=137, average=0.9, clip=1.0, smoothing=0.1)
-    told = "\n".join(forecast(network, how, digits.hold_out(137), 0, Chosen("cpu", "float32", False, "so")))
+    told = "\n".join(messages(network, how, digits.hold_out(137), 0, Chosen("cpu", "float32", False, "so")))
     assert "12 steps of 32 images, 0.3 epochs of 1,300" in told
-    assert "rate 0.1, times 0.1 at 9; sgd, gradients clipped at 1, label smoothing 0.1, averaged weights" in told
+    rule = "sgd, gradients clipped at 1, label smoothing 0.1, EMA of the weights"
+    assert f"learning rate 0.1, times 0.1 at 9; {rule}" in told
     count = network.cost().parameters
     decaying, free = (int(text.replace(",", "")) for text in re.findall(r"on ([\d,]+) weights in", told))
     assert decaying + free == count

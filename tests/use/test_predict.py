@@ -231,7 +231,7 @@ def test_folders_are_walked_in_order_without_what_is_hidden_or_no_picture(folder
         (["w.safetensors", "empty"], 3, "empty: has no pictures"),
         (["nothing.safetensors", "pictures"], 3, "nothing.safetensors: no such file"),
         (["w.safetensors", "pictures", "--cam", "w.safetensors"], 2, "--cam w.safetensors: not a folder"),
-        (["w.safetensors", "pictures", "--device", "tpu"], 2, "no device 'tpu'"),
+        (["w.safetensors", "pictures", "--device", "tpu"], 2, "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
         (["w.safetensors", "pictures", "--top", "0"], 2, "--top"),
         (["w.safetensors"], 2, "IMAGE"),
     ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from reslab.api.choices import RUNS
 from reslab.api.console import is_first_rank, progress_console
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reslab.data.images import DataSet
     from reslab.nets.network import NetworkSpec
     from reslab.recipes.recipe import Recipe
+    from reslab.runs.contents import Result
     from reslab.train.start import Start
 
 
@@ -24,10 +25,10 @@ def recipe(name: str) -> "Recipe":
 
 
 class Trained(NamedTuple):
-    """A training that has ended: its run directory, what result.json holds, and its page where it has finished."""
+    """A training that has ended: its run directory, its result, and its page where it has finished."""
 
     run: Path
-    result: dict[str, Any]
+    result: "Result"
     report: Path | None
 
 
@@ -57,6 +58,7 @@ def train_network(
     from reslab.data.loader import load
     from reslab.machine import find_device
     from reslab.nets import name_of
+    from reslab.runs.contents import Result, read_value
     from reslab.runs.record import run_name
     from reslab.spec import replace
     from reslab.train.loop import train
@@ -73,9 +75,9 @@ def train_network(
     if console:
         title = network if isinstance(network, str) else name_of(value)
         console.print(f"{title} on {data}, {execution.device}; run {run}", soft_wrap=True)
-    result = train(start, how, images, run, seed, execution, console)
+    result = read_value(Result, train(start, how, images, run, seed, execution, console), str(run))
     report = None
-    if is_first_rank() and result["status"] == "finished":
+    if is_first_rank() and result.status == "finished":
         import torch
 
         from reslab.pages.run import write_report

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reslab import api
-from reslab.api.choices import OnOffAuto, Precision
+from reslab.api.choices import OnOffAuto, Precision, Resume
 from reslab.cli.options import (
     Assignments,
     DataName,
@@ -18,8 +18,6 @@ from reslab.cli.options import (
     print_skipped,
 )
 from reslab.errors import DivergedError
-
-_SPLITS = {"validation": "validation", "test": "test", "train": "training"}
 
 
 def train(
@@ -46,7 +44,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
-    restart = "exact" if strict else "any" if resume else "never"
+    restart: Resume = "exact" if strict else "any" if resume else "never"
     execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart)
     changes = pairs(assignments)
     trained = api.train_network(
@@ -59,23 +57,24 @@ def _print(trained: api.Trained) -> None:
     """Print the errors and the run directory; a run that was stopped or diverged has its exit code."""
     run, result = trained.run, trained.result
     if api.is_first_rank():
-        print_skipped(result.get("skipped", {}))
-    if result["status"] == "stopped":
+        print_skipped(result.skipped)
+    if result.status == "stopped":
         if api.is_first_rank():
-            message(f"stopped after step {result['step']}, saved; --resume goes on with it")
+            message(f"stopped after step {result.step}, saved; --resume continues it")
         raise typer.Exit(api.STOPPED)
-    if result["status"] == "diverged":
-        batch = ", ".join(result["batch"][:3])
+    if result.status == "diverged":
+        batch = ", ".join(result.batch[:3])
         raise DivergedError(
-            f"{run}: not finite at step {result['step']}; try a lower learning rate\n"
-            f"its batch: images {batch} and {len(result['batch']) - 3} more, all in result.json"
+            f"{run}: not finite at step {result.step}; try a lower learning rate\n"
+            f"its batch: images {batch} and {len(result.batch) - 3} more, all in result.json"
         )
     if not api.is_first_rank():
         return
-    errors = [f"{title} error {result[key]['top1_error']:.2f} %" for key, title in _SPLITS.items() if key in result]
-    typer.echo("  ".join(errors))
-    if best := result.get("best"):
-        errors = f"validation error {best['validation_error']:.2f} %  test error {best['test']['top1_error']:.2f} %"
-        typer.echo(f"best.safetensors, of step {best['step']:,}:  {errors}")
+    splits = {"validation": result.validation, "test": result.test, "training": result.train}
+    typer.echo("  ".join(f"{title} error {split.top1_error:.2f} %" for title, split in splits.items() if split))
+    best = result.best
+    if best and best.test:
+        errors = f"validation error {best.validation_error:.2f} %  test error {best.test.top1_error:.2f} %"
+        typer.echo(f"best.safetensors, of step {best.step:,}:  {errors}")
     typer.echo(str(run))
     message(f"report: {trained.report}")

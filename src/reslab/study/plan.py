@@ -11,6 +11,7 @@ from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
 from reslab.papers.claims import PICTURES, Row, Scale, Study
 from reslab.recipes.recipe import Recipe
+from reslab.runs.contents import to_tree
 from reslab.runs.record import described, is_done, is_locked, read_json, read_metrics, run_name, watched, write_json
 from reslab.spec import digest, replace
 from reslab.study.budget import BudgetCut, cut
@@ -104,14 +105,14 @@ class Plan:
 
     def must_have_seen(self, data: DataSet) -> None:
         """Raises SpecError where runs that are done were trained on other images than a data set of that name has."""
-        now: dict[float, dict[str, Any]] = {}
+        now: dict[float, Any] = {}
         for run in self.runs:
             if run.data != data.name or not run.done:
                 continue
             share = 0.0 if data.validation else run.recipe.validation
             if share not in now:
                 now[share] = described(data.hold_out(share) if share else data)
-            if read_json(run.out / "run.json")["data_set"] != now[share]:
+            if read_json(run.out / "run.json")["data_set"] != to_tree(now[share]):
                 raise SpecError(
                     f"{run.out}: trained on other images than {data.name} has now, and one table cannot have both\n"
                     "remove it to train it again, or give the new images a folder of their own"
