@@ -84,7 +84,7 @@ def test_the_stride_stands_where_it_is_asked_for(stride_at, strides):
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"units": (1, 1)}, "each stage needs one of both"),
         ({"units": ()}, "each stage needs one of both"),
@@ -96,8 +96,8 @@ def test_the_stride_stands_where_it_is_asked_for(stride_at, strides):
         ({"shortcut": "D"}, "shortcut"),
     ],
 )
-def test_what_cannot_exist_is_refused_with_a_way_out(fields, told):
-    with pytest.raises(SpecError, match=told):
+def test_an_impossible_network_is_refused_with_the_cure(fields, message):
+    with pytest.raises(SpecError, match=message):
         replace(ResNet(units=(1, 1, 1)), **fields)
 
 

@@ -1,4 +1,4 @@
-"""What a unit computes: its arrangement, its shortcut, its merge. InMemoryLoader against the papers' equations."""
+"""A unit's arrangement, shortcut and merge against the papers' equations."""
 
 from itertools import product
 
@@ -25,7 +25,7 @@ def smallest(kernels, **fields):
 def test_every_combination_learns_everywhere(arrangement, shortcut, merge, kernels):
     fields = {"arrangement": arrangement, "shortcut": shortcut, "merge": merge}
     if shortcut is None and merge != Add():
-        with pytest.raises(SpecError, match="no second way to merge; use merge add, or shortcut A, B or C"):
+        with pytest.raises(SpecError, match="has nothing to merge; use merge add, or shortcut A, B or C"):
             smallest(kernels, **fields)
         return
     torch.manual_seed(0)
@@ -77,7 +77,7 @@ def test_preactivation_enters_after_the_stem_and_leaves_before_the_head():
     assert [name for name, _ in network.head.named_children()] == ["bn0", "relu0", "pool", "linear"]
 
 
-def test_both_ways_read_the_shared_preactivation_where_the_shape_changes():
+def test_shortcut_and_residual_read_the_shared_preactivation_where_the_shape_changes():
     network = smallest((1, 3, 1), arrangement="full-preactivation").build()
     unit = network.stage2.unit1
     assert [name for name, _ in unit.shared.named_children()] == ["bn0", "relu0"]
@@ -114,7 +114,7 @@ def test_zeroed_residuals_make_an_identity_stage_the_identity():
     assert torch.equal(network.stage1(x), x)
 
 
-def test_option_a_is_x_on_its_first_channels_and_zero_behind():
+def test_option_a_is_x_and_then_channels_of_zeros():
     network = cifar_resnet(20).build()
     x = torch.randn(2, 16, 9, 9)
     y = network.stage2.unit1.shortcut(x)
@@ -123,7 +123,7 @@ def test_option_a_is_x_on_its_first_channels_and_zero_behind():
     assert not y[:, 16:].any()
 
 
-def _ways(merge):
+def _terms(merge):
     """A unit's merge, with an input, a shortcut and a residual of its shape."""
     torch.manual_seed(0)
     unit = cifar_resnet(20, merge=merge).build().stage1.unit2
@@ -131,14 +131,14 @@ def _ways(merge):
     return unit.merge, torch.randn(8, 16, 16, 16), torch.randn(8, 16, 16, 16), torch.randn(8, 16, 16, 16)
 
 
-def test_scaled_multiplies_both_ways():
-    merge, x, h, f = _ways(Scaled(0.5, 0.25))
+def test_scaled_multiplies_shortcut_and_residual():
+    merge, x, h, f = _terms(Scaled(0.5, 0.25))
     torch.testing.assert_close(merge(x, h, f), 0.5 * h + 0.25 * f)
 
 
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_gated_shuts_the_shortcut_by_the_gate(exclusive):
-    merge, x, h, f = _ways(Gated(-2.0, exclusive))
+    merge, x, h, f = _terms(Gated(-2.0, exclusive))
     weight, bias = merge.gate.weight[:, :, 0, 0], merge.gate.bias
     assert torch.equal(bias, torch.full((16,), -2.0))
     g = torch.sigmoid(torch.einsum("oc,nchw->nohw", weight, x) + bias[:, None, None])
@@ -146,7 +146,7 @@ def test_gated_shuts_the_shortcut_by_the_gate(exclusive):
 
 
 def test_dropped_keeps_the_survivors_and_scales_in_evaluation():
-    merge, x, h, f = _ways(Dropped(0.25))
+    merge, x, h, f = _terms(Dropped(0.25))
     dropped = merge(x, h, f) - f
     kept = dropped.abs() > 1e-6
     torch.testing.assert_close(dropped[kept], h[kept])
@@ -156,7 +156,7 @@ def test_dropped_keeps_the_survivors_and_scales_in_evaluation():
 
 
 def test_dropped_inverted_scales_the_survivors_instead():
-    merge, x, h, f = _ways(Dropped(0.25, inverted=True))
+    merge, x, h, f = _terms(Dropped(0.25, inverted=True))
     dropped = merge(x, h, f) - f
     kept = dropped.abs() > 1e-6
     torch.testing.assert_close(dropped[kept], h[kept] / 0.75)

@@ -18,6 +18,7 @@ from reslab.errors import DataError, SpecError
 from reslab.evaluate import must_fit
 from reslab.machine import tune_malloc
 from reslab.nets import ResNet, parse_network, to_string
+from reslab.nets.build import build_network
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
 from reslab.papers import STUDIES
@@ -126,7 +127,7 @@ def fresh(spec: NetworkSpec, seed: int) -> Network:
     """A network with the weights that a training under the seed begins with; torch's generator is as before."""
     with torch.random.fork_rng():
         torch.manual_seed(torch_seed(seed, "weights", 0))
-        return spec.build().eval()
+        return build_network(spec).eval()
 
 
 def alone(words: Sequence[str], seed: int = 0, device: str = "cpu") -> dict[str, Network]:

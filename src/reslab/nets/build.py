@@ -1,10 +1,8 @@
 """From the value of a network to its torch module."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from functools import singledispatch
-from typing import TYPE_CHECKING
+from typing import assert_never
 
 from torch import nn
 
@@ -27,11 +25,9 @@ from reslab.nets.modules import (
     Squashing,
     ZeroPadding,
 )
+from reslab.nets.network import NetworkSpec
 from reslab.nets.paths import Cat, Chain, Convolution, Pooling, Seq, padded
 from reslab.nets.unit import Unit
-
-if TYPE_CHECKING:
-    from reslab.nets.network import NetworkSpec
 
 
 @singledispatch
@@ -58,7 +54,7 @@ def _(node: Unit, shape: Shape) -> nn.Module:
     after = build(node.after, node.out(shape))
     if node.shortcut is None:
         return PlainUnit(shared, residual, after)
-    return ResidualUnit(shared, (build(node.shortcut, shape), residual), _merge(node, shape), after)
+    return ResidualUnit(shared, build(node.shortcut, shape), residual, _merge(node, shape), after)
 
 
 @build.register
@@ -73,9 +69,13 @@ def _(node: Convolution, shape: Shape) -> nn.Module:
 def _(node: Pooling, shape: Shape) -> nn.Module:
     pool = node.pool
     padding = padded(pool.kernel, pool.padding)
-    if pool.what == "max":
-        return nn.MaxPool2d(pool.kernel, pool.stride, padding, ceil_mode=pool.ceil)
-    return nn.AvgPool2d(pool.kernel, pool.stride, padding, pool.ceil, pool.counts_padding)
+    match pool.what:
+        case "max":
+            return nn.MaxPool2d(pool.kernel, pool.stride, padding, ceil_mode=pool.ceil)
+        case "average":
+            return nn.AvgPool2d(pool.kernel, pool.stride, padding, pool.ceil, pool.counts_padding)
+        case _:
+            assert_never(pool.what)
 
 
 @build.register
@@ -126,14 +126,17 @@ def _(node: ZeroPad, shape: Shape) -> nn.Module:
 
 def _merge(unit: Unit, shape: Shape) -> nn.Module:
     match unit.merge:
+        case merges.Add():
+            return Addition()
         case merges.Scaled(shortcut=shortcut, residual=residual):
             return Scaling(shortcut, residual)
         case merges.Gated(bias=bias, exclusive=exclusive):
-            gate = build(unit.gate(shape), shape)  # type: ignore[arg-type]
+            gate = build(unit.merge.gate(unit.out(shape)[0], unit.stride), shape)
             return ExclusiveGating(gate, bias) if exclusive else ShortcutGating(gate, bias)
         case merges.Dropped(p=p, inverted=inverted):
             return ShortcutDropout(p, inverted)
-    return Addition()
+        case _:
+            assert_never(unit.merge)
 
 
 def _parts(node: Seq | Chain, shape: Shape) -> OrderedDict[str, nn.Module]:
@@ -147,7 +150,7 @@ def _parts(node: Seq | Chain, shape: Shape) -> OrderedDict[str, nn.Module]:
 def build_network(spec: NetworkSpec) -> Network:
     """A network with fresh weights: He's normal initialisation (fan-in), zero biases, BN at 1 and 0. A sec. 3.4.
 
-    The bias of a gate starts at what its merge says, C sec. 3.1.
+    The bias of a gate starts at its merge's, C sec. 3.1.
     """
     auxiliaries = [(path, build(chain, shape)) for path, shape, chain in spec.auxiliaries()]
     network = Network(spec, _parts(spec.plan(), spec.input), auxiliaries)

@@ -1,16 +1,15 @@
 """Residual, plain and pre-activation networks. A sec. 3 and 4.2, C appendix."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
-
-from pydantic import PositiveInt
+from typing import Any, Literal, assert_never
 
 from reslab.errors import SpecError
 from reslab.nets.arrangements import ARRANGEMENTS, Arrangement, ArrangementName
+from reslab.nets.buildable import Buildable
 from reslab.nets.leaves import GlobalPool, Linear, Node, ZeroPad, activations
 from reslab.nets.merges import Add, Merge
-from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import Chain, Conv, Path, Pool, Seq, seq
+from reslab.nets.network import Classes, Size, UnitCount, check_units
+from reslab.nets.paths import Chain, Conv, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
 from reslab.spec import kind, spec
 
@@ -34,19 +33,19 @@ Kernels = tuple[Literal[3], Literal[3]] | tuple[Literal[1], Literal[3], Literal[
 
 
 @spec
-class ResNet(NetworkSpec):
-    """A stem, stages of like units, and a head; every stage but the first halves the map in its first unit.
+class ResNet(Buildable):
+    """A stem, stages of equal units, and a head; every stage but the first halves the map in its first unit.
 
     units: units in each stage; widths: the width of each stage, whose outputs are 4 times as wide in a bottleneck
     kernels: (3, 3) basic, (1, 3, 1) bottleneck
     shortcut: "A" zero padding, "B" projection where the shape changes, "C" projection always, None a plain network
-    stride_at: which of a unit's convolutions has its stride, counted from 0; A strides in the first
-    entrance: where the first unit's pre-activation stands, in the stem as in C or in the unit as in timm
+    stride_at: the convolution of a unit that has its stride, counted from 0; A strides in the first
+    entrance: the place of the first unit's pre-activation, the stem as in C or the unit as in timm
     size: height and width of the images that costs are counted for; the module takes any
     """
 
-    units: tuple[PositiveInt, ...]
-    widths: tuple[PositiveInt, ...] = (16, 32, 64)
+    units: tuple[UnitCount, ...]
+    widths: tuple[Width, ...] = (16, 32, 64)
     kernels: Kernels = (3, 3)
     arrangement: ArrangementName = "original"
     shortcut: Literal["A", "B", "C"] | None = "A"
@@ -54,12 +53,13 @@ class ResNet(NetworkSpec):
     stem: Path = Conv(16, 3)
     stride_at: int = 0
     entrance: Literal["stem", "unit"] = "stem"
-    classes: PositiveInt = 10
-    channels: PositiveInt = 3
-    size: PositiveInt = 32
+    classes: Classes = 10
+    channels: Width = 3
+    size: Size = 32
     kind: Literal["resnet"] = kind("resnet")
 
     def __post_init__(self) -> None:
+        check_units(sum(self.units))
         if len(self.units) != len(self.widths) or not self.units:
             raise SpecError(f"units {self.units} and widths {self.widths}: each stage needs one of both")
         if not 0 <= self.stride_at < len(self.kernels):
@@ -67,7 +67,7 @@ class ResNet(NetworkSpec):
             raise SpecError(f"stride_at {self.stride_at}: kernels {self.kernels} allow 0 to {last}, for example {last}")
         if self.shortcut is None and self.merge != Add():
             raise SpecError(
-                f"merge {self.merge.kind}: a plain network (shortcut None) has no second way to merge; "
+                f"merge {self.merge.kind}: a plain network (shortcut None) has nothing to merge; "
                 "use merge add, or shortcut A, B or C"
             )
         if self.shortcut == "A" and list(self.outputs) != sorted(self.outputs):
@@ -80,7 +80,7 @@ class ResNet(NetworkSpec):
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """The channels that come into the first stage and that every stage gives."""
+        """The output channels of the stem and of every stage."""
         stem = seq(self.stem).out(self.input)[0]
         return (stem, *(width * EXPANSION[self.kernels] for width in self.widths))
 
@@ -89,7 +89,7 @@ class ResNet(NetworkSpec):
         stages: list[tuple[str, Node]] = []
         for stage, count in enumerate(self.units, 1):
             units = [(f"unit{unit}", self._unit(row, stage, unit)) for unit in range(1, count + 1)]
-            stages.append((f"stage{stage}", Chain(tuple(units))))
+            stages.append((f"stage{stage}", Units(tuple(units))))
         head = Chain((*activations(row.before, 0), ("pool", GlobalPool()), ("linear", Linear(self.classes))))
         return Chain((("stem", seq(self.stem)), *stages, ("head", head)))
 
@@ -122,13 +122,18 @@ class ResNet(NetworkSpec):
 
     def _shortcut(self, row: Arrangement, output: int, stride: int, reshapes: bool) -> Node | None:
         """A projection is normalised where the residual's last convolution is. C appendix: not in pre-activation."""
-        if self.shortcut is None:
-            return None
-        if self.shortcut == "C" or (self.shortcut == "B" and reshapes):
-            return seq(Conv(output, 1, stride, after="bn" if "bn" in row.last else ""))
-        if reshapes:
-            return Chain((("pad", ZeroPad(output, stride)),))
-        return Seq(())
+        projection = seq(Conv(output, 1, stride, after="bn" if "bn" in row.last else ""))
+        match self.shortcut:
+            case None:
+                return None
+            case "A":
+                return Chain((("pad", ZeroPad(output, stride)),)) if reshapes else Seq(())
+            case "B":
+                return projection if reshapes else Seq(())
+            case "C":
+                return projection
+            case _:
+                assert_never(self.shortcut)
 
 
 def cifar_resnet(depth: int, kernels: tuple[int, ...] = (3, 3), **fields: Any) -> ResNet:

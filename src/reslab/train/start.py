@@ -10,7 +10,8 @@ from torch import Tensor
 from reslab.data.images import DataSet
 from reslab.data.normalise import MeanImage, Normalise
 from reslab.errors import SpecError
-from reslab.nets import name_of
+from reslab.nets import find_name, name_of
+from reslab.nets.build import build_network
 from reslab.nets.modules import Network
 from reslab.nets.names import architecture_fields
 from reslab.nets.network import NetworkSpec
@@ -41,7 +42,7 @@ class Start(NamedTuple):
 
     def build(self) -> Network:
         """The torch module, what is not in `state` drawn from torch's global generator."""
-        module = self.network.build()
+        module = build_network(self.network)
         module.load_state_dict(dict(self.state), strict=False)
         return module
 
@@ -82,8 +83,8 @@ def _must_be(path: Path, theirs: NetworkSpec, named: NetworkSpec) -> None:
     """Hold the network that was named against that of the file."""
     if architecture_fields(named) == architecture_fields(theirs):
         return
-    name, mine = name_of(theirs), name_of(named)
-    if not name.endswith("-custom") and not mine.endswith("-custom"):
+    name = name_of(theirs)
+    if find_name(theirs) and (mine := find_name(named)):
         raise SpecError(f"{path}: weights of {name}, not of {mine}: `reslab train {name} ...`")
     ours, others = plain(named), plain(theirs)
     fields = [
