@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reslab.data.crops import PadCropFlip
 from reslab.errors import SpecError
-from reslab.nets import Add, AnyNetwork, Conv, Dropped, Gated, ResNet, Scaled, cifar_resnet
+from reslab.nets import Add, AnyNetwork, Conv, Dropped, Gated, ResNet, Scaled, StochasticDepth, Weighted, cifar_resnet
 from reslab.nets.arrangements import ARRANGEMENTS
 from reslab.recipes.named import RECIPES, recipe
 from reslab.recipes.recipe import Recipe
@@ -17,8 +17,10 @@ from reslab.spec import digest, from_json, keys, override, override_each, replac
 merges = st.one_of(
     st.just(Add()),
     st.builds(Scaled, st.floats(-4, 4), st.floats(-4, 4)),
-    st.builds(Gated, st.floats(-10, 0), st.booleans()),
+    st.builds(Gated, st.floats(-10, 0), st.booleans(), st.sampled_from(["1x1", "deep"])),
     st.builds(Dropped, st.floats(0, 0.99), st.booleans()),
+    st.builds(Weighted, st.floats(-4, 4), st.booleans(), st.sampled_from(["unit", "channel"])),
+    st.builds(StochasticDepth, st.floats(0.01, 1), st.sampled_from(["linear", "constant"])),
 )
 
 
@@ -153,8 +155,14 @@ def test_no_text_breaks_a_reader(text):
             lambda: ResNet((1, 1, 1), arrangement="orignal"),
             "arrangement: no 'orignal', did you mean original?",
         ),
-        (lambda: ResNet((1, 1, 1), merge="add"), "merge: should be Add or Scaled or Gated or Dropped, not 'add'"),
-        (lambda: ResNet((1, 1, 1), merge=Conv(3, 3)), "merge: no kind 'conv', choose from add, scaled, gated, dropped"),
+        (
+            lambda: ResNet((1, 1, 1), merge="add"),
+            "merge: should be Add or Scaled or Gated or Dropped or Weighted or StochasticDepth, not 'add'",
+        ),
+        (
+            lambda: ResNet((1, 1, 1), merge=Conv(3, 3)),
+            "merge: no kind 'conv', choose from add, scaled, gated, dropped, weighted, stochastic-depth",
+        ),
         (lambda: Recipe(stepz=3), "Recipe has no field 'stepz': did you mean steps?"),
         (lambda: Conv(16, 3, pading="same"), "Conv has no field 'pading': did you mean padding?"),
         (

@@ -7,11 +7,23 @@ import torch
 from torch import nn
 
 from reslab.errors import SpecError
-from reslab.nets import Add, Dropped, Gated, Scaled, cifar_resnet
+from reslab.nets import Add, Dropped, Gated, Scaled, StochasticDepth, Weighted, cifar_resnet, network
 from reslab.nets.arrangements import ARRANGEMENTS
 from reslab.nets.modules import ResidualUnit
+from reslab.spec import replace
 
-MERGES = [Add(), Scaled(0.5, 0.5), Gated(-6.0), Gated(-6.0, exclusive=True), Dropped(0.5)]
+from .traced import assert_layers_are_the_modules
+
+MERGES = [
+    Add(),
+    Scaled(0.5, 0.5),
+    Gated(-6.0),
+    Gated(-6.0, exclusive=True),
+    Gated(-6.0, gate="deep"),
+    Dropped(0.5),
+    Weighted(0.5),
+    StochasticDepth(1.0),
+]
 KERNELS = [(3, 3), (1, 3, 1), (3,)]
 
 
@@ -168,3 +180,75 @@ def test_a_gate_follows_its_unit_where_the_shape_changes():
     network = cifar_resnet(20, merge=Gated()).build()
     gate = network.stage3.unit1.merge.gate
     assert (gate.in_channels, gate.out_channels, gate.stride) == (32, 64, (2, 2))
+
+
+def test_a_deep_gate_is_two_convolutions_whose_last_shift_is_the_bias():
+    gate = cifar_resnet(20, merge=Gated(-3.0, gate="deep")).build().stage3.unit1.merge.gate
+    assert [type(layer).__name__ for layer in gate] == ["Conv2d", "BatchNorm2d", "ReLU", "Conv2d", "BatchNorm2d"]
+    assert gate.conv1.stride == (2, 2)
+    assert torch.equal(gate.bn2.bias, torch.full((64,), -3.0))
+    assert not gate.bn1.bias.any()
+
+
+@pytest.mark.parametrize("merge", [*MERGES, Weighted(0.5, per="channel"), Weighted(0.5, learned=False)])
+def test_a_merges_layers_and_parameters_are_its_modules(merge):
+    value = cifar_resnet(8, merge=merge, size=8)
+    assert_layers_are_the_modules(value)
+    assert value.cost().parameters == sum(parameter.numel() for parameter in value.build().parameters())
+
+
+@pytest.mark.parametrize(("per", "shape"), [("unit", (1,)), ("channel", (16, 1, 1))])
+def test_weighted_multiplies_the_residual_by_what_it_learned(per, shape):
+    merge, x, h, f = _terms(Weighted(0.25, per=per))
+    assert merge.weight.shape == shape
+    torch.testing.assert_close(merge(x, h, f), h + 0.25 * f)
+    nn.init.uniform_(merge.weight)
+    torch.testing.assert_close(merge(x, h, f), h + merge.weight * f)
+
+
+def test_skipinit_begins_as_its_shortcuts():
+    built = cifar_resnet(20, arrangement="full-preactivation", merge=Weighted()).build()
+    x = torch.randn(2, 16, 8, 8)
+    assert torch.equal(built.stage1(x), x)
+
+
+@pytest.mark.parametrize(("rule", "survival"), [("linear", [0.9, 0.8, 0.7]), ("constant", [0.7] * 3)])
+def test_stochastic_depth_drops_more_of_the_deeper_units(rule, survival):
+    built = cifar_resnet(8, merge=StochasticDepth(0.7, rule)).build()
+    units = [built.stage1, built.stage2, built.stage3]
+    assert [stage.unit1.merge.survival for stage in units] == pytest.approx(survival)
+
+
+def test_stochastic_depth_drops_a_whole_residual_and_has_its_mean_in_evaluation():
+    torch.manual_seed(0)
+    merge = cifar_resnet(8, merge=StochasticDepth(0.7)).build().stage3.unit1.merge
+    h, f = torch.randn(4, 3, 5, 5), torch.randn(4, 3, 5, 5)
+    kept = [torch.equal(merge(h, h, f), h + f) for _ in range(2000)]
+    assert all(each or torch.equal(merge(h, h, torch.zeros_like(f)), h) for each in kept)
+    assert abs(sum(kept) / 2000 - 0.7) < 0.04
+    merge.eval()
+    torch.testing.assert_close(merge(h, h, f), h + 0.7 * f)
+
+
+@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+def test_zero_last_bn_silences_every_residual_at_first(arrangement):
+    value = cifar_resnet(14, arrangement=arrangement, zero_last_bn=True)
+    for unit in value.build().stage1.children():
+        assert not unit.residual(torch.randn(2, 16, 8, 8)).any()
+    with pytest.raises(SpecError, match="no BN after it"):
+        cifar_resnet(8, kernels=(3,), arrangement="full-preactivation", zero_last_bn=True)
+
+
+def test_dropout_stands_before_the_last_convolution():
+    residual = replace(network("wrn-16-4"), dropout=0.3).build().stage2.unit2.residual
+    names = [name for name, _ in residual.named_children()]
+    assert names == ["bn0", "relu0", "conv1", "bn1", "relu1", "dropout1", "conv2"]
+    assert residual.dropout1.p == 0.3
+
+
+def test_groups_are_those_of_the_3x3_alone():
+    residual = network("resnext29-8x64d-cifar").build().stage3.unit1.residual
+    convs = [layer for layer in residual if isinstance(layer, nn.Conv2d)]
+    assert [(conv.groups, conv.out_channels) for conv in convs] == [(1, 2048), (8, 2048), (1, 1024)]
+    with pytest.raises(SpecError, match=r"groups 3: kernels \(1, 3, 1\) and inner widths"):
+        cifar_resnet(29, kernels=(1, 3, 1), groups=3)

@@ -1,10 +1,10 @@
 """Networks as values: the grammar, the papers' networks, counts and tables."""
 
-from reslab.nets.merges import Add, Dropped, Gated, Scaled
+from reslab.nets.merges import Add, Dropped, Gated, Scaled, StochasticDepth, Weighted
 from reslab.nets.named import NAMED, Named
 from reslab.nets.names import AnyNetwork, find_name, name_of, network, networks, parse_network, to_string
 from reslab.nets.paths import Cat, Conv, Pool, Seq, cat, seq
-from reslab.nets.resnet import ResNet, cifar_resnet, resnet
+from reslab.nets.resnet import ResNet, cifar_resnet, resnet, resnext, resnext_cifar, wide_resnet
 from reslab.nets.staged import Auxiliary, Head, Residual, Stage, Staged
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "Seq",
     "Stage",
     "Staged",
+    "StochasticDepth",
+    "Weighted",
     "cat",
     "cifar_resnet",
     "find_name",
@@ -33,6 +35,9 @@ __all__ = [
     "networks",
     "parse_network",
     "resnet",
+    "resnext",
+    "resnext_cifar",
     "seq",
     "to_string",
+    "wide_resnet",
 ]

@@ -23,6 +23,8 @@ from reslab.nets.modules import (
     ShortcutDropout,
     ShortcutGating,
     Squashing,
+    StochasticAddition,
+    Weighting,
     ZeroPadding,
 )
 from reslab.nets.network import NetworkSpec
@@ -52,6 +54,8 @@ def _(node: Cat, shape: Shape) -> nn.Module:
 def _(node: Unit, shape: Shape) -> nn.Module:
     shared, residual = build(node.shared, shape), build(node.residual, shape)
     after = build(node.after, node.out(shape))
+    if node.zero_last_bn:
+        nn.init.zeros_([module for module in residual.modules() if isinstance(module, nn.BatchNorm2d)][-1].weight)
     if node.shortcut is None:
         return PlainUnit(shared, residual, after)
     return ResidualUnit(shared, build(node.shortcut, shape), residual, _merge(node, shape), after)
@@ -131,10 +135,15 @@ def _merge(unit: Unit, shape: Shape) -> nn.Module:
         case merges.Scaled(shortcut=shortcut, residual=residual):
             return Scaling(shortcut, residual)
         case merges.Gated(bias=bias, exclusive=exclusive):
-            gate = build(unit.merge.gate(unit.out(shape)[0], unit.stride), shape)
+            gate = build(unit.merge.gate_node(unit.out(shape)[0], unit.stride), shape)
             return ExclusiveGating(gate, bias) if exclusive else ShortcutGating(gate, bias)
         case merges.Dropped(p=p, inverted=inverted):
             return ShortcutDropout(p, inverted)
+        case merges.Weighted(start=start, learned=learned):
+            width = unit.out(shape)[0]
+            return Weighting(start, unit.merge.shape(width)) if learned else Scaling(1.0, start)
+        case merges.StochasticDepth(last=survival):
+            return StochasticAddition(survival)
         case _:
             assert_never(unit.merge)
 
@@ -163,5 +172,6 @@ def build_network(spec: NetworkSpec) -> Network:
         if isinstance(module, nn.BatchNorm2d):
             module.eps = spec.bn_eps
         if isinstance(module, Gating):
-            nn.init.constant_(module.gate.bias, module.bias)  # type: ignore[arg-type]
+            last = [layer for layer in module.gate.modules() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)][-1]
+            nn.init.constant_(last.bias, module.bias)  # type: ignore[arg-type]
     return network

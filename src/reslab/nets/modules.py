@@ -110,8 +110,35 @@ class Scaling(nn.Module):
         return "shortcut={:g}, residual={:g}".format(*self.factors)
 
 
+class Weighting(nn.Module):
+    """h(x) + w * F(x), w being learned."""
+
+    def __init__(self, start: float, shape: tuple[int, ...]):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full(shape, start))
+
+    def forward(self, x: Tensor, shortcut: Tensor, residual: Tensor) -> Tensor:
+        return shortcut + self.weight.to(residual.dtype) * residual
+
+
+class StochasticAddition(nn.Module):
+    """h(x) + b * F(x), b being 1 for a share `survival` of the batches, and their mean in evaluation."""
+
+    def __init__(self, survival: float):
+        super().__init__()
+        self.survival = survival
+
+    def forward(self, x: Tensor, shortcut: Tensor, residual: Tensor) -> Tensor:
+        if not self.training:
+            return shortcut + self.survival * residual
+        return shortcut + (torch.rand(1, device=x.device) < self.survival) * residual
+
+    def extra_repr(self) -> str:
+        return f"survival={self.survival:g}"
+
+
 class Gating(nn.Module, ABC):
-    """A merge with a gate g(x) = sigmoid(1x1 convolution of x), whose bias starts at `bias`. C sec. 3.1."""
+    """A merge with a gate g(x) = sigmoid(gate(x)), whose last bias starts at `bias`. C sec. 3.1."""
 
     def __init__(self, gate: nn.Module, bias: float):
         super().__init__()

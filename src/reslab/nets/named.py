@@ -7,7 +7,7 @@ from typing import Any
 
 from reslab.nets import googlenet, inception, predecessors
 from reslab.nets.paths import Conv, Pool, seq
-from reslab.nets.resnet import IMAGENET, ResNet, cifar_resnet, resnet
+from reslab.nets.resnet import IMAGENET, ResNet, cifar_resnet, resnet, resnext, resnext_cifar, wide_resnet
 from reslab.nets.staged import Staged
 
 
@@ -45,6 +45,7 @@ _V15 = "The stride stands in the 3×3 convolution; the paper has it in the first
 _POOL1 = "The first pool pads by one pixel, as Torch does; the authors' Caffe rounds up instead."
 _PREACT = "The stem and the strides are those of fb.resnet.torch, as C does not draw them."
 _V1 = "The stride stands in the first 1×1 convolution, as paper A has it."
+_X101 = "Twice as wide as the paper's resnext101-32x4d."
 _TIMM = "The first unit has a pre-activation of its own after the pool; C puts it in the stem."
 _IN_UNIT: dict[str, Any] = {"entrance": "unit", "stem": seq(Conv(64, 7, 2, after=""), Pool("max", 3, 2))}
 
@@ -75,6 +76,14 @@ def _rows() -> Iterator[Named]:
         yield Named(f"preact{depth}-timm", partial(make, stride_at=stride_at, **_IN_UNIT), "timm resnetv2", _TIMM)
         if stride_at:
             yield Named(f"preact{depth}-v1", make, "C appendix, Table 5", _V1)
+    for depth, factor in ((16, 4), (28, 10)):
+        make = partial(wide_resnet, depth, factor)
+        yield Named(f"wrn-{depth}-{factor}", make, "Zagoruyko and Komodakis 2016, Table 1")
+    yield Named("resnext29-8x64d-cifar", partial(resnext_cifar, 29, 8, 64), "Xie et al. 2017, Table 7")
+    for depth, groups, width in ((50, 32, 4), (101, 32, 8)):
+        make = partial(resnext, depth, groups, width)
+        source = "Xie et al. 2017, Table 1" if depth == 50 else "torchvision"
+        yield Named(f"resnext{depth}-{groups}x{width}d", make, source, "" if depth == 50 else _X101)
     yield from _INCEPTION
     yield from _PREDECESSORS
 
@@ -127,10 +136,7 @@ _INCEPTION = (
     ),
     Named("inception-resnet-v1", inception.inception_resnet_v1, "B Figs. 10 to 15", _SCALED),
     Named(
-        "inception-resnet-v1-unscaled",
-        partial(inception.inception_resnet_v1, scale=1.0),
-        "B Figs. 10 to 15",
-        _UNSCALED,
+        "inception-resnet-v1-unscaled", partial(inception.inception_resnet_v1, scale=1.0), "B Figs. 10 to 15", _UNSCALED
     ),
     Named("inception-resnet-v2", inception.inception_resnet_v2, "B Figs. 3, 15 to 19", _V2_TYPOS + _SCALED),
     Named(

@@ -1,13 +1,15 @@
 """Residual, plain and pre-activation networks. A sec. 3 and 4.2, C appendix."""
 
 from collections.abc import Iterator
-from typing import Any, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never
+
+from pydantic import Field
 
 from reslab.errors import SpecError
 from reslab.nets.arrangements import ARRANGEMENTS, Arrangement, ArrangementName
 from reslab.nets.buildable import Buildable
-from reslab.nets.leaves import GlobalPool, Linear, Node, ZeroPad, activations
-from reslab.nets.merges import Add, Merge
+from reslab.nets.leaves import Dropout, GlobalPool, Linear, Node, ZeroPad, activations
+from reslab.nets.merges import Add, Merge, Probability
 from reslab.nets.network import Classes, Size, UnitCount, check_units
 from reslab.nets.paths import Chain, Conv, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
@@ -42,6 +44,10 @@ class ResNet(Buildable):
     stride_at: the convolution of a unit that has its stride, counted from 0; A strides in the first
     entrance: the place of the first unit's pre-activation, the stem as in C or the unit as in timm
     size: height and width of the images that costs are counted for; the module takes any
+    widening, groups: a unit's inner convolutions are `widening` times the stage's width, its 3x3 in `groups`. ResNeXt,
+        Xie et al. 2017
+    dropout: after the activations before a unit's last convolution. WideResNet, Zagoruyko and Komodakis 2016
+    zero_last_bn: the scale of the last BN in every residual starts at 0. Goyal et al. 2017, sec. 5.1
     """
 
     units: tuple[UnitCount, ...]
@@ -56,6 +62,10 @@ class ResNet(Buildable):
     classes: Classes = 10
     channels: Width = 3
     size: Size = 32
+    widening: Annotated[int, Field(gt=0, le=64)] = 1
+    groups: Width = 1
+    dropout: Probability = 0.0
+    zero_last_bn: bool = False
     kind: Literal["resnet"] = kind("resnet")
 
     def __post_init__(self) -> None:
@@ -70,8 +80,19 @@ class ResNet(Buildable):
                 f"merge {self.merge.kind}: a plain network (shortcut None) has nothing to merge; "
                 "use merge add, or shortcut A, B or C"
             )
+        self._check_residual()
         if self.shortcut == "A" and list(self.outputs) != sorted(self.outputs):
             raise SpecError(f"shortcut A pads channels and cannot take them away, outputs {self.outputs}: use B")
+
+    def _check_residual(self) -> None:
+        inner = [width * self.widening for width in self.widths]
+        if self.groups > 1 and (len(self.kernels) < 3 or any(width % self.groups for width in inner)):
+            raise SpecError(f"groups {self.groups}: kernels (1, 3, 1) and inner widths {inner} that they divide")
+        one_layer = len(self.kernels) == 1
+        if one_layer and (self.dropout or self.widening > 1):
+            raise SpecError("dropout and widening stand between a unit's convolutions: use kernels (3, 3) or (1, 3, 1)")
+        if one_layer and self.zero_last_bn and "bn" not in ARRANGEMENTS[self.arrangement].last:
+            raise SpecError("zero_last_bn: the residual's one convolution has no BN after it; use arrangement original")
 
     @property
     def depth(self) -> int:
@@ -94,6 +115,7 @@ class ResNet(Buildable):
         return Chain((("stem", seq(self.stem)), *stages, ("head", head)))
 
     def _unit(self, row: Arrangement, stage: int, unit: int) -> Unit:
+        number, units = sum(self.units[: stage - 1]) + unit, sum(self.units)
         before, width, output = self.outputs[stage - 1], self.widths[stage - 1], self.outputs[stage]
         stride = 2 if stage > 1 and unit == 1 else 1
         reshapes = unit == 1 and (stride > 1 or before != output)
@@ -103,20 +125,24 @@ class ResNet(Buildable):
         return Unit(
             residual=Chain((*activations(leading, 0), *self._residual(row, width, output, stride))),
             shortcut=self._shortcut(row, output, stride, reshapes),
-            merge=self.merge,
+            merge=self.merge.at(number, units),
             shared=Chain(tuple(activations(row.before if shares else "", 0))),
             after=Chain(tuple(activations(row.after, 0))),
             stride=stride,
+            zero_last_bn=self.zero_last_bn,
         )
 
     def _residual(self, row: Arrangement, width: int, output: int, stride: int) -> Iterator[tuple[str, Node]]:
         for index, kernel in enumerate(self.kernels, 1):
             last = index == len(self.kernels)
+            if self.dropout and last:
+                yield f"dropout{index - 1}", Dropout(self.dropout)
             conv = Conv(
-                width=output if last else width,
+                width=output if last else width * self.widening,
                 kernel=kernel,
                 stride=stride if index == self.stride_at + 1 else 1,
                 after=row.last if last else row.between,
+                groups=self.groups if kernel == 3 else 1,
             )
             yield from conv.named(index)
 
@@ -169,3 +195,34 @@ def resnet(depth: int, **fields: Any) -> ResNet:
     stem = seq(Conv(64, 7, 2), Pool("max", 3, 2))
     fields = {"stem": stem, "shortcut": "B", "classes": 1000, "size": 224} | fields
     return ResNet(units, (64, 128, 256, 512), kernels, **fields)  # type: ignore[arg-type]
+
+
+def wide_resnet(depth: int, factor: int, **fields: Any) -> ResNet:
+    """WRN-depth-factor for CIFAR: full pre-activation, 6n+4 layers with the projections. arXiv 1605.07146, Table 1.
+
+    Raises SpecError naming the nearest legal depths.
+    """
+    count, rest = divmod(depth - 4, 6)
+    if rest or count < 1:
+        lower = max(count, 1) * 6 + 4
+        raise SpecError(f"depth {depth}: a wide CIFAR network has 6n+4 layers, for example {lower} or {lower + 6}")
+    fields = {"arrangement": "full-preactivation", "shortcut": "B"} | fields
+    return ResNet((count,) * 3, (16 * factor, 32 * factor, 64 * factor), **fields)
+
+
+def resnext(depth: int, groups: int, width: int, **fields: Any) -> ResNet:
+    """ResNeXt for ImageNet: 3x3 convolutions in groups, each `width` wide in the first stage. arXiv 1611.05431."""
+    return resnet(depth, groups=groups, widening=_widening(groups, width), stride_at=1, **fields)
+
+
+def resnext_cifar(depth: int, groups: int, width: int, **fields: Any) -> ResNet:
+    """ResNeXt for CIFAR: stages of 64, 128 and 256 channels, bottlenecks to four times as many. arXiv 1611.05431."""
+    stages: dict[str, Any] = {"widths": (64, 128, 256), "stem": Conv(64, 3), "stride_at": 1}
+    return cifar_resnet(depth, (1, 3, 1), groups=groups, widening=_widening(groups, width), **stages | fields)
+
+
+def _widening(groups: int, width: int) -> int:
+    widening, rest = divmod(groups * width, 64)
+    if rest:
+        raise SpecError(f"{groups} groups of {width} channels: their product is a multiple of 64, for example 32 of 4")
+    return widening

@@ -14,7 +14,7 @@ class Unit:
     """after(merge(x, shortcut(x), residual(x))) with x = shared(input); no shortcut makes it a unit of a plain network.
 
     `shared` is the pre-activation that shortcut and residual both read where the shape changes, C appendix. `stride`
-    is the whole unit's; a gate has it too.
+    is the whole unit's; a gate has it too. With `zero_last_bn` the scale of F's last BN starts at 0.
     """
 
     residual: Node
@@ -23,6 +23,7 @@ class Unit:
     shared: Chain
     after: Chain
     stride: int = 1
+    zero_last_bn: bool = False
 
     def out(self, shape: Shape) -> Shape:
         return self.residual.out(self.shared.out(shape))
@@ -36,5 +37,5 @@ class Unit:
         if self.shortcut is not None:
             for part, node in self.merge.parts(out[0], self.stride):
                 yield from node.layers(shape, f"{name}.merge.{part}")
-            yield Layer(f"{name}.merge", "merge", self.merge.formula, out)
+            yield Layer(f"{name}.merge", "merge", self.merge.formula, out, self.merge.parameters(out[0]))
         yield from self.after.layers(out, f"{name}.after")
