@@ -12,7 +12,7 @@ from reslab.nets import Add, AnyNetwork, Conv, Dropped, Gated, ResNet, Scaled, S
 from reslab.nets.arrangements import ARRANGEMENTS
 from reslab.recipes.named import RECIPES, recipe
 from reslab.recipes.recipe import Recipe
-from reslab.spec import digest, from_json, keys, override, override_each, replace, to_json
+from reslab.spec import digest, from_json, keys, override, override_each, plain, replace, to_json
 
 merges = st.one_of(
     st.just(Add()),
@@ -58,6 +58,16 @@ def test_unequal_specs_have_unequal_digests():
     assert digest(network, 1) != digest(network, 2)
     assert digest(network) != digest(replace(network, merge=Dropped()))
     assert len(digest(network)) == 8
+
+
+def test_a_field_added_later_is_in_files_only_where_it_differs():
+    network = ResNet(units=(1, 1, 1))
+    assert set(keys(network)) - set(plain(network)) == {"widening", "groups", "dropout", "zero_last_bn"} | {
+        key for key in keys(network) if "." in key
+    }
+    assert plain(replace(network, dropout=0.1))["dropout"] == 0.1
+    assert "gate" not in plain(Gated())
+    assert override(network, {"merge": "gated", "merge.gate": "deep"}).merge == Gated(gate="deep")
 
 
 def test_replace_checks_like_a_new_one():

@@ -57,10 +57,28 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
+def added(default: Any) -> Any:
+    """A field that a spec gained later: files leave it out at its default, as those of before do."""
+    return dataclasses.field(default=default, metadata={"added": True})
+
+
+def tree(value: Any) -> Any:
+    """A spec as plain JSON types, with every field."""
+    return _tree(value, lambda field, inner: True)
+
+
 def plain(value: Any) -> dict[str, Any]:
-    """A spec as plain JSON types."""
-    adapter = _adapter(type(value))  # type: ignore[arg-type]
-    return cast("dict[str, Any]", adapter.dump_python(value, mode="json"))
+    """A spec as plain JSON types, as files have it: without `added` fields that are at their defaults."""
+    return cast(
+        "dict[str, Any]", _tree(value, lambda field, inner: "added" not in field.metadata or inner != field.default)
+    )
+
+
+def _tree(value: Any, keeps: Callable[[dataclasses.Field[Any], Any], bool]) -> Any:
+    if dataclasses.is_dataclass(value):
+        fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return {field.name: _tree(inner, keeps) for field, inner in fields if keeps(field, inner)}
+    return [_tree(inner, keeps) for inner in value] if isinstance(value, tuple) else value
 
 
 def to_json(value: Any) -> str:
@@ -101,29 +119,18 @@ def digest(*values: Any) -> str:
 
     Fields at their defaults are left out, so that a field that a spec gains later changes no digest.
     """
-    canonical = json.dumps([_without_defaults(value) for value in values], sort_keys=True, separators=(",", ":"))
+    changed = [_tree(value, lambda field, inner: field.name == "kind" or inner != field.default) for value in values]
+    canonical = json.dumps(changed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
-
-
-def _without_defaults(value: Any) -> Any:
-    """A value as plain JSON types, every spec in it reduced to its kind and the fields that differ from defaults."""
-    if dataclasses.is_dataclass(value):
-        fields = {field.name: (field.default, getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {
-            name: _without_defaults(inner)
-            for name, (default, inner) in fields.items()
-            if name == "kind" or inner != default
-        }
-    return [_without_defaults(inner) for inner in value] if isinstance(value, tuple) else value
 
 
 def keys(value: Any) -> list[str]:
     """Every key that `override` can set in a spec, dotted: "schedule.rate"."""
-    return list(_dotted(plain(value)))
+    return list(_dotted(tree(value)))
 
 
-def _dotted(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, inner in tree.items():
+def _dotted(fields: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, inner in fields.items():
         if name == "kind" and not prefix:
             continue
         yield prefix + name
@@ -138,10 +145,10 @@ def override(value: T, assignments: dict[str, str], option: str = "--set ") -> T
     several kinds of spec chooses the kind, with that kind's defaults. Fields that only fit together may come in any
     order. Raises SpecError naming `option` and the first key whose change stayed invalid.
     """
-    tree, wrong = plain(value), None
+    draft, wrong = tree(value), None
     for key, text in assignments.items():
         *path, last = key.split(".")
-        branch: Any = tree
+        branch: Any = draft
         for name in path:
             branch = branch.get(name) if isinstance(branch, dict) else None
         if not isinstance(branch, dict) or last not in branch:
@@ -153,11 +160,11 @@ def override(value: T, assignments: dict[str, str], option: str = "--set ") -> T
         before, branch[last] = branch[last], _read(text)
         if isinstance(branch[last], str) and (isinstance(before, dict) or before is None):
             word, branch[last] = branch[last], {"kind": branch[last]}
-            if before is None and not _is_valid(type(value), tree):  # a field for a word
+            if before is None and not _is_valid(type(value), draft):  # a field for a word
                 branch[last] = word
         try:
-            value = _validated(type(value), json.dumps(tree))
-            tree, wrong = plain(value), None
+            value = _validated(type(value), json.dumps(draft))
+            draft, wrong = tree(value), None
         except SpecError as error:
             wrong = wrong or SpecError(f"{option}{key}={_short(text)}: {error}")
     if wrong:
@@ -165,9 +172,9 @@ def override(value: T, assignments: dict[str, str], option: str = "--set ") -> T
     return value
 
 
-def _is_valid(cls: type, tree: dict[str, Any]) -> bool:
+def _is_valid(cls: type, draft: dict[str, Any]) -> bool:
     try:
-        _validated(cls, json.dumps(tree))
+        _validated(cls, json.dumps(draft))
     except SpecError:
         return False
     return True
@@ -181,11 +188,11 @@ def _fields_of_kind(option: str, key: str, branch: dict[str, Any]) -> str:
 def override_each(values: tuple[Any, ...], assignments: dict[str, str]) -> tuple[Any, ...]:
     """Several specs after `key=text` changes, each key a field of one of them. Raises SpecError for one of none."""
     for key in assignments:
-        if not any(key.split(".")[0] in plain(value) for value in values):
+        if not any(key.split(".")[0] in tree(value) for value in values):
             known = [name for value in values for name in keys(value)]
             raise SpecError(f"--set {key}: no such key, {nearest(key, known)}")
     return tuple(
-        override(value, {key: text for key, text in assignments.items() if key.split(".")[0] in plain(value)})
+        override(value, {key: text for key, text in assignments.items() if key.split(".")[0] in tree(value)})
         for value in values
     )
 

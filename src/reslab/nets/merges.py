@@ -9,7 +9,7 @@ from pydantic import Field
 
 from reslab.nets.leaves import Node
 from reslab.nets.paths import Conv, Convolution, seq
-from reslab.spec import kind, spec
+from reslab.spec import added, kind, spec
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -70,7 +70,7 @@ class Gated(MergeSpec):
 
     bias: float = -6.0
     exclusive: bool = False
-    gate: Literal["1x1", "deep"] = "1x1"
+    gate: Literal["1x1", "deep"] = added("1x1")
     kind: Literal["gated"] = kind("gated")
 
     @property

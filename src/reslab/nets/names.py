@@ -14,7 +14,7 @@ from reslab.nets.named import BOTTLENECK_DEPTHS, CIFAR, NAMED, Named, cifar
 from reslab.nets.network import NetworkSpec
 from reslab.nets.resnet import ResNet
 from reslab.nets.staged import Staged
-from reslab.spec import override, plain, replace
+from reslab.spec import override, replace, tree
 
 AnyNetwork = Annotated[ResNet | Staged, Field(discriminator="kind")]
 """The spec of any network, as `from_json` takes it."""
@@ -106,8 +106,8 @@ def _near(value: ResNet) -> Iterator[str]:
 def _words(name: str, wanted: ResNet) -> list[str]:
     """The name of a network and the fields in which the wanted one differs."""
     images = {"classes": wanted.classes, "channels": wanted.channels, "size": wanted.size}
-    near, words = plain(replace(network(name), **images)), [name]
-    for key, value in plain(wanted).items():
+    near, words = tree(replace(network(name), **images)), [name]
+    for key, value in tree(wanted).items():
         if near[key] == value:
             continue
         if key != "merge":
@@ -115,7 +115,7 @@ def _words(name: str, wanted: ResNet) -> list[str]:
             continue
         if near[key]["kind"] != value["kind"]:
             words.append(f"{key}={value['kind']}")
-        defaults = plain(type(wanted.merge)())  # every kind of merge has defaults
+        defaults = tree(type(wanted.merge)())  # every kind of merge has defaults
         words += [f"{key}.{field}={_text(inner)}" for field, inner in value.items() if inner != defaults[field]]
     return words
 

@@ -13,7 +13,7 @@ from reslab.nets.merges import Add, Merge, Probability
 from reslab.nets.network import Classes, Size, UnitCount, check_units
 from reslab.nets.paths import Chain, Conv, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
-from reslab.spec import kind, spec
+from reslab.spec import added, kind, spec
 
 EXPANSION = {(3, 3): 1, (1, 3, 1): 4, (3,): 1}
 """The kernels of a unit's residual, and how many times the stage's width its last convolution has.
@@ -62,10 +62,10 @@ class ResNet(Buildable):
     classes: Classes = 10
     channels: Width = 3
     size: Size = 32
-    widening: Annotated[int, Field(gt=0, le=64)] = 1
-    groups: Width = 1
-    dropout: Probability = 0.0
-    zero_last_bn: bool = False
+    widening: Annotated[int, Field(gt=0, le=64)] = added(1)
+    groups: Width = added(1)
+    dropout: Probability = added(0.0)
+    zero_last_bn: bool = added(False)
     kind: Literal["resnet"] = kind("resnet")
 
     def __post_init__(self) -> None:
