@@ -1,8 +1,7 @@
 """Networks as values: the grammar, the papers' networks, counts and tables."""
 
 from reslab.nets.merges import Add, Dropped, Gated, Scaled, StochasticDepth, Weighted
-from reslab.nets.named import NAMED, Named
-from reslab.nets.names import AnyNetwork, find_name, name_of, network, networks, parse_network, to_string
+from reslab.nets.names import NAMED, AnyNetwork, Named, find_name, name_of, network, networks, parse_network, to_string
 from reslab.nets.paths import Cat, Conv, Pool, Seq, cat, seq
 from reslab.nets.resnet import ResNet, cifar_resnet, resnet, resnext, resnext_cifar, wide_resnet
 from reslab.nets.staged import Auxiliary, Head, Residual, Stage, Staged

@@ -8,7 +8,7 @@ from torch import nn
 
 from reslab.nets import merges
 from reslab.nets.cost import Shape
-from reslab.nets.leaves import BN, LRN, Dropout, Flatten, GlobalPool, Linear, Node, ReLU, Squash, ZeroPad
+from reslab.nets.leaves import BN, LRN, AnyLeaf, Dropout, Flatten, GlobalPool, Linear, Node, ReLU, Squash, ZeroPad
 from reslab.nets.modules import (
     Addition,
     Concatenation,
@@ -83,49 +83,29 @@ def _(node: Pooling, shape: Shape) -> nn.Module:
 
 
 @build.register
-def _(node: BN, shape: Shape) -> nn.Module:
-    return nn.BatchNorm2d(shape[0])
-
-
-@build.register
-def _(node: ReLU, shape: Shape) -> nn.Module:
-    return nn.ReLU()
-
-
-@build.register
-def _(node: LRN, shape: Shape) -> nn.Module:
-    # torch divides alpha by the number of channels summed over, AlexNet does not
-    return ResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2)
-
-
-@build.register
-def _(node: Squash, shape: Shape) -> nn.Module:
-    return Squashing()
-
-
-@build.register
-def _(node: Dropout, shape: Shape) -> nn.Module:
-    return nn.Dropout(node.p)
-
-
-@build.register
-def _(node: Flatten, shape: Shape) -> nn.Module:
-    return nn.Flatten()
-
-
-@build.register
-def _(node: GlobalPool, shape: Shape) -> nn.Module:
-    return GlobalAverage()
-
-
-@build.register
-def _(node: Linear, shape: Shape) -> nn.Module:
-    return nn.Linear(shape[0], node.width)
-
-
-@build.register
-def _(node: ZeroPad, shape: Shape) -> nn.Module:
-    return ZeroPadding(node.width, node.stride)
+def _(node: AnyLeaf, shape: Shape) -> nn.Module:  # type: ignore[misc]
+    match node:
+        case BN():
+            return nn.BatchNorm2d(shape[0])
+        case ReLU():
+            return nn.ReLU()
+        case LRN():
+            # torch divides alpha by the number of channels summed over, AlexNet does not
+            return ResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2)
+        case Squash():
+            return Squashing()
+        case Dropout(p=p):
+            return nn.Dropout(p)
+        case Flatten():
+            return nn.Flatten()
+        case GlobalPool():
+            return GlobalAverage()
+        case Linear(width=width):
+            return nn.Linear(shape[0], width)
+        case ZeroPad(width=width, stride=stride):
+            return ZeroPadding(width, stride)
+        case _:
+            assert_never(node)
 
 
 def _merge(unit: Unit, shape: Shape) -> nn.Module:

@@ -127,6 +127,7 @@ class ZeroPad(Leaf):
         return Layer(name, "pad", f"zero padding, {self.width}{by(self.stride)}", self.out(shape))
 
 
+AnyLeaf = BN | ReLU | LRN | Squash | Dropout | Flatten | GlobalPool | Linear | ZeroPad
 _ACTIVATIONS: dict[str, Leaf] = {"bn": BN(), "relu": ReLU(), "lrn": LRN(), "squash": Squash()}
 
 
