@@ -7,7 +7,22 @@ import torch
 from torch import nn
 
 from reslab.errors import SpecError
-from reslab.nets import Add, Dropped, Gated, Scaled, StochasticDepth, Weighted, cifar_resnet, network
+from reslab.nets import (
+    Add,
+    Conv,
+    Dropped,
+    Gated,
+    Head,
+    Pool,
+    Residual,
+    Scaled,
+    Stage,
+    Staged,
+    StochasticDepth,
+    Weighted,
+    cifar_resnet,
+    network,
+)
 from reslab.nets.arrangements import ARRANGEMENTS
 from reslab.nets.modules import ResidualUnit
 from reslab.spec import replace
@@ -217,6 +232,13 @@ def test_stochastic_depth_drops_more_of_the_deeper_units(rule, survival):
     built = cifar_resnet(8, merge=StochasticDepth(0.7, rule)).build()
     units = [built.stage1, built.stage2, built.stage3]
     assert [stage.unit1.merge.survival for stage in units] == pytest.approx(survival)
+
+
+def test_stochastic_depth_counts_the_residual_blocks_of_a_staged_network():
+    residual = Residual(Conv(4, 3), StochasticDepth(0.6))
+    stages = (Stage("stem", (Conv(4, 3),)), Stage("stage1", (residual, Pool("max", 2, 2), residual)))
+    built = Staged(stages, Head(), size=8).build()
+    assert [unit.merge.survival for unit in (built.stage1.unit1, built.stage1.unit3)] == pytest.approx([0.8, 0.6])
 
 
 def test_stochastic_depth_drops_a_whole_residual_and_has_its_mean_in_evaluation():

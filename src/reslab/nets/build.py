@@ -83,7 +83,7 @@ def _(node: Pooling, shape: Shape) -> nn.Module:
 
 
 @build.register
-def _(node: AnyLeaf, shape: Shape) -> nn.Module:  # type: ignore[misc]
+def _(node: AnyLeaf, shape: Shape) -> nn.Module:
     match node:
         case BN():
             return nn.BatchNorm2d(shape[0])

@@ -143,9 +143,11 @@ class Staged(Buildable):
     def _nodes(self, size: int) -> Iterator[tuple[str, Node, Shape]]:
         """Every block for images of a size: its module's path, its node, its output's shape."""
         shape = (self.channels, size, size)
+        residuals, number = sum(isinstance(block, Residual) for stage in self.stages for block in stage.blocks), 0
         for stage in self.stages:
             for path, block in zip(stage.paths, stage.blocks, strict=True):
-                node = _node(block, shape[0])
+                number += isinstance(block, Residual)
+                node = _node(block, shape[0], (number, residuals))
                 out = node.out(shape)
                 if isinstance(block, Residual) and out != shape:
                     raise SpecError(f"{path}: F gives maps of {out[1]}×{out[2]} where x has {shape[1]}×{shape[2]}")
@@ -188,11 +190,12 @@ class Staged(Buildable):
         return ""
 
 
-def _node(block: Block, width: int) -> Node:
+def _node(block: Block, width: int, position: tuple[int, int]) -> Node:
+    """The node of a block for maps of a number of channels; `position` is a residual's number and their count."""
     match block:
         case Residual(path=path, merge=merge, after=after):
             linear = Conv(width, 1, after="", bias=True)
-            return Unit(seq(path, linear), Seq(()), merge, Chain(()), Chain(tuple(activations(after, 0))))
+            return Unit(seq(path, linear), Seq(()), merge.at(*position), Chain(()), Chain(tuple(activations(after, 0))))
         case Conv() | Pool():
             return seq(block)
         case Seq() | Cat():
