@@ -48,7 +48,7 @@ def _checked(cls: type[T]) -> type[T]:
 
 
 def kind(word: str) -> Any:
-    """The field that tells one spec of a union from another in JSON, declared as `kind: Literal[word] = kind(word)`."""
+    """The field that names a spec among those of a union in JSON, declared as `kind: Literal[word] = kind(word)`."""
     return dataclasses.field(default=word, kw_only=True, repr=False)
 
 
