@@ -1,22 +1,26 @@
 """Specs: JSON round trip, replacement, overrides, and errors that name the key."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reslab.data.crops import PadCropFlip
 from reslab.errors import SpecError
-from reslab.nets import Add, Dropped, Gated, ResNet, Scaled
+from reslab.nets import Add, AnyNetwork, Conv, Dropped, Gated, ResNet, Scaled, StochasticDepth, Weighted, cifar_resnet
 from reslab.nets.arrangements import ARRANGEMENTS
 from reslab.recipes.named import RECIPES, recipe
 from reslab.recipes.recipe import Recipe
-from reslab.spec import digest, from_json, keys, override, override_each, replace, to_json
+from reslab.spec import digest, from_json, keys, override, override_each, plain, replace, to_json
 
 merges = st.one_of(
     st.just(Add()),
     st.builds(Scaled, st.floats(-4, 4), st.floats(-4, 4)),
-    st.builds(Gated, st.floats(-10, 0), st.booleans()),
+    st.builds(Gated, st.floats(-10, 0), st.booleans(), st.sampled_from(["1x1", "deep"])),
     st.builds(Dropped, st.floats(0, 0.99), st.booleans()),
+    st.builds(Weighted, st.floats(-4, 4), st.booleans(), st.sampled_from(["unit", "channel"])),
+    st.builds(StochasticDepth, st.floats(0.01, 1), st.sampled_from(["linear", "constant"])),
 )
 
 
@@ -49,11 +53,21 @@ def test_json_gives_the_equal_recipe_back(name):
     assert from_json(Recipe, to_json(recipe(name))) == recipe(name)
 
 
-def test_digest_tells_what_differs():
+def test_unequal_specs_have_unequal_digests():
     network = ResNet(units=(1, 1, 1))
     assert digest(network, 1) != digest(network, 2)
     assert digest(network) != digest(replace(network, merge=Dropped()))
     assert len(digest(network)) == 8
+
+
+def test_a_field_added_later_is_in_files_only_where_it_differs():
+    network = ResNet(units=(1, 1, 1))
+    assert set(keys(network)) - set(plain(network)) == {"widening", "groups", "dropout", "zero_last_bn"} | {
+        key for key in keys(network) if "." in key
+    }
+    assert plain(replace(network, dropout=0.1))["dropout"] == 0.1
+    assert "gate" not in plain(Gated())
+    assert override(network, {"merge": "gated", "merge.gate": "deep"}).merge == Gated(gate="deep")
 
 
 def test_replace_checks_like_a_new_one():
@@ -97,7 +111,7 @@ def test_fields_that_only_fit_together_come_in_any_order():
 
 
 @pytest.mark.parametrize(
-    ("key", "text", "told"),
+    ("key", "text", "message"),
     [
         ("merg", "add", "did you mean merge"),
         ("merge.p", "0.5", "merge is add and has no fields"),
@@ -111,15 +125,15 @@ def test_fields_that_only_fit_together_come_in_any_order():
         ("stride_at", "2", "allow 0 to 1"),
     ],
 )
-def test_a_wrong_override_names_the_key_and_the_way_out(key, text, told):
+def test_a_wrong_override_names_the_key_and_the_cure(key, text, message):
     with pytest.raises(SpecError) as caught:
         override(ResNet(units=(1, 1, 1)), {key: text})
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert f"--set {key}" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_override_each_finds_the_spec_that_has_the_key():
+def test_override_each_changes_the_spec_that_has_the_key():
     network, how = override_each(
         (ResNet(units=(1, 1, 1)), recipe("demo")), {"merge": "gated", "steps": "3", "merge.bias": "-1"}
     )
@@ -138,3 +152,81 @@ def test_keys_are_those_that_override_takes():
 def test_no_text_breaks_a_reader(text):
     with pytest.raises(SpecError, match=r"^spec\.json: "):
         from_json(ResNet, text, "spec.json")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cifar_resnet(20, merg=Add()), "ResNet has no field 'merg': did you mean merge?"),
+        (lambda: Dropped(p=2), "p: input should be less than 1, not 2"),
+        (lambda: Dropped(2), "p: input should be less than 1, not 2"),
+        (lambda: ResNet(), "units: field required"),
+        (
+            lambda: ResNet((1, 1, 1), arrangement="orignal"),
+            "arrangement: no 'orignal', did you mean original?",
+        ),
+        (
+            lambda: ResNet((1, 1, 1), merge="add"),
+            "merge: should be Add or Scaled or Gated or Dropped or Weighted or StochasticDepth, not 'add'",
+        ),
+        (
+            lambda: ResNet((1, 1, 1), merge=Conv(3, 3)),
+            "merge: no kind 'conv', choose from add, scaled, gated, dropped, weighted, stochastic-depth",
+        ),
+        (lambda: Recipe(stepz=3), "Recipe has no field 'stepz': did you mean steps?"),
+        (lambda: Conv(16, 3, pading="same"), "Conv has no field 'pading': did you mean padding?"),
+        (
+            lambda: from_json(AnyNetwork, '{"kind": "resnet", "unis": [1]}', "run.json"),
+            "run.json: ResNet has no field 'unis': did you mean units?",
+        ),
+        (
+            lambda: from_json(ResNet, '{"units": [1], "merge": {"kind": "droped"}}'),
+            "merge: no kind 'droped', did you mean dropped?",
+        ),
+        (
+            lambda: from_json(
+                ResNet, '{"units": [1], "stem": {"kind": "seq", "parts": [{"kind": "conv", "with": 3}]}}'
+            ),
+            "stem.parts.0: Conv has no field 'with': did you mean width?",
+        ),
+        (lambda: from_json(AnyNetwork, "[1]"), "should be ResNet or Staged, not [1]"),
+    ],
+)
+def test_a_wrong_word_gets_the_nearest_wherever_a_spec_is_made(make, message):
+    with pytest.raises(SpecError) as caught:
+        make()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("text", ["1" * 5000, "-" + "9" * 4000, "[" * 100_000, "[" * 150 + "]" * 150, '{"a":' * 999])
+@pytest.mark.parametrize("key", ["units", "classes", "merge", "stem", "shortcut"])
+def test_long_numbers_and_deep_lists_are_refused_in_one_short_line(key, text):
+    with pytest.raises(SpecError) as caught:
+        override(ResNet(units=(1, 1, 1)), {key: text})
+    assert len(str(caught.value)) < 600
+    assert "\n" not in str(caught.value)
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["add", "gated", "conv", "A", ""]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["kind", "p", "units"]), inner),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from([*keys(ResNet(units=(1, 1, 1))), "merge.p", "", "kind"]), st.text() | json_like.map(json.dumps))
+def test_any_assignment_is_a_network_or_a_clear_error(key, text):
+    try:
+        override(ResNet(units=(1, 1, 1)), {key: text})
+    except SpecError as error:
+        assert str(error).startswith("--set ")
+
+
+@given(
+    st.dictionaries(st.sampled_from(["kind", *keys(ResNet(units=(1, 1, 1)))]), json_like).map(json.dumps) | st.binary()
+)
+def test_any_json_is_a_network_or_a_clear_error(text):
+    try:
+        from_json(AnyNetwork, text, "run.json")
+    except SpecError as error:
+        assert str(error).startswith("run.json: ")

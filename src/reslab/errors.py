@@ -1,11 +1,11 @@
-"""What can go wrong, each with the exit code of the command line."""
+"""The errors of reslab, each with its exit code on the command line."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class ReslabError(Exception):
-    """Something a user can mend: the message names the thing and the fix in one or two lines."""
+    """An error that a user can fix: the message names the thing and the fix in one or two lines."""
 
     exit_code = 1
 
@@ -17,7 +17,7 @@ class SpecError(ReslabError):
 
 
 class DataError(ReslabError):
-    """A data set or file that is missing, damaged or not what it should be."""
+    """A data set or file that is missing, damaged or of another kind than expected."""
 
     exit_code = 3
 
@@ -29,11 +29,11 @@ class DivergedError(ReslabError):
 
 
 class RankLostError(ReslabError):
-    """Another of the processes that train one network has died. Begun again, they go on from the last checkpoint."""
+    """Another rank of a distributed training has died. Started again, it resumes from the last checkpoint."""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """The end of an error message: the choices most like a mistyped word, or all of them where none is like it."""
+    """The end of an error message: the choices closest to a mistyped word, or all of them if none is close."""
     choices = list(choices)
     close = get_close_matches(word, choices, n=3, cutoff=0.5)
     if close:

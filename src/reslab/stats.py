@@ -1,4 +1,4 @@
-"""What was measured, with its spread over seeds, and what the comparison of two says."""
+"""Samples of a metric over seeds, and the comparison of two of them."""
 
 import math
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ Judgement = Literal["holds", "does not hold", "not decided"]
 class Sample:
     """A metric over seeds.
 
-    exact: it is counted or given, and no seed changes it
-    step: the least difference that the metric can show, such as one image of a test set; 0 where it has none
+    exact: the value is counted or given and the same for every seed
+    step: the smallest difference that the metric can show, such as one image of a test set; 0 for none
     """
 
     values: tuple[float, ...]
@@ -37,7 +37,7 @@ class Sample:
 
     @property
     def variance(self) -> float:
-        """That of a single value; no less than what rounding to `step` leaves, step²/12, however alike values are."""
+        """The variance of a single value, at least the rounding error of `step`, step²/12; 0 if exact."""
         return 0.0 if self.exact else max(variance(self.values), self.step**2 / 12)
 
     @property
@@ -63,9 +63,8 @@ def compare(
 ) -> tuple[Judgement, tuple[float, float] | None]:
     """Whether `lower` is lower than `higher`, or higher by less than a margin; and the difference's interval.
 
-    Welch's interval at a confidence: the claim holds where the whole interval lies below the margin, does not hold
-    where it lies above, and is not decided otherwise or where a side has fewer than two seeds. What is counted or given
-    has no spread.
+    Welch's interval at a confidence. The claim holds if the whole interval is below the margin, does not hold if it is
+    above, and is not decided otherwise or if a side has fewer than two seeds. Exact samples have no spread.
     """
     interval = _welch(lower, higher, confidence)
     if interval is None:

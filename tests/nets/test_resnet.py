@@ -84,7 +84,7 @@ def test_the_stride_stands_where_it_is_asked_for(stride_at, strides):
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"units": (1, 1)}, "each stage needs one of both"),
         ({"units": ()}, "each stage needs one of both"),
@@ -96,8 +96,8 @@ def test_the_stride_stands_where_it_is_asked_for(stride_at, strides):
         ({"shortcut": "D"}, "shortcut"),
     ],
 )
-def test_what_cannot_exist_is_refused_with_a_way_out(fields, told):
-    with pytest.raises(SpecError, match=told):
+def test_an_impossible_network_is_refused_with_the_cure(fields, message):
+    with pytest.raises(SpecError, match=message):
         replace(ResNet(units=(1, 1, 1)), **fields)
 
 
@@ -105,3 +105,10 @@ def test_a_network_prints_as_its_papers_table():
     lines = str(network("resnet20-cifar")).splitlines()
     assert " ".join(lines[2].split()) == "stage1.unit1-3 32×32×16 [3×3, 16; 3×3, 16] × 3 14,016 14,155,776"
     assert lines[-1].split() == ["total", "269,722", "40,551,040"]
+
+
+def test_a_layer_has_its_kernel_as_a_value():
+    kernels = [layer.kernel for layer in network("preact164-cifar").layers() if layer.name.startswith("stage1.unit2")]
+    assert [kernel for kernel in kernels if kernel] == [(1, 1), (3, 3), (1, 1)]
+    pools = [layer for layer in network("resnet18").layers() if layer.kind == "pool"]
+    assert {layer.kernel for layer in pools} == {None}

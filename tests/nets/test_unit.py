@@ -1,4 +1,4 @@
-"""What a unit computes: its arrangement, its shortcut, its merge. InMemoryLoader against the papers' equations."""
+"""A unit's arrangement, shortcut and merge against the papers' equations."""
 
 from itertools import product
 
@@ -7,11 +7,38 @@ import torch
 from torch import nn
 
 from reslab.errors import SpecError
-from reslab.nets import Add, Dropped, Gated, Scaled, cifar_resnet
+from reslab.nets import (
+    Add,
+    Conv,
+    Dropped,
+    Gated,
+    Head,
+    Pool,
+    Residual,
+    Scaled,
+    Stage,
+    Staged,
+    StochasticDepth,
+    Weighted,
+    cifar_resnet,
+    network,
+)
 from reslab.nets.arrangements import ARRANGEMENTS
 from reslab.nets.modules import ResidualUnit
+from reslab.spec import replace
 
-MERGES = [Add(), Scaled(0.5, 0.5), Gated(-6.0), Gated(-6.0, exclusive=True), Dropped(0.5)]
+from .traced import assert_layers_are_the_modules
+
+MERGES = [
+    Add(),
+    Scaled(0.5, 0.5),
+    Gated(-6.0),
+    Gated(-6.0, exclusive=True),
+    Gated(-6.0, gate="deep"),
+    Dropped(0.5),
+    Weighted(0.5),
+    StochasticDepth(1.0),
+]
 KERNELS = [(3, 3), (1, 3, 1), (3,)]
 
 
@@ -25,7 +52,7 @@ def smallest(kernels, **fields):
 def test_every_combination_learns_everywhere(arrangement, shortcut, merge, kernels):
     fields = {"arrangement": arrangement, "shortcut": shortcut, "merge": merge}
     if shortcut is None and merge != Add():
-        with pytest.raises(SpecError, match="no second way to merge; use merge add, or shortcut A, B or C"):
+        with pytest.raises(SpecError, match="has nothing to merge; use merge add, or shortcut A, B or C"):
             smallest(kernels, **fields)
         return
     torch.manual_seed(0)
@@ -77,7 +104,7 @@ def test_preactivation_enters_after_the_stem_and_leaves_before_the_head():
     assert [name for name, _ in network.head.named_children()] == ["bn0", "relu0", "pool", "linear"]
 
 
-def test_both_ways_read_the_shared_preactivation_where_the_shape_changes():
+def test_shortcut_and_residual_read_the_shared_preactivation_where_the_shape_changes():
     network = smallest((1, 3, 1), arrangement="full-preactivation").build()
     unit = network.stage2.unit1
     assert [name for name, _ in unit.shared.named_children()] == ["bn0", "relu0"]
@@ -114,7 +141,7 @@ def test_zeroed_residuals_make_an_identity_stage_the_identity():
     assert torch.equal(network.stage1(x), x)
 
 
-def test_option_a_is_x_on_its_first_channels_and_zero_behind():
+def test_option_a_is_x_and_then_channels_of_zeros():
     network = cifar_resnet(20).build()
     x = torch.randn(2, 16, 9, 9)
     y = network.stage2.unit1.shortcut(x)
@@ -123,7 +150,7 @@ def test_option_a_is_x_on_its_first_channels_and_zero_behind():
     assert not y[:, 16:].any()
 
 
-def _ways(merge):
+def _terms(merge):
     """A unit's merge, with an input, a shortcut and a residual of its shape."""
     torch.manual_seed(0)
     unit = cifar_resnet(20, merge=merge).build().stage1.unit2
@@ -131,14 +158,14 @@ def _ways(merge):
     return unit.merge, torch.randn(8, 16, 16, 16), torch.randn(8, 16, 16, 16), torch.randn(8, 16, 16, 16)
 
 
-def test_scaled_multiplies_both_ways():
-    merge, x, h, f = _ways(Scaled(0.5, 0.25))
+def test_scaled_multiplies_shortcut_and_residual():
+    merge, x, h, f = _terms(Scaled(0.5, 0.25))
     torch.testing.assert_close(merge(x, h, f), 0.5 * h + 0.25 * f)
 
 
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_gated_shuts_the_shortcut_by_the_gate(exclusive):
-    merge, x, h, f = _ways(Gated(-2.0, exclusive))
+    merge, x, h, f = _terms(Gated(-2.0, exclusive))
     weight, bias = merge.gate.weight[:, :, 0, 0], merge.gate.bias
     assert torch.equal(bias, torch.full((16,), -2.0))
     g = torch.sigmoid(torch.einsum("oc,nchw->nohw", weight, x) + bias[:, None, None])
@@ -146,7 +173,7 @@ def test_gated_shuts_the_shortcut_by_the_gate(exclusive):
 
 
 def test_dropped_keeps_the_survivors_and_scales_in_evaluation():
-    merge, x, h, f = _ways(Dropped(0.25))
+    merge, x, h, f = _terms(Dropped(0.25))
     dropped = merge(x, h, f) - f
     kept = dropped.abs() > 1e-6
     torch.testing.assert_close(dropped[kept], h[kept])
@@ -156,7 +183,7 @@ def test_dropped_keeps_the_survivors_and_scales_in_evaluation():
 
 
 def test_dropped_inverted_scales_the_survivors_instead():
-    merge, x, h, f = _ways(Dropped(0.25, inverted=True))
+    merge, x, h, f = _terms(Dropped(0.25, inverted=True))
     dropped = merge(x, h, f) - f
     kept = dropped.abs() > 1e-6
     torch.testing.assert_close(dropped[kept], h[kept] / 0.75)
@@ -168,3 +195,82 @@ def test_a_gate_follows_its_unit_where_the_shape_changes():
     network = cifar_resnet(20, merge=Gated()).build()
     gate = network.stage3.unit1.merge.gate
     assert (gate.in_channels, gate.out_channels, gate.stride) == (32, 64, (2, 2))
+
+
+def test_a_deep_gate_is_two_convolutions_whose_last_shift_is_the_bias():
+    gate = cifar_resnet(20, merge=Gated(-3.0, gate="deep")).build().stage3.unit1.merge.gate
+    assert [type(layer).__name__ for layer in gate] == ["Conv2d", "BatchNorm2d", "ReLU", "Conv2d", "BatchNorm2d"]
+    assert gate.conv1.stride == (2, 2)
+    assert torch.equal(gate.bn2.bias, torch.full((64,), -3.0))
+    assert not gate.bn1.bias.any()
+
+
+@pytest.mark.parametrize("merge", [*MERGES, Weighted(0.5, per="channel"), Weighted(0.5, learned=False)])
+def test_a_merges_layers_and_parameters_are_its_modules(merge):
+    value = cifar_resnet(8, merge=merge, size=8)
+    assert_layers_are_the_modules(value)
+    assert value.cost().parameters == sum(parameter.numel() for parameter in value.build().parameters())
+
+
+@pytest.mark.parametrize(("per", "shape"), [("unit", (1,)), ("channel", (16, 1, 1))])
+def test_weighted_multiplies_the_residual_by_what_it_learned(per, shape):
+    merge, x, h, f = _terms(Weighted(0.25, per=per))
+    assert merge.weight.shape == shape
+    torch.testing.assert_close(merge(x, h, f), h + 0.25 * f)
+    nn.init.uniform_(merge.weight)
+    torch.testing.assert_close(merge(x, h, f), h + merge.weight * f)
+
+
+def test_skipinit_begins_as_its_shortcuts():
+    built = cifar_resnet(20, arrangement="full-preactivation", merge=Weighted()).build()
+    x = torch.randn(2, 16, 8, 8)
+    assert torch.equal(built.stage1(x), x)
+
+
+@pytest.mark.parametrize(("rule", "survival"), [("linear", [0.9, 0.8, 0.7]), ("constant", [0.7] * 3)])
+def test_stochastic_depth_drops_more_of_the_deeper_units(rule, survival):
+    built = cifar_resnet(8, merge=StochasticDepth(0.7, rule)).build()
+    units = [built.stage1, built.stage2, built.stage3]
+    assert [stage.unit1.merge.survival for stage in units] == pytest.approx(survival)
+
+
+def test_stochastic_depth_counts_the_residual_blocks_of_a_staged_network():
+    residual = Residual(Conv(4, 3), StochasticDepth(0.6))
+    stages = (Stage("stem", (Conv(4, 3),)), Stage("stage1", (residual, Pool("max", 2, 2), residual)))
+    built = Staged(stages, Head(), size=8).build()
+    assert [unit.merge.survival for unit in (built.stage1.unit1, built.stage1.unit3)] == pytest.approx([0.8, 0.6])
+
+
+def test_stochastic_depth_drops_a_whole_residual_and_has_its_mean_in_evaluation():
+    torch.manual_seed(0)
+    merge = cifar_resnet(8, merge=StochasticDepth(0.7)).build().stage3.unit1.merge
+    h, f = torch.randn(4, 3, 5, 5), torch.randn(4, 3, 5, 5)
+    kept = [torch.equal(merge(h, h, f), h + f) for _ in range(2000)]
+    assert all(each or torch.equal(merge(h, h, torch.zeros_like(f)), h) for each in kept)
+    assert abs(sum(kept) / 2000 - 0.7) < 0.04
+    merge.eval()
+    torch.testing.assert_close(merge(h, h, f), h + 0.7 * f)
+
+
+@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+def test_zero_last_bn_silences_every_residual_at_first(arrangement):
+    value = cifar_resnet(14, arrangement=arrangement, zero_last_bn=True)
+    for unit in value.build().stage1.children():
+        assert not unit.residual(torch.randn(2, 16, 8, 8)).any()
+    with pytest.raises(SpecError, match="no BN after it"):
+        cifar_resnet(8, kernels=(3,), arrangement="full-preactivation", zero_last_bn=True)
+
+
+def test_dropout_stands_before_the_last_convolution():
+    residual = replace(network("wrn-16-4"), dropout=0.3).build().stage2.unit2.residual
+    names = [name for name, _ in residual.named_children()]
+    assert names == ["bn0", "relu0", "conv1", "bn1", "relu1", "dropout1", "conv2"]
+    assert residual.dropout1.p == 0.3
+
+
+def test_groups_are_those_of_the_3x3_alone():
+    residual = network("resnext29-8x64d-cifar").build().stage3.unit1.residual
+    convs = [layer for layer in residual if isinstance(layer, nn.Conv2d)]
+    assert [(conv.groups, conv.out_channels) for conv in convs] == [(1, 2048), (8, 2048), (1, 1024)]
+    with pytest.raises(SpecError, match=r"groups 3: kernels \(1, 3, 1\) and inner widths"):
+        cifar_resnet(29, kernels=(1, 3, 1), groups=3)

@@ -20,6 +20,7 @@ from reslab.errors import DataError, SpecError
 from reslab.evaluate import must_fit
 from reslab.machine import tune_malloc
 from reslab.nets import ResNet, parse_network, to_string
+from reslab.nets.build import build_network
 from reslab.nets.modules import Network
 from reslab.nets.names import architecture_fields
 from reslab.nets.network import NetworkSpec
@@ -191,7 +192,7 @@ def _initial(spec: NetworkSpec, seed: int) -> Network:
     """A network with the initial weights of a training under the seed; torch's generator is restored."""
     with torch.random.fork_rng():
         torch.manual_seed(torch_seed(seed, "weights", 0))
-        return spec.build().eval()
+        return build_network(spec).eval()
 
 
 def _subject(name: Named, data: DataSet | None, seed: int) -> Subject:

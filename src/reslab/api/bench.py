@@ -7,7 +7,7 @@ from reslab.api.choices import Engine, OnOff, Precision, Rival, Work
 from reslab.api.console import progress_console
 
 if TYPE_CHECKING:
-    from reslab.bench.compare import Conditions
+    from reslab.bench.compare import BenchSettings
     from reslab.bench.pair import Pair
     from reslab.nets.network import NetworkSpec
 
@@ -44,18 +44,18 @@ def bench_network(
 
     import torch
 
-    from reslab.bench.compare import Conditions
+    from reslab.bench.compare import BenchSettings
     from reslab.machine import processor
 
     batch = batch or (128 if value.size <= _SMALL else 16)
-    how = Conditions(batch=batch, precision=precision, compiles=compile == "on", engine=engine, rounds=rounds)
+    how = BenchSettings(batch=batch, precision=precision, compiles=compile == "on", engine=engine, rounds=rounds)
     progress_console(progress).print(
         f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, n = {rounds}"
     )
     return _pairs(value, vs, what, how)
 
 
-def _pairs(network: "NetworkSpec", vs: Rival, what: Work, how: "Conditions") -> "Iterator[Pair]":
+def _pairs(network: "NetworkSpec", vs: Rival, what: Work, how: "BenchSettings") -> "Iterator[Pair]":
     from reslab.bench.compare import inference, training
 
     if what in ("training", "both"):

@@ -139,9 +139,9 @@ def run_study(
         from reslab.study.cluster import run_on_ray
 
         return run_on_ray(plan, ray, console, max(ranks, cores() // (workers or cores())), ranks)
-    from reslab.study.runner import places, run_plan
+    from reslab.study.runner import default_workers, run_plan
 
-    return run_plan(plan, workers or places(ranks), console, ranks)
+    return run_plan(plan, workers or default_workers(ranks), console, ranks)
 
 
 def serve_study(

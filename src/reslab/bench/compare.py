@@ -19,6 +19,7 @@ from reslab.data.images import DataSet, Images
 from reslab.data.in_memory import InMemoryLoader
 from reslab.machine import find_precision, tune_malloc
 from reslab.nets import name_of
+from reslab.nets.build import build_network
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
 from reslab.recipes.recipe import Recipe
@@ -56,7 +57,7 @@ def training(network: NetworkSpec, rival: Rival, how: BenchSettings) -> Pair:
     images = _random_images(network, 8 * how.batch)
     recipe = Recipe(steps=10**6, batch=how.batch, augment=PadCropFlip())
     torch.manual_seed(0)
-    start = network.build()
+    start = build_network(network)
     library = rival in ("torchvision", "timm")
     per_image = rival == "akamaster-style" and network.size <= _IN_MEMORY
     order: dict[str, Any] = {"what": "training", "batch": how.batch, "size": network.size}
@@ -98,7 +99,7 @@ def inference(network: NetworkSpec, rival: Rival, how: BenchSettings, runtime: s
             rates = alternate(("reslab", _inference_burst(engine, images, how)), (title, theirs), how.rounds)
     else:
         torch.manual_seed(0)
-        own = network.build().eval()
+        own = build_network(network).eval()
         engine = make_engine(own, how.engine, precision, how.compiles, images)
         theirs = _inference_burst(own, images, how)
         rates = alternate(

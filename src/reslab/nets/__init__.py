@@ -1,11 +1,10 @@
-"""What a network is."""
+"""Networks as values: the grammar, the papers' networks, counts and tables."""
 
-from reslab.nets.merges import Add, Dropped, Gated, Scaled
-from reslab.nets.names import NAMED, AnyNetwork, Named, name_of, network, networks
+from reslab.nets.merges import Add, Dropped, Gated, Scaled, StochasticDepth, Weighted
+from reslab.nets.names import NAMED, AnyNetwork, Named, find_name, name_of, network, networks, parse_network, to_string
 from reslab.nets.paths import Cat, Conv, Pool, Seq, cat, seq
-from reslab.nets.resnet import ResNet, cifar_resnet, resnet
+from reslab.nets.resnet import ResNet, cifar_resnet, resnet, resnext, resnext_cifar, wide_resnet
 from reslab.nets.staged import Auxiliary, Head, Residual, Stage, Staged
-from reslab.nets.variants import parse_network, to_string
 
 __all__ = [
     "NAMED",
@@ -25,13 +24,19 @@ __all__ = [
     "Seq",
     "Stage",
     "Staged",
+    "StochasticDepth",
+    "Weighted",
     "cat",
     "cifar_resnet",
+    "find_name",
     "name_of",
     "network",
     "networks",
     "parse_network",
     "resnet",
+    "resnext",
+    "resnext_cifar",
     "seq",
     "to_string",
+    "wide_resnet",
 ]

@@ -5,16 +5,16 @@ from typing import Annotated, Literal, NamedTuple
 from reslab.spec import one_of
 
 Activations = Literal["", "bn", "relu", "bn relu", "lrn", "relu lrn", "squash"]
-"""What follows a weight layer: BN, ReLU, AlexNet's local response normalisation, LeNet's squashing function."""
+"""The activations after a weight layer: BN, ReLU, AlexNet's local response normalisation, LeNet's squashing."""
 
 
 class Arrangement(NamedTuple):
-    """Which activations stand where in a unit; a weight layer is a convolution.
+    """The activations of a unit by position; a weight layer is a convolution.
 
         before - weight - between - weight - ... - weight - last - (addition) - after
 
-    What stands before the first unit's addition is moved: its leading activations sit after the stem, before the
-    split, and one more copy of them follows the last addition. C appendix.
+    The activations `before` the first unit's weights move to the stem's end, before the split, and a copy of them
+    follows the last addition. C appendix.
     """
 
     before: Activations

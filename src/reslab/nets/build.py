@@ -1,16 +1,14 @@
 """From the value of a network to its torch module."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from functools import singledispatch
-from typing import TYPE_CHECKING
+from typing import assert_never
 
 from torch import nn
 
 from reslab.nets import merges
 from reslab.nets.cost import Shape
-from reslab.nets.leaves import BN, LRN, Dropout, Flatten, GlobalPool, Linear, Node, ReLU, Squash, ZeroPad
+from reslab.nets.leaves import BN, LRN, AnyLeaf, Dropout, Flatten, GlobalPool, Linear, Node, ReLU, Squash, ZeroPad
 from reslab.nets.modules import (
     Addition,
     Concatenation,
@@ -25,13 +23,13 @@ from reslab.nets.modules import (
     ShortcutDropout,
     ShortcutGating,
     Squashing,
+    StochasticAddition,
+    Weighting,
     ZeroPadding,
 )
+from reslab.nets.network import NetworkSpec
 from reslab.nets.paths import Cat, Chain, Convolution, Pooling, Seq, padded
 from reslab.nets.unit import Unit
-
-if TYPE_CHECKING:
-    from reslab.nets.network import NetworkSpec
 
 
 @singledispatch
@@ -56,9 +54,11 @@ def _(node: Cat, shape: Shape) -> nn.Module:
 def _(node: Unit, shape: Shape) -> nn.Module:
     shared, residual = build(node.shared, shape), build(node.residual, shape)
     after = build(node.after, node.out(shape))
+    if node.zero_last_bn:
+        nn.init.zeros_([module for module in residual.modules() if isinstance(module, nn.BatchNorm2d)][-1].weight)
     if node.shortcut is None:
         return PlainUnit(shared, residual, after)
-    return ResidualUnit(shared, (build(node.shortcut, shape), residual), _merge(node, shape), after)
+    return ResidualUnit(shared, build(node.shortcut, shape), residual, _merge(node, shape), after)
 
 
 @build.register
@@ -73,67 +73,59 @@ def _(node: Convolution, shape: Shape) -> nn.Module:
 def _(node: Pooling, shape: Shape) -> nn.Module:
     pool = node.pool
     padding = padded(pool.kernel, pool.padding)
-    if pool.what == "max":
-        return nn.MaxPool2d(pool.kernel, pool.stride, padding, ceil_mode=pool.ceil)
-    return nn.AvgPool2d(pool.kernel, pool.stride, padding, pool.ceil, pool.counts_padding)
+    match pool.what:
+        case "max":
+            return nn.MaxPool2d(pool.kernel, pool.stride, padding, ceil_mode=pool.ceil)
+        case "average":
+            return nn.AvgPool2d(pool.kernel, pool.stride, padding, pool.ceil, pool.counts_padding)
+        case _:
+            assert_never(pool.what)
 
 
 @build.register
-def _(node: BN, shape: Shape) -> nn.Module:
-    return nn.BatchNorm2d(shape[0])
-
-
-@build.register
-def _(node: ReLU, shape: Shape) -> nn.Module:
-    return nn.ReLU()
-
-
-@build.register
-def _(node: LRN, shape: Shape) -> nn.Module:
-    # torch divides alpha by the number of channels summed over, AlexNet does not
-    return ResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2)
-
-
-@build.register
-def _(node: Squash, shape: Shape) -> nn.Module:
-    return Squashing()
-
-
-@build.register
-def _(node: Dropout, shape: Shape) -> nn.Module:
-    return nn.Dropout(node.p)
-
-
-@build.register
-def _(node: Flatten, shape: Shape) -> nn.Module:
-    return nn.Flatten()
-
-
-@build.register
-def _(node: GlobalPool, shape: Shape) -> nn.Module:
-    return GlobalAverage()
-
-
-@build.register
-def _(node: Linear, shape: Shape) -> nn.Module:
-    return nn.Linear(shape[0], node.width)
-
-
-@build.register
-def _(node: ZeroPad, shape: Shape) -> nn.Module:
-    return ZeroPadding(node.width, node.stride)
+def _(node: AnyLeaf, shape: Shape) -> nn.Module:
+    match node:
+        case BN():
+            return nn.BatchNorm2d(shape[0])
+        case ReLU():
+            return nn.ReLU()
+        case LRN():
+            # torch divides alpha by the number of channels summed over, AlexNet does not
+            return ResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2)
+        case Squash():
+            return Squashing()
+        case Dropout(p=p):
+            return nn.Dropout(p)
+        case Flatten():
+            return nn.Flatten()
+        case GlobalPool():
+            return GlobalAverage()
+        case Linear(width=width):
+            return nn.Linear(shape[0], width)
+        case ZeroPad(width=width, stride=stride):
+            return ZeroPadding(width, stride)
+        case _:
+            assert_never(node)
 
 
 def _merge(unit: Unit, shape: Shape) -> nn.Module:
     match unit.merge:
+        case merges.Add():
+            return Addition()
         case merges.Scaled(shortcut=shortcut, residual=residual):
             return Scaling(shortcut, residual)
         case merges.Gated(bias=bias, exclusive=exclusive):
-            gate = build(unit.gate(shape), shape)  # type: ignore[arg-type]
+            gate = build(unit.merge.gate_node(unit.out(shape)[0], unit.stride), shape)
             return ExclusiveGating(gate, bias) if exclusive else ShortcutGating(gate, bias)
         case merges.Dropped(p=p, inverted=inverted):
             return ShortcutDropout(p, inverted)
-    return Addition()
+        case merges.Weighted(start=start, learned=learned):
+            width = unit.out(shape)[0]
+            return Weighting(start, unit.merge.shape(width)) if learned else Scaling(1.0, start)
+        case merges.StochasticDepth(last=survival):
+            return StochasticAddition(survival)
+        case _:
+            assert_never(unit.merge)
 
 
 def _parts(node: Seq | Chain, shape: Shape) -> OrderedDict[str, nn.Module]:
@@ -147,7 +139,7 @@ def _parts(node: Seq | Chain, shape: Shape) -> OrderedDict[str, nn.Module]:
 def build_network(spec: NetworkSpec) -> Network:
     """A network with fresh weights: He's normal initialisation (fan-in), zero biases, BN at 1 and 0. A sec. 3.4.
 
-    The bias of a gate starts at what its merge says, C sec. 3.1.
+    The bias of a gate starts at its merge's, C sec. 3.1.
     """
     auxiliaries = [(path, build(chain, shape)) for path, shape, chain in spec.auxiliaries()]
     network = Network(spec, _parts(spec.plan(), spec.input), auxiliaries)
@@ -160,5 +152,6 @@ def build_network(spec: NetworkSpec) -> Network:
         if isinstance(module, nn.BatchNorm2d):
             module.eps = spec.bn_eps
         if isinstance(module, Gating):
-            nn.init.constant_(module.gate.bias, module.bias)  # type: ignore[arg-type]
+            last = [layer for layer in module.gate.modules() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)][-1]
+            nn.init.constant_(last.bias, module.bias)  # type: ignore[arg-type]
     return network

@@ -1,4 +1,4 @@
-"""What a network costs: its layers, its parameters and its multiply-adds, counted from the value alone."""
+"""The cost of a network: its layers, parameters and multiply-adds, counted from the value alone."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,12 +8,13 @@ Shape = tuple[int, int, int]
 
 
 class Layer(NamedTuple):
-    """One layer as it stands in the built network: its place, what it does, what it gives and what it costs.
+    """One layer of the built network, its output's shape and its cost.
 
-    `name` is the module's path ("stage1.unit3.residual.conv1"), `output` its (channels, height, width) for one image,
-    `parameters` all that learn (BN's scale and shift and biases included, running statistics not), `weights` those of
-    convolutions and linear layers alone, `multiply_adds` those of convolutions and linear layers for one image,
-    `kernel` the height and width of a convolution's kernel.
+    name: the module's path ("stage1.unit3.residual.conv1")
+    output: (channels, height, width) for one image
+    parameters: all that learn, BN's scale and shift and biases included, running statistics not
+    weights, multiply_adds: of convolutions and linear layers alone, for one image
+    kernel: the height and width of a convolution
     """
 
     name: str

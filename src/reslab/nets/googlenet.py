@@ -1,25 +1,25 @@
 """GoogLeNet (Szegedy et al. 2014, arXiv 1409.4842) and BN-Inception (Ioffe and Szegedy 2015, arXiv 1502.03167)."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from reslab.nets.paths import Cat, Conv, Pool, cat, seq
 from reslab.nets.staged import Auxiliary, Head, Stage, Staged
 
 CEIL: dict[str, Any] = {"stride": 2, "padding": "valid", "ceil": True}  # Caffe's rounding: 112 to 56 without padding
 
-# name: 1x1, 3x3 reduced, 3x3, 5x5 reduced, 5x5, pooled. GoogLeNet Table 1
-GOOGLENET = {
-    "3a": (64, 96, 128, 16, 32, 32),
-    "3b": (128, 128, 192, 32, 96, 64),
-    "4a": (192, 96, 208, 16, 48, 64),
-    "4b": (160, 112, 224, 24, 64, 64),
-    "4c": (128, 128, 256, 24, 64, 64),
-    "4d": (112, 144, 288, 32, 64, 64),
-    "4e": (256, 160, 320, 32, 128, 128),
-    "5a": (256, 160, 320, 32, 128, 128),
-    "5b": (384, 192, 384, 48, 128, 128),
-}
+# 1x1, 3x3 reduced, 3x3, 5x5 reduced, 5x5, pooled; a group for each stage. GoogLeNet Table 1, 3a to 5b
+GOOGLENET = (
+    ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),
+    (
+        (192, 96, 208, 16, 48, 64),
+        (160, 112, 224, 24, 64, 64),
+        (128, 128, 256, 24, 64, 64),
+        (112, 144, 288, 32, 64, 64),
+        (256, 160, 320, 32, 128, 128),
+    ),
+    ((256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128)),
+)
 
 
 def googlenet() -> Staged:
@@ -37,7 +37,7 @@ def googlenet() -> Staged:
 
 
 def googlenet_torchvision() -> Staged:
-    """What torchvision calls GoogLeNet: BN, 3x3 in place of 5x5, a 2x2 last pool."""
+    """torchvision's GoogLeNet: BN, 3x3 in place of 5x5, a 2x2 last pool."""
     stem = seq(Conv(64, 7, 2), Pool("max", 3, **CEIL), Conv(64, 1), Conv(192, 3))
     stages = _stages(stem, Pool("max", 3, **CEIL), Pool("max", 2, **CEIL), last_kernel=3, conv={})
     auxiliary = seq(Pool("average", 5, 3, "valid"), Conv(128, 1))
@@ -50,8 +50,7 @@ def _both(path: Any) -> tuple[Auxiliary, ...]:
 
 
 def _stages(stem: Any, pool3: Pool, pool4: Pool, last_kernel: int, conv: dict[str, Any]) -> tuple[Stage, ...]:
-    def module(name: str) -> Cat:
-        one, three_reduced, three, five_reduced, five, pooled = GOOGLENET[name]
+    def module(one: int, three_reduced: int, three: int, five_reduced: int, five: int, pooled: int) -> Cat:
         return cat(
             Conv(one, 1, **conv),
             seq(Conv(three_reduced, 1, **conv), Conv(three, 3, **conv)),
@@ -59,7 +58,7 @@ def _stages(stem: Any, pool3: Pool, pool4: Pool, last_kernel: int, conv: dict[st
             seq(Pool("max", 3, ceil=last_kernel == 3), Conv(pooled, 1, **conv)),
         )
 
-    groups = [tuple(module(name) for name in GOOGLENET if name.startswith(digit)) for digit in "345"]
+    groups = [tuple(module(*row) for row in group) for group in GOOGLENET]
     return (
         Stage("stem", (stem,)),
         Stage("pool1", (Pool("max", 3, **CEIL),)),
@@ -71,31 +70,38 @@ def _stages(stem: Any, pool3: Pool, pool4: Pool, last_kernel: int, conv: dict[st
     )
 
 
-# name: 1x1, 3x3 reduced, 3x3, double 3x3 reduced, double 3x3, pooling, pooled. BN-Inception appendix
-BN_INCEPTION = {
-    "3a": (64, 64, 64, 64, 96, "average", 32),
-    "3b": (64, 64, 96, 64, 96, "average", 64),
-    "3c": (0, 128, 160, 64, 96, "max", 0),
-    "4a": (224, 64, 96, 96, 128, "average", 128),
-    "4b": (192, 96, 128, 96, 128, "average", 128),
-    "4c": (160, 128, 160, 128, 160, "average", 128),
-    "4d": (96, 128, 192, 160, 192, "average", 128),
-    "4e": (0, 128, 192, 192, 256, "max", 0),
-    "5a": (352, 192, 320, 160, 224, "average", 128),
-    "5b": (352, 192, 320, 192, 224, "max", 128),
-}
+# 1x1, 3x3 reduced, 3x3, double 3x3 reduced, double 3x3, pooling, pooled; a group for each stage.
+# BN-Inception appendix, 3a to 5b
+BN_INCEPTION: tuple[tuple[tuple[int, int, int, int, int, Literal["average", "max"], int], ...], ...] = (
+    (
+        (64, 64, 64, 64, 96, "average", 32),
+        (64, 64, 96, 64, 96, "average", 64),
+        (0, 128, 160, 64, 96, "max", 0),
+    ),
+    (
+        (224, 64, 96, 96, 128, "average", 128),
+        (192, 96, 128, 96, 128, "average", 128),
+        (160, 128, 160, 128, 160, "average", 128),
+        (96, 128, 192, 160, 192, "average", 128),
+        (0, 128, 192, 192, 256, "max", 0),
+    ),
+    (
+        (352, 192, 320, 160, 224, "average", 128),
+        (352, 192, 320, 192, 224, "max", 128),
+    ),
+)
 
 
 def bn_inception(caffe: bool = False) -> Staged:
     """Inception-v2 of paper B. Modules without a 1x1 branch halve the map and pass their pooled input through.
 
-    As the public `caffe` weights have it, there is a bias in front of every BN, averages count the zeros of the padding
-    and BN's constant is another.
+    As in the public weights, `caffe` puts a bias before every BN, counts the padding's zeros in averages and has
+    another constant in BN's root.
     """
     conv = partial(Conv, bias=caffe)
 
-    def module(name: str) -> Cat:
-        one, three_reduced, three, double_reduced, double, pooling, pooled = BN_INCEPTION[name]
+    def module(row: tuple[int, int, int, int, int, Literal["average", "max"], int]) -> Cat:
+        one, three_reduced, three, double_reduced, double, pooling, pooled = row
         stride = 1 if one else 2
         branches = [
             seq(conv(three_reduced, 1), conv(three, 3, stride)),
@@ -103,14 +109,9 @@ def bn_inception(caffe: bool = False) -> Staged:
         ]
         if not one:
             return cat(*branches, Pool("max", 3, **CEIL))
-        pool = Pool(pooling, 3, counts_padding=caffe and pooling == "average")  # type: ignore[arg-type]
+        pool = Pool(pooling, 3, counts_padding=caffe and pooling == "average")
         return cat(conv(one, 1), *branches, seq(pool, conv(pooled, 1)))
 
-    groups = [tuple(module(name) for name in BN_INCEPTION if name.startswith(digit)) for digit in "345"]
-    stem = seq(
-        conv(64, 7, 2), Pool("max", 3, **CEIL), conv(64, 1), conv(192, 3), Pool("max", 3, **CEIL)
-    )  # fmt: skip
-    names = ("stem", "stage1", "stage2", "stage3")
-    blocks: tuple[tuple[Any, ...], ...] = ((stem,), *groups)
-    stages = tuple(Stage(name, found) for name, found in zip(names, blocks, strict=True))
-    return Staged(stages, Head(), bn_eps=1e-5 if caffe else 1e-3, size=224)
+    stem = seq(conv(64, 7, 2), Pool("max", 3, **CEIL), conv(64, 1), conv(192, 3), Pool("max", 3, **CEIL))
+    stages = [Stage(f"stage{index}", tuple(map(module, rows))) for index, rows in enumerate(BN_INCEPTION, 1)]
+    return Staged((Stage("stem", (stem,)), *stages), Head(), bn_eps=1e-5 if caffe else 1e-3, size=224)

@@ -1,6 +1,6 @@
 """Inception-v4, Inception-ResNet-v1 and -v2 as the figures of paper B draw them, and Inception-v3.
 
-A block is a concatenation of branches; every convolution has BN and ReLU behind it unless `after` says otherwise. The
+A block is a concatenation of branches; every convolution has BN and ReLU after it unless `after` says otherwise. The
 order of branches along the channels is that of TF-slim, which all public weights have; the figures give none.
 """
 
@@ -24,7 +24,7 @@ def averaged(width: int, counts_padding: bool = False) -> Seq:
 
 
 def stages(stem: Seq, *parts: tuple[str, Any]) -> tuple[Stage, ...]:
-    """A stem and what follows it: a list of blocks is a stage, a single block a reduction."""
+    """A stem and the parts after it: a list of blocks is a stage, a single block a reduction."""
     named = [(name, part if isinstance(part, list) else [part]) for name, part in (("stem", stem), *parts)]
     return tuple(Stage(name, tuple(blocks)) for name, blocks in named)
 
@@ -58,7 +58,7 @@ def reduction_a(k: int, l: int, m: int, n: int) -> Cat:  # noqa: E741, the paper
 
 
 def inception_v4(slim: bool = False) -> Staged:
-    """B Figs. 3 to 9. With `slim` 1x7 and 7x1, 1x3 and 3x1 stand in the order that TF-slim and its weights have."""
+    """B Figs. 3 to 9. `slim` has 1x7 and 7x1, 1x3 and 3x1 in the order of TF-slim and its weights."""
     first, second = ((7, 1), (1, 7)) if slim else ((1, 7), (7, 1))
     low, high = ((3, 1), (1, 3)) if slim else ((1, 3), (3, 1))
     block_a = cat(

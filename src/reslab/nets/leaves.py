@@ -1,4 +1,4 @@
-"""The layers that paths are made of: shape in, shape out, what each costs."""
+"""Leaves: the layers of a path, each with its output shape and its cost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from reslab.nets.cost import Layer, Shape
 
 
 class Node(Protocol):
-    """Anything that a network's value is made of."""
+    """A part of a network's value."""
 
     def layers(self, shape: Shape, name: str) -> Iterator[Layer]:
-        """The layers that an input of `shape` goes through, the last one's output being the node's own."""
+        """The node's layers for an input of `shape`; the last layer's output is the node's own."""
 
     def out(self, shape: Shape) -> Shape:
-        """The shape that comes out for one image of `shape`."""
+        """The output's shape for one image of `shape`."""
 
 
 class Leaf:
-    """A node that is one layer: shape in, shape out, what it costs."""
+    """A node of one layer. Its shape stays unless it has an `out` of its own."""
 
     def out(self, shape: Shape) -> Shape:
         return shape
@@ -114,7 +114,7 @@ class Linear(Leaf):
 class ZeroPad(Leaf):
     """Zero-padding shortcut, option A. (N, C, H, W) -> (N, width, H / stride, W / stride), no parameters. A sec. 3.3.
 
-    Every stride-th row and column of x, with channels of zeros behind x's own.
+    Every stride-th row and column of x, then channels of zeros after x's own.
     """
 
     width: int
@@ -127,11 +127,12 @@ class ZeroPad(Leaf):
         return Layer(name, "pad", f"zero padding, {self.width}{by(self.stride)}", self.out(shape))
 
 
+AnyLeaf = BN | ReLU | LRN | Squash | Dropout | Flatten | GlobalPool | Linear | ZeroPad
 _ACTIVATIONS: dict[str, Leaf] = {"bn": BN(), "relu": ReLU(), "lrn": LRN(), "squash": Squash()}
 
 
 def activations(words: Activations, index: int) -> Iterator[tuple[str, Node]]:
-    """What follows a weight layer, with names, in the order that the words say."""
+    """The activations after a weight layer, in the order of the words, with their names: bn1, relu1."""
     for word in words.split():
         yield f"{word}{index}", _ACTIVATIONS[word]
 

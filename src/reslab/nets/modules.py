@@ -1,22 +1,18 @@
-"""What networks are made of in torch."""
-
-from __future__ import annotations
+"""The torch modules of networks."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from reslab.nets.network import NetworkSpec
+from reslab.nets.network import NetworkSpec
 
 
 class Network(nn.Module):
     """A built network: the parts stem, stage1, stage2 ..., head, one after another. (N, C, H, W) -> (N, classes).
 
-    `spec` is the value that it was built from. Auxiliary classifiers are parts auxiliary1, auxiliary2 ... beside them,
+    `spec` is the value that it was built from. Auxiliary classifiers are further parts, auxiliary1, auxiliary2 ...,
     which `forward` does not use.
     """
 
@@ -52,28 +48,31 @@ class Network(nn.Module):
 
     def with_auxiliary(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The logits, and those of the auxiliary classifiers in the order of their depth. (N, classes) each."""
-        told: list[Tensor] = []
+        aux_logits: list[Tensor] = []
         if not self.auxiliary_after:
-            return self(x), told
+            return self(x), aux_logits
         for name in self.part_names:
             part = getattr(self, name)
             blocks = part.named_children() if isinstance(part, nn.Sequential) else [("", part)]
             for block_name, block in blocks:
                 x = block(x)
                 if auxiliary := self.auxiliary_after.get(f"{name}.{block_name}"):
-                    told.append(getattr(self, auxiliary)(x))
+                    aux_logits.append(getattr(self, auxiliary)(x))
             if auxiliary := self.auxiliary_after.get(name):
-                told.append(getattr(self, auxiliary)(x))
-        return x, told
+                aux_logits.append(getattr(self, auxiliary)(x))
+        return x, aux_logits
 
 
 class ResidualUnit(nn.Module):
     """y = h(x) + F(x), x' = f(y). C eqs. 1 and 2."""
 
-    def __init__(self, shared: nn.Module, ways: tuple[nn.Module, nn.Module], merge: nn.Module, after: nn.Module):
+    def __init__(
+        self, shared: nn.Module, shortcut: nn.Module, residual: nn.Module, merge: nn.Module, after: nn.Module
+    ) -> None:
         super().__init__()
         self.shared = shared
-        self.shortcut, self.residual = ways
+        self.shortcut = shortcut
+        self.residual = residual
         self.merge = merge
         self.after = after
 
@@ -117,8 +116,35 @@ class Scaling(nn.Module):
         return "shortcut={:g}, residual={:g}".format(*self.factors)
 
 
+class Weighting(nn.Module):
+    """h(x) + w * F(x), w being learned."""
+
+    def __init__(self, start: float, shape: tuple[int, ...]):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full(shape, start))
+
+    def forward(self, x: Tensor, shortcut: Tensor, residual: Tensor) -> Tensor:
+        return shortcut + self.weight.to(residual.dtype) * residual
+
+
+class StochasticAddition(nn.Module):
+    """h(x) + b * F(x), b being 1 for a share `survival` of the batches, and their mean in evaluation."""
+
+    def __init__(self, survival: float):
+        super().__init__()
+        self.survival = survival
+
+    def forward(self, x: Tensor, shortcut: Tensor, residual: Tensor) -> Tensor:
+        if not self.training:
+            return shortcut + self.survival * residual
+        return shortcut + (torch.rand(1, device=x.device) < self.survival) * residual
+
+    def extra_repr(self) -> str:
+        return f"survival={self.survival:g}"
+
+
 class Gating(nn.Module, ABC):
-    """A merge with a gate g(x) = sigmoid(1x1 convolution of x), whose bias starts at `bias`. C sec. 3.1."""
+    """A merge with a gate g(x) = sigmoid(gate(x)), whose last bias starts at `bias`. C sec. 3.1."""
 
     def __init__(self, gate: nn.Module, bias: float):
         super().__init__()
@@ -153,7 +179,7 @@ class ShortcutDropout(nn.Module):
         self.factor = 1.0 if inverted else 1 - p
 
     def forward(self, x: Tensor, shortcut: Tensor, residual: Tensor) -> Tensor:
-        # torch's dropout divides the survivors by 1 - p in training, which the factor takes back
+        # torch's dropout divides the survivors by 1 - p in training; the factor undoes it
         return self.factor * F.dropout(shortcut, self.p, self.training) + residual
 
     def extra_repr(self) -> str:
@@ -170,7 +196,7 @@ class ZeroPadding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride > 1:
-            x = F.avg_pool2d(x, 1, self.stride)  # of one pixel each: on the way back quicker than a slice
+            x = F.avg_pool2d(x, 1, self.stride)  # of one pixel each: a faster backward pass than a slice's
         return F.pad(x, (0, 0, 0, 0, 0, self.width - x.shape[1]))
 
     def extra_repr(self) -> str:
@@ -178,7 +204,7 @@ class ZeroPadding(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """branch1(x), branch2(x) ... side by side along the channels."""
+    """branch1(x), branch2(x) ... concatenated along the channels."""
 
     def __init__(self, branches: list[nn.Module]):
         super().__init__()
@@ -197,9 +223,9 @@ class Squashing(nn.Module):
 
 
 class ResponseNorm(nn.LocalResponseNorm):
-    """Local response normalisation in float32, which torch does not have in bfloat16.
+    """Local response normalisation in float32; torch has none in bfloat16.
 
-    Of maps as lines: on GPUs only that has a deterministic gradient.
+    Maps are flattened to (N, C, H * W): on GPUs only that has a deterministic gradient.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
-"""The networks that the papers name: rows of tables."""
+"""The networks that the papers name, and all networks in words: a name and the fields that differ, as in `--set`."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,8 +15,9 @@ from reslab.errors import SpecError, nearest
 from reslab.nets import googlenet, inception, predecessors
 from reslab.nets.network import NetworkSpec
 from reslab.nets.paths import Conv, Pool, seq
-from reslab.nets.resnet import IMAGENET, ResNet, cifar_resnet, resnet
+from reslab.nets.resnet import IMAGENET, ResNet, cifar_resnet, resnet, resnext, resnext_cifar, wide_resnet
 from reslab.nets.staged import Staged
+from reslab.spec import override, replace, tree
 
 AnyNetwork = Annotated[ResNet | Staged, Field(discriminator="kind")]
 """The spec of any network, as `from_json` takes it."""
@@ -23,7 +25,7 @@ AnyNetwork = Annotated[ResNet | Staged, Field(discriminator="kind")]
 
 @dataclass(frozen=True)
 class Named:
-    """A network of the papers: its name, its value, where it is described, and how it differs from there."""
+    """A network of the papers: its name, its value, its source, and its deviation from the source."""
 
     name: str
     make: Callable[[], ResNet | Staged]
@@ -36,7 +38,7 @@ class Named:
 
 
 BOTTLENECK_DEPTHS = (164, 1001)
-"""The CIFAR depths that C builds of bottlenecks; all others are basic."""
+"""The _CIFAR depths that C builds of bottlenecks; all others are basic."""
 
 
 def _cifar(family: str, depth: int, one_layer: bool = False) -> ResNet:
@@ -46,7 +48,6 @@ def _cifar(family: str, depth: int, one_layer: bool = False) -> ResNet:
     return cifar_resnet(depth, kernels=kernels, arrangement=arrangement, **fields)
 
 
-_CIFAR_NAME = re.compile(r"(plain|resnet|preact)(\d+)-cifar")
 _CIFAR: dict[str, dict[str, tuple[int, ...]]] = {
     "plain": {"A sec. 4.2, Fig. 6": (20, 32, 44, 56, 110)},
     "resnet": {"A sec. 4.2, Table 6": (20, 32, 44, 56, 110, 1202), "C appendix, Table 3": BOTTLENECK_DEPTHS},
@@ -56,7 +57,8 @@ _V15 = "The stride stands in the 3×3 convolution; the paper has it in the first
 _POOL1 = "The first pool pads by one pixel, as Torch does; the authors' Caffe rounds up instead."
 _PREACT = "The stem and the strides are those of fb.resnet.torch, as C does not draw them."
 _V1 = "The stride stands in the first 1×1 convolution, as paper A has it."
-_TIMM = "The first unit has a pre-activation of its own behind the pool; C puts it in the stem."
+_X101 = "Twice as wide as the paper's resnext101-32x4d."
+_TIMM = "The first unit has a pre-activation of its own after the pool; C puts it in the stem."
 _IN_UNIT: dict[str, Any] = {"entrance": "unit", "stem": seq(Conv(64, 7, 2, after=""), Pool("max", 3, 2))}
 
 
@@ -86,6 +88,14 @@ def _rows() -> Iterator[Named]:
         yield Named(f"preact{depth}-timm", partial(make, stride_at=stride_at, **_IN_UNIT), "timm resnetv2", _TIMM)
         if stride_at:
             yield Named(f"preact{depth}-v1", make, "C appendix, Table 5", _V1)
+    for depth, factor in ((16, 4), (28, 10)):
+        make = partial(wide_resnet, depth, factor)
+        yield Named(f"wrn-{depth}-{factor}", make, "Zagoruyko and Komodakis 2016, Table 1")
+    yield Named("resnext29-8x64d-cifar", partial(resnext_cifar, 29, 8, 64), "Xie et al. 2017, Table 7")
+    for depth, groups, width in ((50, 32, 4), (101, 32, 8)):
+        make = partial(resnext, depth, groups, width)
+        source = "Xie et al. 2017, Table 1" if depth == 50 else "torchvision"
+        yield Named(f"resnext{depth}-{groups}x{width}d", make, source, "" if depth == 50 else _X101)
     yield from _INCEPTION
     yield from _PREDECESSORS
 
@@ -96,119 +106,62 @@ _V2_TYPOS = "B Figs. 17 and 19 print 1154 and 2048 channels where 1152 and 2144 
 
 _INCEPTION = (
     Named("googlenet", googlenet.googlenet, "GoogLeNet Table 1"),
-    Named(
-        "googlenet-torchvision",
-        googlenet.googlenet_torchvision,
-        "torchvision",
-        "BN behind every convolution, 3×3 in place of 5×5, a 2×2 last pool. Its auxiliary classifiers average 4×4 "
-        "pixels; here, as in the paper, they average 5×5.",
-    ),
-    Named(
-        "bn-inception",
-        googlenet.bn_inception,
-        "BN-Inception appendix",
-        "4c and 4d give 608 channels and 4e 1056 by their rows, the paper prints 576 and 1024; the first convolution "
-        "is not separable.",
-    ),
-    Named(
-        "bn-inception-caffe",
-        partial(googlenet.bn_inception, caffe=True),
-        "the public Caffe weights",
-        "As bn-inception, with a bias in front of every BN, averages that count the zeros of the padding, and 1e-5 in "
-        "BN's root.",
-    ),
-    Named(
-        "inception-v3",
-        inception.inception_v3,
-        "arXiv 1512.00567, as released in TF-slim",
-        "The paper's Table 1 has two more stem convolutions in place of a pool, and 3×3 pairs in place of 5×5.",
-    ),
-    Named(
-        "inception-v3-torchvision",
-        partial(inception.inception_v3, counts_padding=True),
-        "torchvision",
-        "As inception-v3, with averages that count the zeros of the padding.",
-    ),
+    Named("googlenet-torchvision", googlenet.googlenet_torchvision, "torchvision",
+          "BN after every convolution, 3×3 in place of 5×5, a 2×2 last pool. Its auxiliary classifiers average 4×4 "
+          "pixels; here, as in the paper, they average 5×5."),
+    Named("bn-inception", googlenet.bn_inception, "BN-Inception appendix",
+          "4c and 4d give 608 channels and 4e 1056 by their rows, the paper prints 576 and 1024; the first convolution "
+          "is not separable."),
+    Named("bn-inception-caffe", partial(googlenet.bn_inception, caffe=True), "the public Caffe weights",
+          "As bn-inception, with a bias before every BN, averages that count the zeros of the padding, and 1e-5 in "
+          "BN's root."),
+    Named("inception-v3", inception.inception_v3, "arXiv 1512.00567, as released in TF-slim",
+          "The paper's Table 1 has two more stem convolutions in place of a pool, and 3×3 pairs in place of 5×5."),
+    Named("inception-v3-torchvision", partial(inception.inception_v3, counts_padding=True), "torchvision",
+          "As inception-v3, with averages that count the zeros of the padding."),
     Named("inception-v4", inception.inception_v4, "B Figs. 3 to 9"),
-    Named(
-        "inception-v4-slim",
-        partial(inception.inception_v4, slim=True),
-        "TF-slim",
-        "1×7 and 7×1, 1×3 and 3×1 stand in the other order in the stem and in the longest branches.",
-    ),
+    Named("inception-v4-slim", partial(inception.inception_v4, slim=True), "TF-slim",
+          "1×7 and 7×1, 1×3 and 3×1 stand in the other order in the stem and in the longest branches."),
     Named("inception-resnet-v1", inception.inception_resnet_v1, "B Figs. 10 to 15", _SCALED),
-    Named(
-        "inception-resnet-v1-unscaled",
-        partial(inception.inception_resnet_v1, scale=1.0),
-        "B Figs. 10 to 15",
-        _UNSCALED,
-    ),
+    Named("inception-resnet-v1-unscaled", partial(inception.inception_resnet_v1, scale=1.0), "B Figs. 10 to 15",
+          _UNSCALED),
     Named("inception-resnet-v2", inception.inception_resnet_v2, "B Figs. 3, 15 to 19", _V2_TYPOS + _SCALED),
-    Named(
-        "inception-resnet-v2-unscaled",
-        partial(inception.inception_resnet_v2, scale=1.0),
-        "B Figs. 3, 15 to 19",
-        _V2_TYPOS + _UNSCALED,
-    ),
-    Named(
-        "inception-resnet-v2-slim",
-        inception.inception_resnet_v2_slim,
-        "TF-slim and all public weights",
-        "10/20/10 blocks in place of 5/10/5, another stem, a last 1×1 to 1536 channels, scales 0.17, 0.1 and 0.2.",
-    ),
-    Named(
-        "inception-resnet-v2-slim-unscaled",
-        partial(inception.inception_resnet_v2_slim, scales=(1.0, 1.0, 1.0)),
-        "TF-slim",
-        "As inception-resnet-v2-slim, with no residual scaled.",
-    ),
-)
+    Named("inception-resnet-v2-unscaled", partial(inception.inception_resnet_v2, scale=1.0), "B Figs. 3, 15 to 19",
+          _V2_TYPOS + _UNSCALED),
+    Named("inception-resnet-v2-slim", inception.inception_resnet_v2_slim, "TF-slim and all public weights",
+          "10/20/10 blocks in place of 5/10/5, another stem, a last 1×1 to 1536 channels, scales 0.17, 0.1 and 0.2."),
+    Named("inception-resnet-v2-slim-unscaled", partial(inception.inception_resnet_v2_slim, scales=(1.0,) * 3),
+          "TF-slim", "As inception-resnet-v2-slim, with no residual scaled."),
+)  # fmt: skip
 
 _PREDECESSORS = (
-    Named(
-        "lenet5",
-        predecessors.lenet5,
-        "LeCun et al. 1998, Fig. 2",
-        "C3 sees all six maps, pooling has no coefficients, the output is linear in place of RBF units.",
-    ),
+    Named("lenet5", predecessors.lenet5, "LeCun et al. 1998, Fig. 2",
+          "C3 sees all six maps, pooling has no coefficients, the output is linear in place of RBF units."),
     Named("alexnet", predecessors.alexnet, "Krizhevsky et al. 2012, Fig. 2", "227 pixels, as its 55×55 maps ask."),
-    Named(
-        "alexnet-one-tower",
-        partial(predecessors.alexnet, towers=1),
-        "Krizhevsky et al. 2012",
-        "Every convolution sees all maps; 227 pixels.",
-    ),
-    Named(
-        "alexnet-torchvision",
-        predecessors.alexnet_torchvision,
-        "torchvision, arXiv 1404.5997",
-        "One tower of 64, 192, 384, 256, 256 channels without local response normalisation.",
-    ),
-    Named(
-        "zfnet",
-        predecessors.zfnet,
-        "Zeiler and Fergus 2013, Fig. 3",
-        "Local response normalisation in place of its contrast normalisation.",
-    ),
-    Named(
-        "zfnet-wide",
-        partial(predecessors.zfnet, widths=(512, 1024, 512)),
-        "Zeiler and Fergus 2013, Table 3",
-        "Local response normalisation in place of its contrast normalisation.",
-    ),
+    Named("alexnet-one-tower", partial(predecessors.alexnet, towers=1), "Krizhevsky et al. 2012",
+          "Every convolution sees all maps; 227 pixels."),
+    Named("alexnet-torchvision", predecessors.alexnet_torchvision, "torchvision, arXiv 1404.5997",
+          "One tower of 64, 192, 384, 256, 256 channels without local response normalisation."),
+    Named("zfnet", predecessors.zfnet, "Zeiler and Fergus 2013, Fig. 3",
+          "Local response normalisation in place of its contrast normalisation."),
+    Named("zfnet-wide", partial(predecessors.zfnet, widths=(512, 1024, 512)), "Zeiler and Fergus 2013, Table 3",
+          "Local response normalisation in place of its contrast normalisation."),
     Named("vgg11", partial(predecessors.vgg, 11), "VGG Table 1, A"),
     Named("vgg13", partial(predecessors.vgg, 13), "VGG Table 1, B"),
     Named("vgg16", partial(predecessors.vgg, 16), "VGG Table 1, D"),
     Named("vgg19", partial(predecessors.vgg, 19), "VGG Table 1, E"),
-    Named("vgg16-bn", partial(predecessors.vgg, 16, bn=True), "torchvision", "BN behind every convolution."),
-    Named("vgg19-bn", partial(predecessors.vgg, 19, bn=True), "torchvision", "BN behind every convolution."),
-)
+    Named("vgg16-bn", partial(predecessors.vgg, 16, bn=True), "torchvision", "BN after every convolution."),
+    Named("vgg19-bn", partial(predecessors.vgg, 19, bn=True), "torchvision", "BN after every convolution."),
+)  # fmt: skip
 
 NAMED: dict[str, Named] = {named.name: named for named in _rows()}
 
+_CIFAR_NAME = re.compile(rf"({'|'.join(_CIFAR)})([0-9]{{1,5}})-cifar")
+_MOST_FIELDS = 4  # a network with more than these has no string of another's name
 
-def network(name: str) -> ResNet | Staged:
-    """The network of a name: a named one, or a CIFAR name with any other legal depth ("resnet26-cifar").
+
+def network(name: str) -> AnyNetwork:
+    """The network of a name: a named one, or a _CIFAR name with any other legal depth ("resnet26-cifar").
 
     Raises SpecError naming the nearest legal depths or names.
     """
@@ -228,25 +181,83 @@ def networks(pattern: str = "*") -> list[Named]:
 
 
 def find_name(network: NetworkSpec) -> str | None:
-    """The name of a network, whatever its images and classes; None where it has none."""
+    """The name of a network, whatever its images and classes; None where it has no name."""
     fields = architecture_fields(network)
     for named in NAMED.values():
         if fields == architecture_fields(named.network):
             return named.name
     if isinstance(network, ResNet):
         for family in _CIFAR:
-            with suppress(SpecError):  # a depth that the family has not
+            with suppress(SpecError):  # a depth that the family lacks
                 if fields == architecture_fields(_cifar(family, network.depth)):
                     return f"{family}{network.depth}-cifar"
     return None
 
 
 def name_of(network: NetworkSpec) -> str:
-    """The name of a network; its depth or kind and "custom" where it has none."""
-    custom = f"resnet{network.depth}-custom" if isinstance(network, ResNet) else "staged-custom"
-    return find_name(network) or custom
+    """The name of a network, whatever its images and classes; "resnet20-custom" or "staged-custom" without a name."""
+    kind = f"resnet{network.depth}" if isinstance(network, ResNet) else "staged"
+    return find_name(network) or f"{kind}-custom"
 
 
 def architecture_fields(network: NetworkSpec) -> dict[str, Any]:
-    """The fields of a network but those that follow from its images: two that agree in them are the same network."""
+    """The fields of a network except those of its images and classes: equal for equal architectures."""
     return {key: value for key, value in vars(network).items() if key not in ("classes", "channels", "size")}
+
+
+def parse_network(words: str) -> AnyNetwork:
+    """The network of "resnet32-cifar merge=scaled merge.shortcut=0.5". Raises SpecError naming the wrong word."""
+    name, *fields = words.split() or [""]
+    assignments = {}
+    for field in fields:
+        key, equals, value = field.partition("=")
+        if not equals or not key:
+            raise SpecError(f"{words!r}: {field!r} is no field; write NETWORK or 'NETWORK key=value ...'")
+        assignments[key] = value
+    return override(network(name), assignments, option="")
+
+
+def to_string(value: NetworkSpec) -> str:
+    """The words of a network, whatever its images: its name, or the nearest network's and the fields that differ.
+
+    `parse_network` reads them, except a custom network's, far from every name.
+    """
+    if isinstance(value, ResNet) and not find_name(value):
+        best = min((_words(name, value) for name in _near(value)), key=len, default=[])
+        if 0 < len(best) <= 1 + _MOST_FIELDS:
+            return " ".join(best)
+    return name_of(value)
+
+
+def _near(value: ResNet) -> Iterator[str]:
+    """Names of networks with the same stem and with or without shortcuts alike, those of the same depth first."""
+    names = list(NAMED)
+    if (value.depth - 2) % 6 == 0 and value.depth not in BOTTLENECK_DEPTHS:
+        names = [f"{family}{value.depth}-cifar" for family in ("resnet", "plain", "preact")] + names
+    for name in names:
+        near = network(name)
+        if isinstance(near, ResNet) and near.stem == value.stem and (near.shortcut is None) == (value.shortcut is None):
+            yield name
+
+
+def _words(name: str, wanted: ResNet) -> list[str]:
+    """The name of a network and the fields in which the wanted one differs."""
+    images = {"classes": wanted.classes, "channels": wanted.channels, "size": wanted.size}
+    near, words = tree(replace(network(name), **images)), [name]
+    for key, value in tree(wanted).items():
+        if near[key] == value:
+            continue
+        if key != "merge":
+            words.append(f"{key}={_text(value)}")
+            continue
+        if near[key]["kind"] != value["kind"]:
+            words.append(f"{key}={value['kind']}")
+        defaults = tree(type(wanted.merge)())  # every kind of merge has defaults
+        words += [f"{key}.{field}={_text(inner)}" for field, inner in value.items() if inner != defaults[field]]
+    return words
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "none" if value is None else json.dumps(value, separators=(",", ":"))

@@ -1,23 +1,27 @@
-"""A network is a value: it builds its module, prints as its table, counts its own cost, goes to JSON and back."""
+"""A network as a value: its plan, its layers and its cost."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from typing import TYPE_CHECKING
+from pydantic import Field
 
 from reslab.errors import SpecError
 from reslab.nets.cost import Cost, Layer, Shape, total
-from reslab.nets.paths import Chain
+from reslab.nets.paths import Chain, Width
 
-if TYPE_CHECKING:
-    from reslab.nets.modules import Network
+MOST_UNITS = 10_000
+"""Units of a network in all; the deepest published one has 600, ResNet-1202."""
+UnitCount = Annotated[int, Field(gt=0, le=MOST_UNITS)]
+Classes = Annotated[int, Field(gt=0, le=1_000_000)]
+Size = Annotated[int, Field(gt=0, le=16_384)]
+"""Height and width of an image in pixels."""
 
 
 class NetworkSpec:
-    """What every network's spec can do. A spec adds the fields and says in `plan` what stands where."""
+    """The base of every network's spec. A spec adds its fields and its `plan`; `Buildable` adds the module."""
 
-    classes: int
-    channels: int
-    size: int
+    classes: Classes
+    channels: Width
+    size: Size
     bn_eps = 1e-5
 
     def plan(self) -> Chain:
@@ -49,13 +53,8 @@ class NetworkSpec:
         """Parameters and multiply-adds for one image of the spec's input size."""
         return total(self.layers())
 
-    def build(self) -> Network:
-        """The torch module with fresh He weights drawn from torch's global generator. (N, C, H, W) -> (N, classes)."""
-        from reslab.nets.build import build_network
 
-        return build_network(self)
-
-    def __str__(self) -> str:
-        from reslab.nets.table import table_text
-
-        return table_text(self)
+def check_units(units: int) -> None:
+    """Raise SpecError for more units than any network here may have."""
+    if units > MOST_UNITS:
+        raise SpecError(f"{units:,} units: at most {MOST_UNITS:,} in all")

@@ -1,26 +1,29 @@
-"""Paths: what a network is made of, as plain values.
+"""Paths: the parts of a network as plain values.
 
-Stems, branches and reductions are written with four nodes, Conv, Pool, Seq and Cat. Their channel counts flow through
-when a path is counted or built, so nobody writes an input width. Every node lists its layers for one image of a given
-shape; `build` makes the same path in torch, and both take the names of parts from `Seq.named`.
+Stems, branches and reductions are written with four nodes, Conv, Pool, Seq and Cat. Input widths are never written:
+they follow from the parts before. Every node lists its layers for one image of a given shape; `build` makes the same
+path in torch, and both take the names of parts from `Seq.named`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Union
 
-import pydantic.dataclasses
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
 from reslab.errors import SpecError
 from reslab.nets.arrangements import Activations
 from reslab.nets.cost import Layer, Shape
 from reslab.nets.leaves import Leaf, Node, activations, by
-from reslab.spec import kind, spec
+from reslab.spec import kind, rebuild, spec
 
-Kernel = PositiveInt | tuple[PositiveInt, PositiveInt]
-Padding = Literal["same", "valid"] | NonNegativeInt
-"""Rows and columns of padding on each side: (kernel - 1) // 2, none, or as many as said."""
+Width = Annotated[int, Field(gt=0, le=65_536)]
+"""Channels or features of a layer; no published residual network has a quarter of the limit."""
+Length = Annotated[int, Field(gt=0, le=1_024)]
+"""Pixels of a kernel or a stride."""
+Kernel = Length | tuple[Length, Length]
+Padding = Literal["same", "valid"] | Annotated[int, Field(ge=0, le=1_024)]
+"""Rows and columns of padding on each side: (kernel - 1) // 2, none, or a number."""
 
 
 def _pair(size: Kernel) -> tuple[int, int]:
@@ -29,18 +32,18 @@ def _pair(size: Kernel) -> tuple[int, int]:
 
 @spec
 class Conv:
-    """A convolution without bias and what follows it, BN and ReLU unless said otherwise.
+    """A convolution without bias and the activations after it, BN and ReLU by default.
 
     (N, C, H, W) -> (N, width, H / stride, W / stride) with padding "same". A kernel of two numbers is height, width.
     """
 
-    width: PositiveInt
+    width: Width
     kernel: Kernel
-    stride: PositiveInt = 1
+    stride: Length = 1
     padding: Padding = "same"
     after: Activations = "bn relu"
     bias: bool = False
-    groups: PositiveInt = 1
+    groups: Width = 1
     kind: Literal["conv"] = kind("conv")
 
     def named(self, index: int) -> Iterator[tuple[str, Node]]:
@@ -52,13 +55,13 @@ class Conv:
 class Pool:
     """Max or average pooling over kernel x kernel.
 
-    `ceil` keeps a last window that reaches over the edge, as Caffe does; averages leave the padding out of their
-    count unless it `counts_padding`, as torchvision does.
+    `ceil` keeps a last window that reaches over the edge, as Caffe does. With `counts_padding` averages count the
+    padding, as torchvision's do.
     """
 
     what: Literal["max", "average"]
-    kernel: PositiveInt
-    stride: PositiveInt = 1
+    kernel: Length
+    stride: Length = 1
     padding: Padding = "same"
     ceil: bool = False
     counts_padding: bool = False
@@ -115,8 +118,8 @@ class Cat:
 
 
 Path = Annotated[Union[Conv, Pool, Seq, Cat], Field(discriminator="kind")]  # noqa: UP007, the name stands in a string
-for _cls in (Seq, Cat):
-    pydantic.dataclasses.rebuild_dataclass(_cls)  # type: ignore[arg-type]
+rebuild(Seq)
+rebuild(Cat)
 
 
 def seq(*parts: "Conv | Pool | Seq | Cat") -> Seq:
@@ -131,7 +134,7 @@ def cat(*branches: "Conv | Pool | Seq | Cat") -> Cat:
 
 @dataclass(frozen=True)
 class Pooling(Leaf):
-    """A Pool without what follows it."""
+    """A Pool without the activations after it."""
 
     pool: Pool
 
@@ -146,7 +149,7 @@ class Pooling(Leaf):
 
 @dataclass(frozen=True)
 class Convolution(Leaf):
-    """The weights of a Conv, without what follows them."""
+    """A Conv without the activations after it."""
 
     conv: Conv
 
@@ -158,16 +161,16 @@ class Convolution(Leaf):
 
     def layer(self, shape: Shape, name: str) -> Layer:
         conv, out = self.conv, self.out(shape)
-        kernel = height, width = _pair(conv.kernel)
+        height, width = _pair(conv.kernel)
         weights = shape[0] // conv.groups * conv.width * height * width
         text = f"{height}×{width}, {conv.width}{by(conv.stride)}"
-        multiply_adds = weights * out[1] * out[2]
-        return Layer(name, "conv", text, out, weights + conv.bias * conv.width, weights, multiply_adds, kernel)
+        parameters = weights + conv.bias * conv.width
+        return Layer(name, "conv", text, out, parameters, weights, weights * out[1] * out[2], (height, width))
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Named parts one after another: a stage of units, a network of stem, stages and head."""
+    """Named parts one after another, such as a network of stem, stages and head."""
 
     parts: tuple[tuple[str, Node], ...] = field(default=())
 
@@ -181,8 +184,13 @@ class Chain:
         yield from chained(self.parts, shape, name)
 
 
+@dataclass(frozen=True)
+class Units(Chain):
+    """A stage: units one after another."""
+
+
 def flow(parts: "Iterator[tuple[str, Node]] | tuple[tuple[str, Node], ...]", shape: Shape) -> Shape:
-    """The shape behind a series of parts."""
+    """The output's shape of a series of parts."""
     for _, part in parts:
         shape = part.out(shape)
     return shape

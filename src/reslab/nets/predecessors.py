@@ -1,4 +1,4 @@
-"""The networks before: LeNet-5, AlexNet, ZFNet, VGG. What their papers leave to us is said at each."""
+"""The predecessors: LeNet-5, AlexNet, ZFNet, VGG. Each says where its paper leaves something open."""
 
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ def lenet5() -> Staged:
 def alexnet(towers: Literal[1, 2] = 2) -> Staged:
     """Krizhevsky et al. 2012, Fig. 2. Two towers, one for each of their GPUs, exchange maps in the third layer alone.
 
-    227 pixels in place of the 224 that the paper prints, which its 55x55 maps do not follow from.
+    227 pixels in place of the printed 224, from which its 55x55 maps do not follow.
     """
     pool = Pool("max", 3, 2, "valid")
     return _staged(
@@ -39,7 +39,7 @@ def alexnet(towers: Literal[1, 2] = 2) -> Staged:
 
 
 def alexnet_torchvision() -> Staged:
-    """What torchvision calls AlexNet: the one tower of Krizhevsky 2014, arXiv 1404.5997, without normalisation."""
+    """torchvision's AlexNet: the one tower of Krizhevsky 2014, arXiv 1404.5997, without normalisation."""
     pool = Pool("max", 3, 2, "valid")
     return _staged(
         Head("flatten", (4096, 4096), dropout=0.5),
@@ -71,7 +71,7 @@ VGG = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2,
 
 
 def vgg(depth: Literal[11, 13, 16, 19], bn: bool = False) -> Staged:
-    """Configurations A, B, D and E: 3x3 convolutions of 64 to 512 channels. With `bn`, BN behind each, biases kept."""
+    """Configurations A, B, D and E: 3x3 convolutions of 64 to 512 channels. With `bn`, BN after each, biases kept."""
     conv: dict[str, Any] = {"after": "bn relu" if bn else "relu", "bias": True}
     groups = zip(VGG[depth], (64, 128, 256, 512, 512), strict=True)
     pool = Pool("max", 2, 2, "valid")

@@ -1,18 +1,19 @@
 """Residual, plain and pre-activation networks. A sec. 3 and 4.2, C appendix."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import PositiveInt
+from pydantic import Field
 
 from reslab.errors import SpecError
 from reslab.nets.arrangements import ARRANGEMENTS, Arrangement, ArrangementName
-from reslab.nets.leaves import GlobalPool, Linear, Node, ZeroPad, activations
-from reslab.nets.merges import Add, Merge
-from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import Chain, Conv, Path, Pool, Seq, seq
+from reslab.nets.buildable import Buildable
+from reslab.nets.leaves import Dropout, GlobalPool, Linear, Node, ZeroPad, activations
+from reslab.nets.merges import Add, Merge, Probability
+from reslab.nets.network import Classes, Size, UnitCount, check_units
+from reslab.nets.paths import Chain, Conv, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
-from reslab.spec import kind, spec
+from reslab.spec import added, kind, spec
 
 EXPANSION = {(3, 3): 1, (1, 3, 1): 4, (3,): 1}
 """The kernels of a unit's residual, and how many times the stage's width its last convolution has.
@@ -34,19 +35,23 @@ Kernels = tuple[Literal[3], Literal[3]] | tuple[Literal[1], Literal[3], Literal[
 
 
 @spec
-class ResNet(NetworkSpec):
-    """A stem, stages of like units, and a head; every stage but the first halves the map in its first unit.
+class ResNet(Buildable):
+    """A stem, stages of equal units, and a head; every stage but the first halves the map in its first unit.
 
     units: units in each stage; widths: the width of each stage, whose outputs are 4 times as wide in a bottleneck
     kernels: (3, 3) basic, (1, 3, 1) bottleneck
     shortcut: "A" zero padding, "B" projection where the shape changes, "C" projection always, None a plain network
-    stride_at: which of a unit's convolutions has its stride, counted from 0; A strides in the first
-    entrance: where the first unit's pre-activation stands, in the stem as in C or in the unit as in timm
+    stride_at: the convolution of a unit that has its stride, counted from 0; A strides in the first
+    entrance: the place of the first unit's pre-activation, the stem as in C or the unit as in timm
     size: height and width of the images that costs are counted for; the module takes any
+    widening, groups: a unit's inner convolutions are `widening` times the stage's width, its 3x3 in `groups`. ResNeXt,
+        Xie et al. 2017
+    dropout: after the activations before a unit's last convolution. WideResNet, Zagoruyko and Komodakis 2016
+    zero_last_bn: the scale of the last BN in every residual starts at 0. Goyal et al. 2017, sec. 5.1
     """
 
-    units: tuple[PositiveInt, ...]
-    widths: tuple[PositiveInt, ...] = (16, 32, 64)
+    units: tuple[UnitCount, ...]
+    widths: tuple[Width, ...] = (16, 32, 64)
     kernels: Kernels = (3, 3)
     arrangement: ArrangementName = "original"
     shortcut: Literal["A", "B", "C"] | None = "A"
@@ -54,12 +59,17 @@ class ResNet(NetworkSpec):
     stem: Path = Conv(16, 3)
     stride_at: int = 0
     entrance: Literal["stem", "unit"] = "stem"
-    classes: PositiveInt = 10
-    channels: PositiveInt = 3
-    size: PositiveInt = 32
+    classes: Classes = 10
+    channels: Width = 3
+    size: Size = 32
+    widening: Annotated[int, Field(gt=0, le=64)] = added(1)
+    groups: Width = added(1)
+    dropout: Probability = added(0.0)
+    zero_last_bn: bool = added(False)
     kind: Literal["resnet"] = kind("resnet")
 
     def __post_init__(self) -> None:
+        check_units(sum(self.units))
         if len(self.units) != len(self.widths) or not self.units:
             raise SpecError(f"units {self.units} and widths {self.widths}: each stage needs one of both")
         if not 0 <= self.stride_at < len(self.kernels):
@@ -67,11 +77,22 @@ class ResNet(NetworkSpec):
             raise SpecError(f"stride_at {self.stride_at}: kernels {self.kernels} allow 0 to {last}, for example {last}")
         if self.shortcut is None and self.merge != Add():
             raise SpecError(
-                f"merge {self.merge.kind}: a plain network (shortcut None) has no second way to merge; "
+                f"merge {self.merge.kind}: a plain network (shortcut None) has nothing to merge; "
                 "use merge add, or shortcut A, B or C"
             )
+        self._check_residual()
         if self.shortcut == "A" and list(self.outputs) != sorted(self.outputs):
             raise SpecError(f"shortcut A pads channels and cannot take them away, outputs {self.outputs}: use B")
+
+    def _check_residual(self) -> None:
+        inner = [width * self.widening for width in self.widths]
+        if self.groups > 1 and (len(self.kernels) < 3 or any(width % self.groups for width in inner)):
+            raise SpecError(f"groups {self.groups}: kernels (1, 3, 1) and inner widths {inner} that they divide")
+        one_layer = len(self.kernels) == 1
+        if one_layer and (self.dropout or self.widening > 1):
+            raise SpecError("dropout and widening stand between a unit's convolutions: use kernels (3, 3) or (1, 3, 1)")
+        if one_layer and self.zero_last_bn and "bn" not in ARRANGEMENTS[self.arrangement].last:
+            raise SpecError("zero_last_bn: the residual's one convolution has no BN after it; use arrangement original")
 
     @property
     def depth(self) -> int:
@@ -80,7 +101,7 @@ class ResNet(NetworkSpec):
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """The channels that come into the first stage and that every stage gives."""
+        """The output channels of the stem and of every stage."""
         stem = seq(self.stem).out(self.input)[0]
         return (stem, *(width * EXPANSION[self.kernels] for width in self.widths))
 
@@ -93,11 +114,12 @@ class ResNet(NetworkSpec):
         stages: list[tuple[str, Node]] = []
         for stage, count in enumerate(self.units, 1):
             units = [(f"unit{unit}", self._unit(row, stage, unit)) for unit in range(1, count + 1)]
-            stages.append((f"stage{stage}", Chain(tuple(units))))
+            stages.append((f"stage{stage}", Units(tuple(units))))
         head = Chain((*activations(row.before, 0), ("pool", GlobalPool()), ("linear", Linear(self.classes))))
         return Chain((("stem", seq(self.stem)), *stages, ("head", head)))
 
     def _unit(self, row: Arrangement, stage: int, unit: int) -> Unit:
+        number, units = sum(self.units[: stage - 1]) + unit, sum(self.units)
         before, width, output = self.outputs[stage - 1], self.widths[stage - 1], self.outputs[stage]
         stride = 2 if stage > 1 and unit == 1 else 1
         reshapes = unit == 1 and (stride > 1 or before != output)
@@ -107,32 +129,41 @@ class ResNet(NetworkSpec):
         return Unit(
             residual=Chain((*activations(leading, 0), *self._residual(row, width, output, stride))),
             shortcut=self._shortcut(row, output, stride, reshapes),
-            merge=self.merge,
+            merge=self.merge.at(number, units),
             shared=Chain(tuple(activations(row.before if shares else "", 0))),
             after=Chain(tuple(activations(row.after, 0))),
             stride=stride,
+            zero_last_bn=self.zero_last_bn,
         )
 
     def _residual(self, row: Arrangement, width: int, output: int, stride: int) -> Iterator[tuple[str, Node]]:
         for index, kernel in enumerate(self.kernels, 1):
             last = index == len(self.kernels)
+            if self.dropout and last:
+                yield f"dropout{index - 1}", Dropout(self.dropout)
             conv = Conv(
-                width=output if last else width,
+                width=output if last else width * self.widening,
                 kernel=kernel,
                 stride=stride if index == self.stride_at + 1 else 1,
                 after=row.last if last else row.between,
+                groups=self.groups if kernel == 3 else 1,
             )
             yield from conv.named(index)
 
     def _shortcut(self, row: Arrangement, output: int, stride: int, reshapes: bool) -> Node | None:
         """A projection is normalised where the residual's last convolution is. C appendix: not in pre-activation."""
-        if self.shortcut is None:
-            return None
-        if self.shortcut == "C" or (self.shortcut == "B" and reshapes):
-            return seq(Conv(output, 1, stride, after="bn" if "bn" in row.last else ""))
-        if reshapes:
-            return Chain((("pad", ZeroPad(output, stride)),))
-        return Seq(())
+        projection = seq(Conv(output, 1, stride, after="bn" if "bn" in row.last else ""))
+        match self.shortcut:
+            case None:
+                return None
+            case "A":
+                return Chain((("pad", ZeroPad(output, stride)),)) if reshapes else Seq(())
+            case "B":
+                return projection if reshapes else Seq(())
+            case "C":
+                return projection
+            case _:
+                assert_never(self.shortcut)
 
 
 def cifar_resnet(depth: int, kernels: tuple[int, ...] = (3, 3), **fields: Any) -> ResNet:
@@ -168,3 +199,34 @@ def resnet(depth: int, **fields: Any) -> ResNet:
     stem = seq(Conv(64, 7, 2), Pool("max", 3, 2))
     fields = {"stem": stem, "shortcut": "B", "classes": 1000, "size": 224} | fields
     return ResNet(units, (64, 128, 256, 512), kernels, **fields)  # type: ignore[arg-type]
+
+
+def wide_resnet(depth: int, factor: int, **fields: Any) -> ResNet:
+    """WRN-depth-factor for CIFAR: full pre-activation, 6n+4 layers with the projections. arXiv 1605.07146, Table 1.
+
+    Raises SpecError naming the nearest legal depths.
+    """
+    count, rest = divmod(depth - 4, 6)
+    if rest or count < 1:
+        lower = max(count, 1) * 6 + 4
+        raise SpecError(f"depth {depth}: a wide CIFAR network has 6n+4 layers, for example {lower} or {lower + 6}")
+    fields = {"arrangement": "full-preactivation", "shortcut": "B"} | fields
+    return ResNet((count,) * 3, (16 * factor, 32 * factor, 64 * factor), **fields)
+
+
+def resnext(depth: int, groups: int, width: int, **fields: Any) -> ResNet:
+    """ResNeXt for ImageNet: 3x3 convolutions in groups, each `width` wide in the first stage. arXiv 1611.05431."""
+    return resnet(depth, groups=groups, widening=_widening(groups, width), stride_at=1, **fields)
+
+
+def resnext_cifar(depth: int, groups: int, width: int, **fields: Any) -> ResNet:
+    """ResNeXt for CIFAR: stages of 64, 128 and 256 channels, bottlenecks to four times as many. arXiv 1611.05431."""
+    stages: dict[str, Any] = {"widths": (64, 128, 256), "stem": Conv(64, 3), "stride_at": 1}
+    return cifar_resnet(depth, (1, 3, 1), groups=groups, widening=_widening(groups, width), **stages | fields)
+
+
+def _widening(groups: int, width: int) -> int:
+    widening, rest = divmod(groups * width, 64)
+    if rest:
+        raise SpecError(f"{groups} groups of {width} channels: their product is a multiple of 64, for example 32 of 4")
+    return widening

@@ -2,22 +2,24 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from itertools import islice
+from typing import Annotated, Literal, assert_never
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from reslab.errors import SpecError, nearest
 from reslab.nets.arrangements import Activations
+from reslab.nets.buildable import Buildable
 from reslab.nets.cost import Cost, Shape, total
 from reslab.nets.leaves import Dropout, Flatten, GlobalPool, Linear, Node, activations
 from reslab.nets.merges import Add, Merge, Probability
-from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import Cat, Chain, Conv, Path, Pool, Seq, seq
+from reslab.nets.network import Classes, Size, check_units
+from reslab.nets.paths import Cat, Chain, Conv, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
 from reslab.spec import kind, spec
 
-_LARGEST = 1024  # no network here needs a larger image
-_STAGE_NAME = re.compile(r"stem|last|(?!auxiliary)[a-z]+[0-9]+")  # no other attribute of a module is called so
+_LARGEST = 1024  # pixels, the end of the search for a size that is large enough
+_STAGE_NAME = re.compile(r"stem|last|(?!auxiliary)[a-z]+[0-9]+")  # no attribute of torch's modules has such a name
 
 
 @spec
@@ -38,14 +40,14 @@ Block = Annotated[Conv | Pool | Seq | Cat | Residual, Field(discriminator="kind"
 
 @spec
 class Stage:
-    """Blocks one after another: unit1, unit2 ... of their stage; a single block stands for itself."""
+    """Blocks one after another: unit1, unit2 ... of the stage, or the stage itself if it has one block."""
 
     name: str
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
 
     @property
     def paths(self) -> list[str]:
-        """Where the built network has the blocks."""
+        """The blocks' paths in the built network."""
         if len(self.blocks) == 1:
             return [self.name]
         return [f"{self.name}.unit{index}" for index in range(1, len(self.blocks) + 1)]
@@ -59,7 +61,7 @@ class Head:
     """
 
     pool: Literal["average", "flatten"] = "average"
-    hidden: tuple[PositiveInt, ...] = ()
+    hidden: tuple[Width, ...] = ()
     dropout: Probability = 0.0
     activation: Activations = "relu"
 
@@ -67,11 +69,14 @@ class Head:
         return Chain(tuple(self._parts(classes)))
 
     def _parts(self, classes: int) -> Iterator[tuple[str, Node]]:
-        if self.pool == "average":
-            yield "pool", GlobalPool()
-            yield from self._dropout(0)
-        else:
-            yield "flatten", Flatten()
+        match self.pool:
+            case "average":
+                yield "pool", GlobalPool()
+                yield from self._dropout(0)
+            case "flatten":
+                yield "flatten", Flatten()
+            case _:
+                assert_never(self.pool)
         for index, width in enumerate(self.hidden, 1):
             yield f"linear{index}", Linear(width)
             yield from activations(self.activation, index)
@@ -85,7 +90,7 @@ class Head:
 
 @spec
 class Auxiliary:
-    """A classifier that reads the output of a block while training, and how its loss is weighted."""
+    """A classifier that reads the output of a block while training, and the weight of its loss."""
 
     after: str
     path: Seq
@@ -94,7 +99,7 @@ class Auxiliary:
 
 
 @spec
-class Staged(NetworkSpec):
+class Staged(Buildable):
     """Stages and a head; `bn_eps` is the constant in every BN's root.
 
     size: height and width of the images. Networks that flatten their maps take no other; all refuse one too small.
@@ -104,12 +109,13 @@ class Staged(NetworkSpec):
     head: Head
     auxiliary: tuple[Auxiliary, ...] = ()
     bn_eps: PositiveFloat = 1e-3
-    classes: PositiveInt = 1000
-    channels: PositiveInt = 3
-    size: PositiveInt = 299
+    classes: Classes = 1000
+    channels: Width = 3
+    size: Size = 299
     kind: Literal["staged"] = kind("staged")
 
     def __post_init__(self) -> None:
+        check_units(sum(len(stage.blocks) for stage in self.stages))
         names = [stage.name for stage in self.stages]
         for name in names:
             if not _STAGE_NAME.fullmatch(name):
@@ -130,19 +136,22 @@ class Staged(NetworkSpec):
         return tuple(stage.name for stage in self.stages if stage.name not in ("stem", "last"))
 
     def plan(self) -> Chain:
-        stages: dict[str, list[tuple[str, Node]]] = {}
-        for path, node, _ in self._nodes(self.size):
-            stage, _, unit = path.partition(".")
-            stages.setdefault(stage, []).append((unit, node))
-        parts = [(stage, Chain(tuple(units)) if units[0][0] else units[0][1]) for stage, units in stages.items()]
+        nodes = self._nodes(self.size)
+        parts: list[tuple[str, Node]] = []
+        for stage in self.stages:
+            blocks = [node for _, node, _ in islice(nodes, len(stage.blocks))]
+            units = Units(tuple((f"unit{index}", node) for index, node in enumerate(blocks, 1)))
+            parts.append((stage.name, units if len(blocks) > 1 else blocks[0]))
         return Chain((*parts, ("head", self.head.plan(self.classes))))
 
     def _nodes(self, size: int) -> Iterator[tuple[str, Node, Shape]]:
-        """Every block for images of a size: its module's path, what it is, the shape that it gives."""
+        """Every block for images of a size: its module's path, its node, its output's shape."""
         shape = (self.channels, size, size)
+        residuals, number = sum(isinstance(block, Residual) for stage in self.stages for block in stage.blocks), 0
         for stage in self.stages:
             for path, block in zip(stage.paths, stage.blocks, strict=True):
-                node = _node(block, shape[0])
+                number += isinstance(block, Residual)
+                node = _node(block, shape[0], (number, residuals))
                 out = node.out(shape)
                 if isinstance(block, Residual) and out != shape:
                     raise SpecError(f"{path}: F gives maps of {out[1]}×{out[2]} where x has {shape[1]}×{shape[2]}")
@@ -157,21 +166,21 @@ class Staged(NetworkSpec):
         )
 
     def auxiliary_cost(self) -> Cost:
-        """The cost of the auxiliary classifiers, which `cost` leaves out as they serve training alone."""
+        """The cost of the auxiliary classifiers, which only training uses and `cost` leaves out."""
         return total(layer for _, shape, chain in self.auxiliaries() for layer in chain.layers(shape))
 
     def _shapes(self, size: int) -> dict[str, Shape]:
-        """The shape that every block gives for images of a size, by its module's path.
+        """The output's shape of every block for images of a size, by its module's path.
 
-        Raises SpecError where a block or an auxiliary classifier cannot read what reaches it.
+        Raises SpecError where a block or an auxiliary classifier cannot read its input.
         """
         shapes = {path: shape for path, _, shape in self._nodes(size)}
         for auxiliary in self.auxiliary:
             try:
                 auxiliary.path.out(shapes[auxiliary.after])
             except SpecError as error:
-                told = f"{error} in the auxiliary classifier after {auxiliary.after}, which auxiliary=() leaves out"
-                raise SpecError(told) from None
+                classifier = f"the auxiliary classifier after {auxiliary.after}, which auxiliary=() leaves out"
+                raise SpecError(f"{error} in {classifier}") from None
         return shapes
 
     def _smallest(self) -> str:
@@ -185,11 +194,15 @@ class Staged(NetworkSpec):
         return ""
 
 
-def _node(block: Block, width: int) -> Node:
+def _node(block: Block, width: int, position: tuple[int, int]) -> Node:
+    """The node of a block for maps of a number of channels; `position` is a residual's number and their count."""
     match block:
         case Residual(path=path, merge=merge, after=after):
             linear = Conv(width, 1, after="", bias=True)
-            return Unit(seq(path, linear), Seq(()), merge, Chain(()), Chain(tuple(activations(after, 0))))
+            return Unit(seq(path, linear), Seq(()), merge.at(*position), Chain(()), Chain(tuple(activations(after, 0))))
         case Conv() | Pool():
             return seq(block)
-    return block
+        case Seq() | Cat():
+            return block
+        case _:
+            assert_never(block)

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from reslab.nets.cost import Cost, Shape, total
 from reslab.nets.leaves import Leaf, Node
 from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import Cat, Chain, Seq
-from reslab.nets.unit import Unit, formula
+from reslab.nets.paths import Cat, Chain, Seq, Units
+from reslab.nets.unit import Unit
 
 
 class Row(NamedTuple):
-    """A part of a network, or a series of like units: where, what comes out, what is in it, what it costs."""
+    """A part of a network, or a series of equal units: its name, output shape, contents and cost."""
 
     name: str
     output: Shape
@@ -21,7 +21,7 @@ class Row(NamedTuple):
 
 
 def rows(network: NetworkSpec) -> list[Row]:
-    """The network's table, like units in one row. A Table 1."""
+    """The network's table, equal units in one row. A Table 1."""
     shape, table = network.input, []
     for name, part in network.plan().parts:
         for row_name, node, count in _series(name, part):
@@ -35,18 +35,19 @@ def rows(network: NetworkSpec) -> list[Row]:
 
 
 def _series(name: str, part: Node) -> Iterator[tuple[str, Node, int]]:
-    """A stage in series of equal units, which may be one unit long; any other part as it is."""
-    if not (isinstance(part, Chain) and name.startswith("stage")):
+    """A stage as series of equal units; any other part as it is."""
+    if not isinstance(part, Units):
         yield name, part, 1
         return
-    for unit, series in groupby(part.parts, key=lambda named: named[1]):
-        names = [unit_name for unit_name, _ in series]
-        numbers = "-".join(dict.fromkeys(word.removeprefix("unit") for word in (names[0], names[-1])))
-        yield f"{name}.unit{numbers}", unit, len(names)
+    first = 1
+    for unit, series in groupby(unit for _, unit in part.parts):
+        count = len(list(series))
+        yield f"{name}.unit{first}" + (f"-{first + count - 1}" if count > 1 else ""), unit, count
+        first += count
 
 
 def _contents(node: Node, shape: Shape, count: int) -> str:
-    """What a part holds, a line for each branch of its concatenations: [3×3, 16; 3×3, 16] × 3."""
+    """The layers of a part, a line for each branch of its concatenations: [3×3, 16; 3×3, 16] × 3."""
     lines = _lines(node.residual, node.shared.out(shape)) if isinstance(node, Unit) else _lines(node, shape)
     if isinstance(node, Unit) or count > 1:
         lines[0] = f"[{lines[0]}"
@@ -86,7 +87,7 @@ def _inline(node: Node, shape: Shape) -> str:
 
 
 def _parts(node: Node, shape: Shape) -> Iterator[tuple[Node, Shape]]:
-    """The parts of a series, each with the shape that it reads."""
+    """The parts of a series, each with its input's shape."""
     for _, part in node.named() if isinstance(node, Seq | Chain) else [("", node)]:
         yield part, shape
         shape = part.out(shape)
@@ -120,18 +121,16 @@ def aligned(cells: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> st
 
 def diagrams(network: NetworkSpec) -> str:
     """A drawing of the network's last unit that keeps its input's shape and of the last that changes it."""
-    found: dict[str, str] = {}
+    last: dict[bool, str] = {}  # by whether the unit keeps the shape
     shape = network.input
     for name, part in network.plan().parts:
-        for unit_name, unit in part.parts if isinstance(part, Chain) else ():
+        for unit_name, unit in part.parts if isinstance(part, Units) else [("", part)]:
+            out = unit.out(shape)
             if isinstance(unit, Unit):
-                keeps = unit.out(shape) == shape
-                title = "keeps the shape" if keeps else "changes the shape"
-                found[title] = f"{name}.{unit_name} {title}\n\n{_drawing(unit, shape)}"
-                shape = unit.out(shape)
-        if not isinstance(part, Chain) or not any(isinstance(unit, Unit) for _, unit in part.parts):
-            shape = part.out(shape)
-    return "\n\n".join(found[title] for title in sorted(found, reverse=True))
+                title = "keeps the shape" if out == shape else "changes the shape"
+                last[out == shape] = f"{name}.{unit_name} {title}\n\n{_drawing(unit, shape)}"
+            shape = out
+    return "\n\n".join(last[keeps] for keeps in (True, False) if keeps in last)
 
 
 def _drawn(node: Node, shape: Shape) -> list[str]:
@@ -160,4 +159,4 @@ def _drawing(unit: Unit, shape: Shape) -> str:
         right = shortcut[index - top] if 0 <= index - top < len(shortcut) else "│"
         lines.append(f"{pad}{left.ljust(wide)}{right}")
     lines.append(f"{pad}├{'─' * (wide - 1)}┘")
-    return "\n".join([*lines, f"{pad}{formula(unit.merge)}", *(f"{pad}{text}" for text in after)])
+    return "\n".join([*lines, f"{pad}{unit.merge.formula}", *(f"{pad}{text}" for text in after)])

@@ -10,9 +10,10 @@ from torch import Tensor
 from reslab.data.images import DataSet
 from reslab.data.normalise import MeanImage, Normalise
 from reslab.errors import SpecError
-from reslab.nets import name_of
+from reslab.nets import find_name, name_of
+from reslab.nets.build import build_network
 from reslab.nets.modules import Network
-from reslab.nets.names import architecture_fields, find_name
+from reslab.nets.names import architecture_fields
 from reslab.nets.network import NetworkSpec
 from reslab.runs.contents import Source
 from reslab.spec import plain, replace
@@ -35,8 +36,8 @@ class Start(NamedTuple):
     source: Source | None = None
 
     def build(self) -> Network:
-        """The torch module, tensors that are not in `state` drawn from torch's global generator."""
-        module = self.network.build()
+        """The torch module, what is not in `state` drawn from torch's global generator."""
+        module = build_network(self.network)
         module.load_state_dict(dict(self.state), strict=False)
         return module
 

@@ -15,6 +15,7 @@ from reslab.data.normalise import MeanImage, MeanStd, Normalise
 from reslab.disk import write_whole
 from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
+from reslab.nets.build import build_network
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
 from reslab.spec import from_json, plain, replace
@@ -209,7 +210,7 @@ def load(path: Path | str, classes: int | None = None) -> Network:
         return built(weights)
     warnings.warn(f"{path}: {weights.network.classes} classes there, {classes} here; the head is new", stacklevel=2)
     value = replace(weights.network, classes=classes)
-    network = value.build()
+    network = build_network(value)
     shapes = network.state_dict()
     network.load_state_dict(
         {key: tensor for key, tensor in weights.state.items() if tensor.shape == shapes[key].shape}, strict=False
@@ -227,7 +228,7 @@ def built(weights: Weights) -> Network:
 def empty(network: NetworkSpec) -> Network:
     """A built network without values, whose tensors wait to be assigned."""
     with torch.device("meta"):
-        return network.build()
+        return build_network(network)
 
 
 def check(state: State, shapes: dict[str, torch.Size], where: str) -> None:

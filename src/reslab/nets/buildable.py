@@ -1,0 +1,24 @@
+"""Network specs that build their torch module and print as their table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reslab.nets.network import NetworkSpec
+from reslab.nets.table import table_text
+
+if TYPE_CHECKING:
+    from reslab.nets.modules import Network
+
+
+class Buildable(NetworkSpec):
+    """The top of the specs' base classes; it alone imports torch, and only to build."""
+
+    def build(self) -> Network:
+        """The torch module with fresh He weights drawn from torch's global generator. (N, C, H, W) -> (N, classes)."""
+        from reslab.nets.build import build_network
+
+        return build_network(self)
+
+    def __str__(self) -> str:
+        return table_text(self)
