@@ -109,7 +109,11 @@ def resnet18(tmp_path_factory):
 def test_a_file_goes_in_and_comes_out_unchanged(resnet18, tmp_path):
     path, state = resnet18
     weights, notes = convert(path, "resnet18")
-    assert notes == ["torchvision's and timm's ResNet, as resnet18"]
+    assert notes == [
+        "torchvision's and timm's ResNet, as resnet18",
+        "not in the file but assumed: the order of the classes, tench (n01440764), goldfish (n01443537) ... (--classes); "
+        "mean 0.485,0.456,0.406 and std 0.229,0.224,0.225 (--mean, --std); images of 224×224",
+    ]
     assert weights.normalise == IMAGENET
     save_weights(weights, tmp_path / "ours.safetensors")
     again = read_weights(tmp_path / "ours.safetensors")
@@ -140,10 +144,10 @@ def test_another_number_of_classes_is_kept_and_said(resnet18, tmp_path):
 
 def test_what_others_weights_were_trained_on_is_known(resnet18, tmp_path):
     imagenet, _ = convert(resnet18[0], "resnet18")
-    assert (imagenet.classes[0], imagenet.classes[999], imagenet.whole) == ("n01440764", "n15075141", False)
+    assert (imagenet.classes[0], imagenet.classes[999], imagenet.crop) == ("n01440764", "n15075141", "center")
     torch.save(random_state(network("resnet20-cifar"), layout_of("resnet20-cifar")), tmp_path / "w.th")
     cifar10, _ = convert(tmp_path / "w.th", "resnet20-cifar")
-    assert (cifar10.classes[3], cifar10.whole) == ("cat", True)
+    assert (cifar10.classes[3], cifar10.crop) == ("cat", "square")
 
 
 def test_the_background_of_1001_classes_is_left_out(resnet18, tmp_path):

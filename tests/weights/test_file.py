@@ -13,7 +13,8 @@ from reslab.data.normalise import MeanImage, MeanStd
 from reslab.errors import DataError
 from reslab.nets import Conv, cifar_resnet
 from reslab.spec import replace
-from reslab.weights.file import Weights, load, read_state, read_weights, save_state, save_weights
+from reslab.weights.file import Weights, load, read_weights, save_state, save_weights
+from reslab.weights.foreign import read_state
 
 
 class Hostile:
@@ -109,11 +110,14 @@ def test_a_mean_image_and_the_names_of_classes_travel_with_them(tmp_path, small)
     assert set(again.state) == set(small.state)
 
 
-def test_whether_images_were_held_whole_travels_with_them(tmp_path, small):
-    for whole in (True, False, None):
-        save_weights(small._replace(whole=whole), tmp_path / "w.safetensors")
-        assert read_weights(tmp_path / "w.safetensors").whole is whole
-    save_weights(small._replace(whole="yes"), tmp_path / "w.safetensors")
+def test_the_crop_travels_with_them(tmp_path, small):
+    for crop in ("square", "center", None):
+        save_weights(small._replace(crop=crop), tmp_path / "w.safetensors")
+        assert read_weights(tmp_path / "w.safetensors").crop == crop
+    with_metadata(
+        tmp_path / "w.safetensors",
+        lambda metadata: metadata.update(reslab=metadata["reslab"].replace('"whole": null', '"whole": "yes"')),
+    )
     with pytest.raises(DataError, match="its description is damaged: whole 'yes'"):
         read_weights(tmp_path / "w.safetensors")
 

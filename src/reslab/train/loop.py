@@ -26,7 +26,7 @@ from reslab.train.estimate import forecast, needs_low_memory, work
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.start import Start
-from reslab.weights.file import Weights, read_weights, save_weights
+from reslab.weights.file import Crop, Weights, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
 _WORTH_TELLING = 5  # percent of the time
@@ -223,7 +223,8 @@ class _Run:
         network = self.learner.eval_model()
         state = {key: tensor.cpu() for key, tensor in network.state_dict().items()}
         data = self.loader.data
-        return Weights(network.spec, state, self.loader.normalise, data.classes, isinstance(data.train, Images))
+        crop: Crop = "square" if isinstance(data.train, Images) else "center"
+        return Weights(network.spec, state, self.loader.normalise, data.classes, crop)
 
     def _diverged(self, step: int) -> dict[str, Any]:
         part = self.loader.split("train")

@@ -64,7 +64,7 @@ def start_from(path: Path, named: NetworkSpec, data: DataSet, size: int | None =
     Raises SpecError where `named` is not the network of the file, images and classes aside, or the data's images do not
     suit its weights; DataError as `read_weights` does.
     """
-    held = read_weights(path)
+    held = read_weights(path, headless=True)
     theirs = held.network
     _must_be(path, theirs, named)
     if theirs.channels != data.channels:

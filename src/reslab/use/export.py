@@ -106,7 +106,7 @@ def described(weights: Weights) -> dict[str, Any]:
     colours = "red, green, blue" if network.channels == 3 else "grey"
     told["images"] = f"float32 (batch, {', '.join(map(str, network.input))}), {colours}, values in 0..1, "
     told["images"] += "then (x - mean) / std of normalise; preprocessing says how a picture comes to it"
-    told["preprocessing"] = preprocessing(weights).told() if network.channels in (1, 3) else None
+    told["preprocessing"] = preprocessing(weights).metadata() if network.channels in (1, 3) else None
     return told
 
 

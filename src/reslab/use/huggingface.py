@@ -8,7 +8,7 @@ from reslab.disk import write_whole, written_whole
 from reslab.nets import NAMED, name_of
 from reslab.runs.checkpoint import BEST
 from reslab.runs.record import read_json
-from reslab.weights.file import BESIDE, CONFIG, MODEL, Weights, described, save_weights
+from reslab.weights.file import CONFIG, METADATA, MODEL, Weights, metadata, save_weights
 from reslab.weights.manifest import newest
 from reslab.weights.preprocessing import preprocessing
 
@@ -56,8 +56,8 @@ def _config(weights: Weights) -> dict[str, Any]:
         "num_labels": weights.network.classes,
         "id2label": labels,
         "label2id": {name: int(index) for index, name in labels.items()},
-        "preprocessing": preprocessing(weights).told() if weights.network.channels in (1, 3) else None,
-        BESIDE: described(weights),
+        "preprocessing": preprocessing(weights).metadata() if weights.network.channels in (1, 3) else None,
+        METADATA: metadata(weights),
     }
 
 
