@@ -89,6 +89,8 @@ def _forms(value: NetworkSpec) -> list[NetworkSpec]:
 
 def _fits(value: NetworkSpec, layout: Layout, state: State) -> bool:
     """Whether a state_dict has all keys of a network, or all but those of its classifier."""
+    if not {key.rpartition(".")[0] for key in state} <= {theirs for _, theirs in layout.pairs(value)}:
+        return False  # without building the network
     keys = {ours: theirs for ours, theirs in _keys(value, layout).items() if not ours.endswith(_COUNTER)}
     missing = [ours for ours, theirs in keys.items() if theirs not in state]
     if len(state) != len(keys) - len(missing):

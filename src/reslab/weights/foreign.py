@@ -109,10 +109,10 @@ def _class_names(path: Path) -> list[str]:
             return [name for _ in range(5) for name in _pickled_names(file)]
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
-            if any(entry.compress_type for entry in entries) or sum(e.file_size for e in entries) > path.stat().st_size:
-                raise DataError(f"{path}: a compressed archive, which torch does not write\nunpack it, and name the file")
             if any(entry.filename.endswith("/constants.pkl") for entry in entries):
                 raise DataError(f"{path}: holds a program (TorchScript), which was not run\n{_CURE}")
+            if any(entry.compress_type for entry in entries) or sum(e.file_size for e in entries) > path.stat().st_size:
+                raise DataError(f"{path}: a compressed archive, which torch does not write\nunpack it, and name the file")
             content = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
             if len(content) != 1:
                 raise DataError(f"{path}: an archive without weights of torch\nunpack it, and name the file in it")
