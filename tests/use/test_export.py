@@ -26,7 +26,7 @@ from reslab.recipes.named import recipe
 from reslab.train.loop import fitted, train
 from reslab.use.agree import difference
 from reslab.use.export import Int8, export
-from reslab.use.onnx import Session
+from reslab.use.onnx import Onnx, Session
 from reslab.weights.convert import convert
 from reslab.weights.file import Weights, built, load, read_weights, save_weights
 from reslab.weights.manifest import newest
@@ -121,6 +121,33 @@ def test_a_named_network_is_exported(name, file_format, tmp_path):
     agrees(name, file_format, tmp_path)
 
 
+def test_an_onnx_model_has_the_versions_that_were_asked_for(tmp_path, capsys):
+    save_weights(lived_in(cifar_resnet(8, size=8)), tmp_path / "w.safetensors")
+    words = ["export", tmp_path / "w.safetensors", "--format", "onnx", "--out", tmp_path / "m.onnx"]
+    assert reslab(*words, "--opset", 20, "--ir-version", 9) == 0
+    assert "opset 20, any batch; differs by at most" in capsys.readouterr().err
+    model = onnx.load(tmp_path / "m.onnx")
+    assert ([entry.version for entry in model.opset_import], model.ir_version) == ([20], 9)
+    assert reslab(*words, "--ir-version", 8) == 0
+    model = onnx.load(tmp_path / "m.onnx")
+    assert ([entry.version for entry in model.opset_import], model.ir_version) == ([18], 8)
+    onnx.checker.check_model(model)
+
+
+def test_height_and_width_of_an_onnx_model_can_be_free(tmp_path):
+    value = cifar_resnet(8)
+    save_weights(lived_in(value), tmp_path / "w.safetensors")
+    size = value.size
+    done = export(tmp_path / "w.safetensors", "onnx", tmp_path / "m.onnx", onnx=Onnx(any_size=True))
+    assert f"any height and width (checked at {size}×{size} and {size + size // 2}×{2 * size})" in done.note
+    shape = onnx.load(tmp_path / "m.onnx").graph.input[0].type.tensor_type.shape.dim
+    assert [place.dim_param or place.dim_value for place in shape] == ["batch", 3, "height", "width"]
+    session, module = Session((tmp_path / "m.onnx").read_bytes()), load(tmp_path / "w.safetensors")
+    for height, width in ((size, size), (size + 16, size + 8)):
+        images = torch.randn(2, 3, height, width)
+        assert difference(module, session, images) < 1e-4
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file_format", ["onnx", "pt2"])
 @pytest.mark.parametrize("name", [name for name in NAMED if name not in FEW])
@@ -128,6 +155,18 @@ def test_every_named_network_is_exported(name, file_format, tmp_path):
     agrees(name, file_format, tmp_path)
     for file in tmp_path.iterdir():
         file.unlink()  # pytest keeps folders, and all of these are gigabytes
+
+
+def test_a_network_of_one_size_is_not_exported_for_any(tmp_path):
+    save_weights(lived_in(smallest(network("lenet5"))), tmp_path / "w.safetensors")
+    with pytest.raises(SpecError, match="whose head averages over the map"):
+        export(tmp_path / "w.safetensors", "onnx", tmp_path / "m.onnx", onnx=Onnx(any_size=True))
+
+
+def test_a_runtime_that_has_not_the_versions_is_said():
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "none", [], []), ir_version=1000)
+    with pytest.raises(SpecError, match="does not run this model"):
+        Session(model.SerializeToString())
 
 
 def test_the_description_travels(run, tmp_path):
@@ -145,6 +184,7 @@ def test_the_description_travels(run, tmp_path):
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
     assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert model.ir_version == 10
     kept = {"reslab.json": ""}
     export(run, "pt2", tmp_path / "m.pt2")
     program = torch.export.load(tmp_path / "m.pt2", extra_files=kept)
@@ -315,6 +355,15 @@ def test_the_metrics_of_a_run_go_to_tensorboard(run, tmp_path):
         (["--format", "torchvision", "--out", "m.pth"], 2, "give it the ending .safetensors"),
         (["--format", "torchvision", "--out", "m.safetensors"], 2, "there are layouts for resnet18"),
         (["--format", "onnx", "--out", "m.onnx", "--int8"], 2, "--int8: needs --data"),
+        (["--format", "onnx", "--out", "m.onnx", "--opset", "9"], 2, "--opset 9: choose from 18 to"),
+        (["--format", "onnx", "--out", "m.onnx", "--opset", "99"], 2, "--opset 99: choose from 18 to"),
+        (["--format", "onnx", "--out", "m.onnx", "--ir-version", "7"], 2, "--ir-version 7: choose from 8 to"),
+        (["--format", "onnx", "--out", "m.onnx", "--any-size"], 2, "trained with a mean image, which fixes the size"),
+        (
+            ["--format", "pt2", "--out", "m.pt2", "--any-size"],
+            2,
+            "--opset, --ir-version, --any-size: is for --format onnx",
+        ),
         (["--format", "onnx", "--out", "m.onnx", "--data", "digits"], 2, "--data: is for --int8"),
         (["--format", "pt2", "--out", "m.pt2", "--int8", "--data", "digits"], 2, "is for --format onnx"),
         (["--format", "onnx", "--out", "m.onnx", "--device", "tpu"], 2, "choose from auto, cpu, cuda"),

@@ -111,8 +111,8 @@ def test_a_file_goes_in_and_comes_out_unchanged(resnet18, tmp_path):
     weights, notes = convert(path, "resnet18")
     assert notes == [
         "torchvision's and timm's ResNet, as resnet18",
-        "not in the file but assumed: the order of the classes, tench (n01440764), goldfish (n01443537) ... (--classes); "
-        "mean 0.485,0.456,0.406 and std 0.229,0.224,0.225 (--mean, --std); images of 224×224",
+        "not in the file but assumed: the order of the classes, tench (n01440764), goldfish (n01443537) ... "
+        "(--classes); mean 0.485,0.456,0.406 and std 0.229,0.224,0.225 (--mean, --std); images of 224×224",
     ]
     assert weights.normalise == IMAGENET
     save_weights(weights, tmp_path / "ours.safetensors")

@@ -59,7 +59,11 @@ WRAPPINGS = {
     "plain": lambda sd: sd,
     "net": lambda sd: {"net": sd, "acc": 91.7, "epoch": 199},
     "model_state_dict": lambda sd: {"model_state_dict": sd, "optimizer_state_dict": OPTIMIZER, "loss": 0.1},
-    "namespace": lambda sd: {"model": sd, "args": argparse.Namespace(lr=0.1, out=Path("/data")), "optimizer": OPTIMIZER},
+    "namespace": lambda sd: {
+        "model": sd,
+        "args": argparse.Namespace(lr=0.1, out=Path("/data")),
+        "optimizer": OPTIMIZER,
+    },
     "numpy": lambda sd: {"state_dict": sd, "best_acc": np.float64(91.7), "error": np.float32(8.3)},
     "model_ema": lambda sd: {"model_ema": {"n_averaged": torch.tensor(5), **prefixed("module.", sd)}, "epoch": 3},
     "nested": lambda sd: {"checkpoint": {"weights": {"student": sd}}},
@@ -243,7 +247,9 @@ def quantized():
 
 FAULTY = {
     "claims .* bytes of the 4 that are stored": lambda: torch.zeros(1).expand(2**50),
-    "is sparse_coo, not dense": lambda: torch.sparse_coo_tensor(torch.zeros(2, 0, dtype=torch.long), [], (2**30, 2**30)),
+    "is sparse_coo, not dense": lambda: torch.sparse_coo_tensor(
+        torch.zeros(2, 0, dtype=torch.long), [], (2**30, 2**30)
+    ),
     "is of type complex64": lambda: torch.zeros(16, 3, 3, 3, dtype=torch.complex64),
     r"has no values \(device meta\)": lambda: torch.zeros(16, 3, 3, 3, device="meta"),
     "is of type qint8|not a whole file": quantized,
@@ -427,7 +433,9 @@ def damaged(raw, draws):
                 other = draws.randrange(len(raw) + 1)
                 raw[at : at + length] = raw[other : other + length]
             case _:
-                raw[at:at] = draws.choice((b"9" * 20, b"[" * 200, b"}", b'"', b"-1", b"1e999", b"NaN", b"(", b"\x81", b"."))
+                raw[at:at] = draws.choice(
+                    (b"9" * 20, b"[" * 200, b"}", b'"', b"-1", b"1e999", b"NaN", b"(", b"\x81", b".")
+                )
     return bytes(raw)
 
 

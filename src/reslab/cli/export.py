@@ -22,6 +22,13 @@ def export(
         int | None, typer.Option("--images", min=1, help="training images that calibrate --int8  [default: 128]")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="where a pt2 file is to run: cpu or cuda")] = "cpu",
+    opset: Annotated[int | None, typer.Option("--opset", help="ONNX operators' version  [default: 18]")] = None,
+    ir_version: Annotated[
+        int | None, typer.Option("--ir-version", help="ONNX file's version, 8 for older runtimes  [default: 10]")
+    ] = None,
+    any_size: Annotated[
+        bool, typer.Option("--any-size", help="free height and width in an ONNX model, where the head averages")
+    ] = False,
 ) -> None:
     """Write a network for other programs, checked; what differs from it is not written."""
     if int8 and data is None:
@@ -31,11 +38,13 @@ def export(
             raise SpecError(f"{option}: is for --int8")
     from reslab.use.export import Int8
     from reslab.use.export import export as export_network
+    from reslab.use.onnx import Onnx
 
     wanted = None
     if data is not None:
         wanted = Int8(data) if images is None else Int8(data, images)
-    done = export_network(file, file_format, out, wanted, device)
+    form = Onnx(opset or Onnx().opset, ir_version or Onnx().ir_version, any_size)
+    done = export_network(file, file_format, out, wanted, device, form if opset or ir_version or any_size else None)
     say(done.note)
     if done.change:
         typer.echo(str(done.change))

@@ -137,7 +137,9 @@ def _with_channels(path: Path, value: NetworkSpec, layout: Layout, state: State,
             f"{path}: its first layer {key} reads {channels} channels, and pictures have 3, or 1 in grey\n"
             f"keep three of them, for example {key}[:, :3], and give that file"
         )
-    notes.append(f"the file's first layer {key} reads {channels} channel in place of {value.channels}: so does the network")
+    notes.append(
+        f"the file's first layer {key} reads {channels} channel in place of {value.channels}: so does the network"
+    )
     return replace(value, channels=channels)
 
 
@@ -167,7 +169,9 @@ def _renamed(path: Path, value: NetworkSpec, layout: Layout, state: State, notes
     }
     check(flat, shapes, str(path))
     if bad := [key for key, tensor in flat.items() if not tensor.is_floating_point() or not tensor.isfinite().all()]:
-        fault = "values that are not finite" if flat[bad[0]].is_floating_point() else f"values of type {flat[bad[0]].dtype}"
+        fault = (
+            "values that are not finite" if flat[bad[0]].is_floating_point() else f"values of type {flat[bad[0]].dtype}"
+        )
         raise DataError(f"{path}: {len(bad)} tensors cannot be weights, nothing was loaded\n{bad[0]} has {fault}")
     if others := {str(tensor.dtype).removeprefix("torch.") for tensor in flat.values()} - {"float32"}:
         notes.append(f"its {' and '.join(sorted(others))} tensors are brought to float32")

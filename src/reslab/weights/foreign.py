@@ -52,7 +52,12 @@ def read_state(path: Path, key: str | None = None) -> Foreign:
     try:
         content = _tensors(path) if is_safetensors(path) else _unpickle(path)
         tables = dict(_state_dicts(content))
-        if not tables and isinstance(content, dict) and content and all(isinstance(t, Tensor) for t in content.values()):
+        if (
+            not tables
+            and isinstance(content, dict)
+            and content
+            and all(isinstance(t, Tensor) for t in content.values())
+        ):
             tables = {"": content}
         name, notes = _choose(path, list(tables), key)
         return Foreign(_without_prefix(_checked(path, tables[name], notes), notes), notes)
@@ -112,7 +117,9 @@ def _class_names(path: Path) -> list[str]:
             if any(entry.filename.endswith("/constants.pkl") for entry in entries):
                 raise DataError(f"{path}: holds a program (TorchScript), which was not run\n{_CURE}")
             if any(entry.compress_type for entry in entries) or sum(e.file_size for e in entries) > path.stat().st_size:
-                raise DataError(f"{path}: a compressed archive, which torch does not write\nunpack it, and name the file")
+                raise DataError(
+                    f"{path}: a compressed archive, which torch does not write\nunpack it, and name the file"
+                )
             content = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
             if len(content) != 1:
                 raise DataError(f"{path}: an archive without weights of torch\nunpack it, and name the file in it")
