@@ -110,8 +110,8 @@ def agrees(name, file_format, folder):
     module = load(folder / "w.safetensors")
     for batch in (1, 2, 7):
         images = torch.randn(batch, *value.input)
-        found = other(images)
-        assert found.shape == (batch, value.classes)
+        actual = other(images)
+        assert actual.shape == (batch, value.classes)
         assert difference(module, other, images) < 1e-4
 
 
@@ -173,14 +173,16 @@ def test_the_description_travels(run, tmp_path):
     weights = read_weights(run)
     export(run, "onnx", tmp_path / "m.onnx")
     model = onnx.load(tmp_path / "m.onnx")
-    told = {entry.key: entry.value for entry in model.metadata_props}
-    assert json.loads(told["network"]) == json.loads(to_json(weights.network))
-    assert json.loads(told["classes"]) == [str(digit) for digit in range(10)]
-    assert json.loads(told["preprocessing"]) | {"crop_share": 1.0, "size": 8} == json.loads(told["preprocessing"])
-    normalise = json.loads(told["normalise"])
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(metadata["network"]) == json.loads(to_json(weights.network))
+    assert json.loads(metadata["classes"]) == [str(digit) for digit in range(10)]
+    assert json.loads(metadata["preprocessing"]) | {"crop_share": 1.0, "size": 8} == json.loads(
+        metadata["preprocessing"]
+    )
+    normalise = json.loads(metadata["normalise"])
     assert np.allclose(normalise["mean"], weights.normalise.mean[0])
     assert normalise["std"] == 1
-    assert "float32 (batch, 1, 8, 8), grey" in told["images"]
+    assert "float32 (batch, 1, 8, 8), grey" in metadata["images"]
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
     assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
@@ -189,7 +191,7 @@ def test_the_description_travels(run, tmp_path):
     export(run, "pt2", tmp_path / "m.pt2")
     program = torch.export.load(tmp_path / "m.pt2", extra_files=kept)
     assert not any("batch_norm" in str(node.target) for node in program.graph.nodes)
-    assert json.loads(kept["reslab.json"])["classes"] == json.loads(told["classes"])
+    assert json.loads(kept["reslab.json"])["classes"] == json.loads(metadata["classes"])
 
 
 def test_onnxruntime_agrees_on_every_test_image(run, digits, tmp_path):
@@ -199,9 +201,9 @@ def test_onnxruntime_agrees_on_every_test_image(run, digits, tmp_path):
     loader = InMemoryLoader(digits, torch.device("cpu"), weights.normalise)
     for seen, _ in loader.views("test"):
         with torch.inference_mode():
-            expected, found = network(seen), session(seen)
-        assert torch.equal(expected.argmax(1), found.argmax(1))
-        assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+            expected, actual = network(seen), session(seen)
+        assert torch.equal(expected.argmax(1), actual.argmax(1))
+        assert (actual - expected).abs().max() < 1e-4 * expected.abs().max()
         images += len(seen)
     assert images == 360
     assert evaluate(session, loader.views("test"))[:3] == api.evaluate_network(run, "digits")[:3]
@@ -209,9 +211,9 @@ def test_onnxruntime_agrees_on_every_test_image(run, digits, tmp_path):
 
 def test_int8_tells_what_it_costs(run, tmp_path, capsys):
     assert reslab("export", run, "--format", "onnx", "--int8", "--data", "digits", "--out", tmp_path / "m.onnx") == 0
-    told = capsys.readouterr()
-    assert "int8 by 128 training images of digits" in told.err
-    before, after, change = (float(word) for word in numbers(told.out.splitlines()[0]))
+    captured = capsys.readouterr()
+    assert "int8 by 128 training images of digits" in captured.err
+    before, after, change = (float(word) for word in numbers(captured.out.splitlines()[0]))
     assert change == pytest.approx(after - before, abs=0.02)
     data = load_digits()
     with make_loader(data, torch.device("cpu"), 8, read_weights(run).normalise) as loader:
@@ -346,7 +348,7 @@ def test_the_metrics_of_a_run_go_to_tensorboard(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         (["--format", "onx", "--out", "m.onnx"], 2, "did you mean onnx"),
         (["--format", "keras", "--out", "m.h5"], 2, "choose from onnx, pt2, safetensors"),
@@ -370,11 +372,11 @@ def test_the_metrics_of_a_run_go_to_tensorboard(run, tmp_path):
         (["--format", "onnx", "--out", "m.onnx", "--int8", "--data", "digits", "--images", "2000"], 2, "1,437"),
     ],
 )
-def test_wrong_words_end_in_two_lines_and_leave_nothing(run, words, code, told, tmp_path, monkeypatch, capsys):
+def test_wrong_words_end_in_two_lines_and_leave_nothing(run, words, code, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert reslab("export", run, *words) == code
     err = capsys.readouterr().err
-    assert told in err
+    assert message in err
     assert len(err.splitlines()) <= 2
     assert list(tmp_path.iterdir()) == []
 
@@ -405,8 +407,8 @@ def test_a_missing_extra_is_two_lines(module, extra, words, run, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, module, None)
     assert reslab("export", run, *words) == 2
-    told = f"reslab: {module} is not installed, which this needs\npip install 'reslab[{extra}]'\n"
-    assert capsys.readouterr().err == told
+    expected = f"reslab: {module} is not installed, which this needs\npip install 'reslab[{extra}]'\n"
+    assert capsys.readouterr().err == expected
     assert list(tmp_path.iterdir()) == []
 
 

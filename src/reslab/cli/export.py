@@ -30,7 +30,7 @@ def export(
         bool, typer.Option("--any-size", help="free height and width in an ONNX model, where the head averages")
     ] = False,
 ) -> None:
-    """Write a network for other programs, checked; what differs from it is not written."""
+    """Write a network for other programs, checked against the original before anything is written."""
     if int8 and data is None:
         raise SpecError("--int8: needs --data, whose training images calibrate it and whose test images measure it")
     for option, value in (("--data", data), ("--images", images)):
@@ -43,7 +43,7 @@ def export(
     wanted = None
     if data is not None:
         wanted = Int8(data) if images is None else Int8(data, images)
-    form = Onnx(opset or Onnx().opset, ir_version or Onnx().ir_version, any_size)
+    form = Onnx(opset or Onnx().opset, ir_version, any_size)
     done = export_network(file, file_format, out, wanted, device, form if opset or ir_version or any_size else None)
     say(done.note)
     if done.change:

@@ -27,7 +27,7 @@ network = reslab.load("FOLDER")  # where these files lie; a torch module in eval
 ```
 
 `config.json` says how a picture is cut and brought to size (`preprocessing`), how images are normalised (`reslab`;
-pixels are in 0..1 before) and what the classes are called. A mean image is the tensor `images.mean` in
+pixels are in 0..1 before) and the names of the classes. A mean image is the tensor `images.mean` in
 `model.safetensors`. `reslab predict FOLDER IMAGE...` does all of it.
 """
 _LICENCE = """## Licence

@@ -15,12 +15,12 @@ class Onnx(NamedTuple):
     """The form of an ONNX model.
 
     opset: version of the operators
-    ir_version: version of the file format; older runtimes refuse newer ones
+    ir_version: version of the file format, which older runtimes refuse; None is 10, or the oldest for the opset
     any_size: height and width are free, for networks whose head averages over the map
     """
 
     opset: int = 18
-    ir_version: int = 10
+    ir_version: int | None = None
     any_size: bool = False
 
 
@@ -34,7 +34,7 @@ def as_onnx(network: Network, form: Onnx = Onnx()) -> Any:  # noqa: B008, it is 
     extra("onnxscript", "onnx")
     free = {0: torch.export.Dim("batch")}
     if form.any_size:
-        if not any(isinstance(part, GlobalAverage) for part in network.head.children()):
+        if not any(isinstance(part, GlobalAverage) for part in network.modules()):
             raise SpecError("--any-size: is for networks whose head averages over the map; this one's reads one size")
         free |= {2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
     images = torch.zeros(2, *network.spec.input)  # one image would fix the batch
@@ -55,11 +55,10 @@ def as_onnx(network: Network, form: Onnx = Onnx()) -> Any:  # noqa: B008, it is 
     assert program is not None
     model = program.model_proto
     oldest = onnx.helper.find_min_ir_version_for(model.opset_import)
-    if not oldest <= form.ir_version <= onnx.IR_VERSION:
-        raise SpecError(
-            f"--ir-version {form.ir_version}: choose from {oldest} to {onnx.IR_VERSION} for opset {form.opset}"
-        )
-    model.ir_version = form.ir_version
+    version = max(10, oldest) if form.ir_version is None else form.ir_version
+    if not oldest <= version <= onnx.IR_VERSION:
+        raise SpecError(f"--ir-version {version}: choose from {oldest} to {onnx.IR_VERSION} for opset {form.opset}")
+    model.ir_version = version
     return model
 
 

@@ -23,7 +23,7 @@ _COUNTER = ".num_batches_tracked"
 
 
 class Known(NamedTuple):
-    """What a person knows of a foreign file beyond its tensors.
+    """Facts about a foreign file that are not in it.
 
     key: the dotted key of the state_dict, for a file with several
     classes: names in the order of the outputs
@@ -36,7 +36,7 @@ class Known(NamedTuple):
 
 
 def convert(path: Path, name: str, known: Known = Known()) -> tuple[Weights, list[str]]:  # noqa: B008, it is frozen
-    """The weights in a foreign file for a named network, and notes on what was changed or assumed.
+    """The weights in a foreign file for a named network, and notes on changes and assumptions.
 
     The network takes the file's number of classes and input channels, channels are brought into our order, and the
     first of 1001 classes, TensorFlow's background, is left out. A file without a classifier gives headless weights.

@@ -111,8 +111,7 @@ def read_weights(path: Path, headless: bool = False) -> Weights:
     network, mean = weights.network, state.pop(_MEAN, None)
     if mean is not None:
         if mean.shape != (expected := (network.channels, network.size, network.size)) or mean.dtype != torch.float32:
-            found = f"{_size(mean.shape)} {mean.dtype}"
-            raise DataError(f"{path}: its mean image is {found}, expected {_size(expected)} torch.float32")
+            raise DataError(f"{path}: its mean image is {_size(mean.shape)} {mean.dtype}, expected {_size(expected)}")
         weights = weights._replace(normalise=MeanImage(mean.numpy()))
     weights = weights._replace(state=state)
     if weights.headless and not headless:

@@ -78,7 +78,7 @@ def _tensors(path: Path) -> State:
 
 
 class _Placeholder:
-    """An object in a file that is not a tensor; what it holds is not read."""
+    """An object in a file that is not a tensor. Its content is not read."""
 
     def __init__(self, *values: Any):
         pass
@@ -148,7 +148,7 @@ def _pickled_names(file: IO[bytes]) -> Iterator[str]:
         if count > _OPCODES or cost > _OPCODES:
             raise ValueError("more than a file of weights has")
         if opcode.name in ("GLOBAL", "INST"):
-            yield arg.replace(" ", ".")
+            yield str(arg).replace(" ", ".")
         elif opcode.name == "STACK_GLOBAL":
             yield f"{taken[1][1]}.{taken[0][1]}"
         pushed = memo[arg] if "GET" in opcode.name else (cost, arg if isinstance(arg, str) else None)

@@ -15,7 +15,7 @@ Pairs = list[tuple[str, str]]
 class Layout(NamedTuple):
     """The names of modules in another library, for some of our networks.
 
-    networks: names of those that compute what the weights were trained for
+    networks: names of those with the same computation
     pairs: (path of our module, path of their module) for each module that has tensors
     normalise, classes, crop: as these weights were trained; `classes` for as many classes as it has. See `Weights`
     adjust: reorders channels that stand in another order there, by our keys; None if none do
