@@ -131,7 +131,7 @@ def test_images_are_spread_over_the_test_set_and_seen_as_the_network_does(digits
 
 
 @pytest.mark.parametrize(
-    "said", [{"whole": True}, {"whole": False}, {}, {"normalise": MeanStd((0.4,) * 3, (0.3,) * 3)}]
+    "said", [{"crop": "square"}, {"crop": "center"}, {}, {"normalise": MeanStd((0.4,) * 3, (0.3,) * 3)}]
 )
 def test_pictures_are_seen_as_an_evaluation_sees_them(said, kept, pictures):
     file, data = kept(**said), load(pictures)
@@ -151,7 +151,7 @@ def test_a_network_of_other_classes_is_refused(kept, pictures):
 
 
 def test_a_folder_as_hugging_face_has_it_is_weights(kept, pictures, tmp_path, monkeypatch):
-    file = kept(classes=("a", "b"), whole=True)
+    file = kept(classes=("a", "b"), crop="square")
     export(file, "huggingface", tmp_path / "model-v1.5")
     monkeypatch.chdir(tmp_path)
     (loaded,) = read_subjects(["model-v1.5"], load(pictures))

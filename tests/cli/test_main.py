@@ -77,8 +77,11 @@ SURFACE = {
         "--precision",
     ],
     ("predict",): ["--batch", "--cam", "--device", "--engine", "--json", "--top"],
-    ("weights",): ["--as", "--out"],
-    ("export",): ["--data", "--device", "--format", "--images", "--int8", "--out"],
+    ("weights",): ["--as", "--classes", "--key", "--mean", "--out", "--std"],
+    ("export",): [
+        *("--any-size", "--data", "--device", "--format", "--images", "--int8"),
+        *("--ir-version", "--opset", "--out"),
+    ],
     ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],

@@ -60,13 +60,13 @@ def evaluated(run, capsys, *words):
     ],
     ids=" ".join,
 )
-def test_engines_find_the_errors_that_torch_finds(run, capsys, words):
+def test_engines_have_the_errors_of_torch(run, capsys, words):
     if name := EXTRAS.get(words[1]):
         pytest.importorskip(name)
-    expected, found = evaluated(run, capsys), evaluated(run, capsys, *words)
-    assert found["images"] == expected["images"] == 360
-    assert found["top1_error"] == expected["top1_error"]
-    assert found["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+    expected, actual = evaluated(run, capsys), evaluated(run, capsys, *words)
+    assert actual["images"] == expected["images"] == 360
+    assert actual["top1_error"] == expected["top1_error"]
+    assert actual["loss"] == pytest.approx(expected["loss"], rel=1e-4)
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="no bf16 here")
@@ -74,9 +74,9 @@ def test_engines_find_the_errors_that_torch_finds(run, capsys, words):
 def test_bf16_is_close(run, capsys, name):
     if extra := EXTRAS.get(name):
         pytest.importorskip(extra)
-    expected, found = evaluated(run, capsys), evaluated(run, capsys, "--engine", name, "--precision", "bf16")
-    assert found["loss"] != expected["loss"]
-    assert found["loss"] == pytest.approx(expected["loss"], rel=0.05)
+    expected, actual = evaluated(run, capsys), evaluated(run, capsys, "--engine", name, "--precision", "bf16")
+    assert actual["loss"] != expected["loss"]
+    assert actual["loss"] == pytest.approx(expected["loss"], rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["alexnet", "googlenet"])
@@ -109,7 +109,7 @@ def test_an_engine_that_computes_something_else_is_not_used(digits, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("tensorrt", "float32", False), "choose from torch, openvino, onnxruntime"),
         (("onnxruntime", "bf16", False), "computes in float32"),
@@ -117,9 +117,9 @@ def test_an_engine_that_computes_something_else_is_not_used(digits, monkeypatch)
         (("torch", "float16", False), "choose from auto, float32, bf16"),
     ],
 )
-def test_what_cannot_be_is_refused(words, told):
+def test_what_cannot_be_is_refused(words, message):
     module = cifar_resnet(8).build()
-    with pytest.raises(SpecError, match=told):
+    with pytest.raises(SpecError, match=message):
         make_engine(module, *words, torch.randn(2, *module.spec.input))
 
 

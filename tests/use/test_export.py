@@ -26,7 +26,7 @@ from reslab.recipes.named import recipe
 from reslab.train.loop import fitted, train
 from reslab.use.agree import difference
 from reslab.use.export import Int8, export
-from reslab.use.onnx import Session
+from reslab.use.onnx import Onnx, Session
 from reslab.weights.convert import convert
 from reslab.weights.file import Weights, built, load, read_weights, save_weights
 from reslab.weights.manifest import newest
@@ -110,8 +110,8 @@ def agrees(name, file_format, folder):
     module = load(folder / "w.safetensors")
     for batch in (1, 2, 7):
         images = torch.randn(batch, *value.input)
-        found = other(images)
-        assert found.shape == (batch, value.classes)
+        actual = other(images)
+        assert actual.shape == (batch, value.classes)
         assert difference(module, other, images) < 1e-4
 
 
@@ -119,6 +119,33 @@ def agrees(name, file_format, folder):
 @pytest.mark.parametrize("name", FEW)
 def test_a_named_network_is_exported(name, file_format, tmp_path):
     agrees(name, file_format, tmp_path)
+
+
+def test_an_onnx_model_has_the_versions_that_were_asked_for(tmp_path, capsys):
+    save_weights(lived_in(cifar_resnet(8, size=8)), tmp_path / "w.safetensors")
+    words = ["export", tmp_path / "w.safetensors", "--format", "onnx", "--out", tmp_path / "m.onnx"]
+    assert reslab(*words, "--opset", 20, "--ir-version", 9) == 0
+    assert "opset 20, any batch; differs by at most" in capsys.readouterr().err
+    model = onnx.load(tmp_path / "m.onnx")
+    assert ([entry.version for entry in model.opset_import], model.ir_version) == ([20], 9)
+    assert reslab(*words, "--ir-version", 8) == 0
+    model = onnx.load(tmp_path / "m.onnx")
+    assert ([entry.version for entry in model.opset_import], model.ir_version) == ([18], 8)
+    onnx.checker.check_model(model)
+
+
+def test_height_and_width_of_an_onnx_model_can_be_free(tmp_path):
+    value = cifar_resnet(8)
+    save_weights(lived_in(value), tmp_path / "w.safetensors")
+    size = value.size
+    done = export(tmp_path / "w.safetensors", "onnx", tmp_path / "m.onnx", onnx=Onnx(any_size=True))
+    assert f"any height and width (checked at {size}×{size} and {size + size // 2}×{2 * size})" in done.note
+    shape = onnx.load(tmp_path / "m.onnx").graph.input[0].type.tensor_type.shape.dim
+    assert [place.dim_param or place.dim_value for place in shape] == ["batch", 3, "height", "width"]
+    session, module = Session((tmp_path / "m.onnx").read_bytes()), load(tmp_path / "w.safetensors")
+    for height, width in ((size, size), (size + 16, size + 8)):
+        images = torch.randn(2, 3, height, width)
+        assert difference(module, session, images) < 1e-4
 
 
 @pytest.mark.slow
@@ -130,26 +157,41 @@ def test_every_named_network_is_exported(name, file_format, tmp_path):
         file.unlink()  # pytest keeps folders, and all of these are gigabytes
 
 
+def test_a_network_of_one_size_is_not_exported_for_any(tmp_path):
+    save_weights(lived_in(smallest(network("lenet5"))), tmp_path / "w.safetensors")
+    with pytest.raises(SpecError, match="whose head averages over the map"):
+        export(tmp_path / "w.safetensors", "onnx", tmp_path / "m.onnx", onnx=Onnx(any_size=True))
+
+
+def test_a_runtime_that_has_not_the_versions_is_said():
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "none", [], []), ir_version=1000)
+    with pytest.raises(SpecError, match="does not run this model"):
+        Session(model.SerializeToString())
+
+
 def test_the_description_travels(run, tmp_path):
     weights = read_weights(run)
     export(run, "onnx", tmp_path / "m.onnx")
     model = onnx.load(tmp_path / "m.onnx")
-    told = {entry.key: entry.value for entry in model.metadata_props}
-    assert json.loads(told["network"]) == json.loads(to_json(weights.network))
-    assert json.loads(told["classes"]) == [str(digit) for digit in range(10)]
-    assert json.loads(told["preprocessing"]) | {"crop_share": 1.0, "size": 8} == json.loads(told["preprocessing"])
-    normalise = json.loads(told["normalise"])
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(metadata["network"]) == json.loads(to_json(weights.network))
+    assert json.loads(metadata["classes"]) == [str(digit) for digit in range(10)]
+    assert json.loads(metadata["preprocessing"]) | {"crop_share": 1.0, "size": 8} == json.loads(
+        metadata["preprocessing"]
+    )
+    normalise = json.loads(metadata["normalise"])
     assert np.allclose(normalise["mean"], weights.normalise.mean[0])
     assert normalise["std"] == 1
-    assert "float32 (batch, 1, 8, 8), grey" in told["images"]
+    assert "float32 (batch, 1, 8, 8), grey" in metadata["images"]
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
     assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert model.ir_version == 10
     kept = {"reslab.json": ""}
     export(run, "pt2", tmp_path / "m.pt2")
     program = torch.export.load(tmp_path / "m.pt2", extra_files=kept)
     assert not any("batch_norm" in str(node.target) for node in program.graph.nodes)
-    assert json.loads(kept["reslab.json"])["classes"] == json.loads(told["classes"])
+    assert json.loads(kept["reslab.json"])["classes"] == json.loads(metadata["classes"])
 
 
 def test_onnxruntime_agrees_on_every_test_image(run, digits, tmp_path):
@@ -159,9 +201,9 @@ def test_onnxruntime_agrees_on_every_test_image(run, digits, tmp_path):
     loader = InMemoryLoader(digits, torch.device("cpu"), weights.normalise)
     for seen, _ in loader.views("test"):
         with torch.inference_mode():
-            expected, found = network(seen), session(seen)
-        assert torch.equal(expected.argmax(1), found.argmax(1))
-        assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+            expected, actual = network(seen), session(seen)
+        assert torch.equal(expected.argmax(1), actual.argmax(1))
+        assert (actual - expected).abs().max() < 1e-4 * expected.abs().max()
         images += len(seen)
     assert images == 360
     assert evaluate(session, loader.views("test"))[:3] == api.evaluate_network(run, "digits")[:3]
@@ -169,9 +211,9 @@ def test_onnxruntime_agrees_on_every_test_image(run, digits, tmp_path):
 
 def test_int8_tells_what_it_costs(run, tmp_path, capsys):
     assert reslab("export", run, "--format", "onnx", "--int8", "--data", "digits", "--out", tmp_path / "m.onnx") == 0
-    told = capsys.readouterr()
-    assert "int8 by 128 training images of digits" in told.err
-    before, after, change = (float(word) for word in numbers(told.out.splitlines()[0]))
+    captured = capsys.readouterr()
+    assert "int8 by 128 training images of digits" in captured.err
+    before, after, change = (float(word) for word in numbers(captured.out.splitlines()[0]))
     assert change == pytest.approx(after - before, abs=0.02)
     data = load_digits()
     with make_loader(data, torch.device("cpu"), 8, read_weights(run).normalise) as loader:
@@ -306,7 +348,7 @@ def test_the_metrics_of_a_run_go_to_tensorboard(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         (["--format", "onx", "--out", "m.onnx"], 2, "'onx' is not one of 'onnx', 'pt2'"),
         (["--format", "keras", "--out", "m.h5"], 2, "is not one of 'onnx', 'pt2', 'safetensors'"),
@@ -315,17 +357,26 @@ def test_the_metrics_of_a_run_go_to_tensorboard(run, tmp_path):
         (["--format", "torchvision", "--out", "m.pth"], 2, "give it the ending .safetensors"),
         (["--format", "torchvision", "--out", "m.safetensors"], 2, "there are layouts for resnet18"),
         (["--format", "onnx", "--out", "m.onnx", "--int8"], 2, "--int8: needs --data"),
+        (["--format", "onnx", "--out", "m.onnx", "--opset", "9"], 2, "--opset 9: choose from 18 to"),
+        (["--format", "onnx", "--out", "m.onnx", "--opset", "99"], 2, "--opset 99: choose from 18 to"),
+        (["--format", "onnx", "--out", "m.onnx", "--ir-version", "7"], 2, "--ir-version 7: choose from 8 to"),
+        (["--format", "onnx", "--out", "m.onnx", "--any-size"], 2, "trained with a mean image, which fixes the size"),
+        (
+            ["--format", "pt2", "--out", "m.pt2", "--any-size"],
+            2,
+            "--opset, --ir-version, --any-size: is for --format onnx",
+        ),
         (["--format", "onnx", "--out", "m.onnx", "--data", "digits"], 2, "--data: is for --int8"),
         (["--format", "pt2", "--out", "m.pt2", "--int8", "--data", "digits"], 2, "is for --format onnx"),
         (["--format", "onnx", "--out", "m.onnx", "--device", "tpu"], 2, "'tpu' is not one of 'cpu', 'cuda'"),
         (["--format", "onnx", "--out", "m.onnx", "--int8", "--data", "digits", "--images", "2000"], 2, "1,437"),
     ],
 )
-def test_wrong_words_end_in_two_lines_and_leave_nothing(run, words, code, told, tmp_path, monkeypatch, capsys):
+def test_wrong_words_end_in_two_lines_and_leave_nothing(run, words, code, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert reslab("export", run, *words) == code
     err = capsys.readouterr().err
-    assert told in err
+    assert message in err
     assert len(err.splitlines()) <= 2
     assert list(tmp_path.iterdir()) == []
 
@@ -356,8 +407,8 @@ def test_a_missing_extra_is_two_lines(module, extra, words, run, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, module, None)
     assert reslab("export", run, *words) == 2
-    told = f"reslab: {module} is not installed, which this needs\npip install 'reslab[{extra}]'\n"
-    assert capsys.readouterr().err == told
+    expected = f"reslab: {module} is not installed, which this needs\npip install 'reslab[{extra}]'\n"
+    assert capsys.readouterr().err == expected
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Networks without BN compute what they computed with it."""
+"""Networks with folded BN have the same outputs."""
 
 import pytest
 import torch
@@ -29,14 +29,14 @@ def test_a_folded_network_computes_the_same(name):
     before = {key: value.clone() for key, value in module.state_dict().items()}
     images = torch.randn(2, *module.spec.input)
     with torch.inference_mode():
-        expected, found = module(images), folded(module)(images)
-    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+        expected, actual = module(images), folded(module)(images)
+    assert (actual - expected).abs().max() < 1e-4 * expected.abs().max()
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
 
 
-def test_every_bn_behind_a_convolution_is_gone():
+def test_every_bn_after_a_convolution_is_gone():
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded(lived_in("resnet50")).modules())
-    # of pre-activation, what a unit and the head begin with stays
+    # pre-activation: the BN at the start of a unit and of the head stays
     left = [name for name, part in folded(lived_in("preact18")).named_modules() if isinstance(part, nn.BatchNorm2d)]
     assert left
     assert all(name.split(".")[-1] == "bn0" or name.startswith("head") for name in left), left

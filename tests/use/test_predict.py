@@ -32,9 +32,9 @@ def reslab(*words):
     return ended.value.code or 0
 
 
-def weights_of(value, normalise=IMAGENET, classes=(), whole=None):
+def weights_of(value, normalise=IMAGENET, classes=(), crop=None):
     torch.manual_seed(0)
-    return Weights(value, value.build().state_dict(), normalise, classes, whole)
+    return Weights(value, value.build().state_dict(), normalise, classes, crop)
 
 
 def small(classes):
@@ -95,10 +95,10 @@ def test_pictures_are_seen_as_evaluate_sees_a_folder(file, folder):
             assert dict(guess.best) == pytest.approx(dict(enumerate(chances.tolist())), abs=1e-6)
 
 
-@pytest.mark.parametrize("whole", [None, False, True])
-def test_a_folder_is_evaluated_as_its_pictures_are_predicted(whole, folder, tmp_path):
+@pytest.mark.parametrize("crop", [None, "center", "square"])
+def test_a_folder_is_evaluated_as_its_pictures_are_predicted(crop, folder, tmp_path):
     """Also by a network of whole images, which sees whole pictures then."""
-    weights = weights_of(small(2), classes=("blue", "red"), whole=whole)
+    weights = weights_of(small(2), classes=("blue", "red"), crop=crop)
     save_weights(weights, tmp_path / "w.safetensors")
     test = load(f"folder:{folder}").test
     found = predict_pictures(tmp_path / "w.safetensors", [test.folder / name for name in test.files], top=2)
@@ -121,11 +121,11 @@ def test_a_program_is_told_of_a_picture_that_cannot_be_read(file, folder):
         predict_pictures(file, [folder])
 
 
-@pytest.mark.parametrize("whole", [None, True])
-def test_small_images_saved_as_files_are_the_images_themselves(tmp_path, whole):
+@pytest.mark.parametrize("crop", [None, "square"])
+def test_small_images_saved_as_files_are_the_images_themselves(tmp_path, crop):
     digits = load_digits()
     value = replace(cifar_resnet(8), channels=1, size=8)
-    weights = weights_of(value, MeanImage(digits.train.mean()), digits.classes, whole)
+    weights = weights_of(value, MeanImage(digits.train.mean()), digits.classes, crop)
     chances = expected(weights, digits)[:20]
     for index in range(20):
         Image.fromarray(digits.test.pixels[index, 0]).save(tmp_path / f"{index:02}.png")
@@ -139,15 +139,15 @@ def test_whether_images_are_seen_whole_travels_with_the_weights(tmp_path):
     gradient = np.broadcast_to(np.arange(64, dtype=np.uint8)[None, :, None], (64, 64, 3))
     Image.fromarray(np.ascontiguousarray(gradient)).save(tmp_path / "gradient.png")
     widths = {}
-    for whole in (True, False):
-        save_weights(weights_of(small(2), classes=("a", "b"), whole=whole), tmp_path / "w.safetensors")
+    for crop in ("square", "center"):
+        save_weights(weights_of(small(2), classes=("a", "b"), crop=crop), tmp_path / "w.safetensors")
         sight = Predictor(read_weights(tmp_path / "w.safetensors"), CPU).preprocessing
         seen = sight.read(tmp_path / "gradient.png")[0, 0].astype(int)
-        widths[whole] = seen[-1] - seen[0]
-    assert widths[False] / widths[True] == pytest.approx(224 / 256, abs=0.05)
+        widths[crop] = seen[-1] - seen[0]
+    assert widths["center"] / widths["square"] == pytest.approx(224 / 256, abs=0.05)
     foreign = weights_of(cifar_resnet(8))  # others' CIFAR weights name no classes
-    assert Predictor(foreign, CPU).preprocessing.whole
-    assert not Predictor(weights_of(small(2), classes=("a", "b")), CPU).preprocessing.whole
+    assert Predictor(foreign, CPU).preprocessing.crop == "square"
+    assert Predictor(weights_of(small(2), classes=("a", "b")), CPU).preprocessing.crop == "center"
 
 
 def test_a_network_that_cannot_see_pictures_is_refused():

@@ -1,4 +1,4 @@
-"""Others' weights: their keys mapped, forms told apart, nothing loaded by halves."""
+"""Others' weights: their keys mapped, forms recognised, nothing loaded by halves."""
 
 import os
 from pathlib import Path
@@ -92,13 +92,13 @@ def test_every_tensor_of_a_network_has_one_key_there(name):
 def random_state(value, layout):
     """Random tensors under a layout's keys, without counters."""
     state = value.build().state_dict()
-    found = {theirs: torch.rand_like(state[ours].float()) + 0.1 for ours, theirs in _keys(value, layout).items()}
-    return {key: tensor for key, tensor in found.items() if not key.endswith("num_batches_tracked")}
+    tensors = {theirs: torch.rand_like(state[ours].float()) + 0.1 for ours, theirs in _keys(value, layout).items()}
+    return {key: tensor for key, tensor in tensors.items() if not key.endswith("num_batches_tracked")}
 
 
 @pytest.fixture(scope="module")
 def resnet18(tmp_path_factory):
-    """A file of torchvision's layout, and what is in it."""
+    """A file of torchvision's layout, and its state_dict."""
     torch.manual_seed(0)
     state = random_state(network("resnet18"), torchvision.LAYOUTS[0])
     path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
@@ -109,7 +109,11 @@ def resnet18(tmp_path_factory):
 def test_a_file_goes_in_and_comes_out_unchanged(resnet18, tmp_path):
     path, state = resnet18
     weights, notes = convert(path, "resnet18")
-    assert notes == ["torchvision's and timm's ResNet, as resnet18"]
+    assert notes == [
+        "torchvision's and timm's ResNet, as resnet18",
+        "not in the file but assumed: the order of the classes, tench (n01440764), goldfish (n01443537) ... "
+        "(--classes); mean 0.485,0.456,0.406 and std 0.229,0.224,0.225 (--mean, --std); images of 224×224",
+    ]
     assert weights.normalise == IMAGENET
     save_weights(weights, tmp_path / "ours.safetensors")
     again = read_weights(tmp_path / "ours.safetensors")
@@ -140,10 +144,10 @@ def test_another_number_of_classes_is_kept_and_said(resnet18, tmp_path):
 
 def test_what_others_weights_were_trained_on_is_known(resnet18, tmp_path):
     imagenet, _ = convert(resnet18[0], "resnet18")
-    assert (imagenet.classes[0], imagenet.classes[999], imagenet.whole) == ("n01440764", "n15075141", False)
+    assert (imagenet.classes[0], imagenet.classes[999], imagenet.crop) == ("n01440764", "n15075141", "center")
     torch.save(random_state(network("resnet20-cifar"), layout_of("resnet20-cifar")), tmp_path / "w.th")
     cifar10, _ = convert(tmp_path / "w.th", "resnet20-cifar")
-    assert (cifar10.classes[3], cifar10.whole) == ("cat", True)
+    assert (cifar10.classes[3], cifar10.crop) == ("cat", "square")
 
 
 def test_the_background_of_1001_classes_is_left_out(resnet18, tmp_path):
@@ -169,13 +173,13 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("right", "asked", "told"), OTHERS)
-def test_a_network_that_computes_something_else_is_refused_with_the_right_one(tmp_path, right, asked, told):
+@pytest.mark.parametrize(("right", "asked", "reason"), OTHERS)
+def test_a_network_that_computes_something_else_is_refused_with_the_right_one(tmp_path, right, asked, reason):
     keys = _keys(network(right), layout_of(right)).values()
     torch.save({key: torch.zeros(()) for key in keys}, tmp_path / "w.pth")
     with pytest.raises(SpecError, match=f"not {asked}: use --as {right}") as caught:
         convert(tmp_path / "w.pth", asked)
-    assert told in str(caught.value)
+    assert reason in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
 
 
@@ -217,8 +221,8 @@ def test_a_network_without_its_auxiliary_classifiers_goes_out_again(tmp_path):
 @pytest.mark.parametrize("name", ["googlenet-torchvision", "inception-v3-torchvision"])
 def test_what_torchvision_took_from_tensorflow_sees_images_as_there(name):
     """Its networks turn (x - mean) / std of ImageNet into this themselves, channel by channel."""
-    found = layout_of(name).normalise
-    for mean, std, ours, by in zip(IMAGENET.mean, IMAGENET.std, found.mean, found.std, strict=True):
+    normalise = layout_of(name).normalise
+    for mean, std, ours, by in zip(IMAGENET.mean, IMAGENET.std, normalise.mean, normalise.std, strict=True):
         x = 0.3
         assert (x - ours) / by == pytest.approx((x - mean) / std * (std / 0.5) + (mean - 0.5) / 0.5)
 
@@ -286,9 +290,9 @@ CIFAR_WEIGHTS = os.environ.get("RESLAB_CIFAR_WEIGHTS")
 def test_others_weights_have_their_published_error_on_cifar10(file, name, wrong):
     weights, _ = convert(Path(CIFAR_WEIGHTS) / file, name)
     loader = InMemoryLoader(load("cifar10"), torch.device("cpu"), weights.normalise)
-    found = evaluate(built(weights), loader.views("test"))
-    assert found.images == 10_000
-    assert found.top1_error == pytest.approx(wrong / 100)
+    result = evaluate(built(weights), loader.views("test"))
+    assert result.images == 10_000
+    assert result.top1_error == pytest.approx(wrong / 100)
 
 
 def test_every_layout_is_of_named_networks():

@@ -1,4 +1,4 @@
-"""Files of weights: nothing in them is run, damage is named, ours tell what they are."""
+"""Files of weights: nothing in them is run, damage is named, ours describe themselves."""
 
 import json
 import pickle
@@ -13,11 +13,12 @@ from reslab.data.normalise import MeanImage, MeanStd
 from reslab.errors import DataError
 from reslab.nets import Conv, cifar_resnet
 from reslab.spec import replace
-from reslab.weights.file import Weights, load, read_state, read_weights, save_state, save_weights
+from reslab.weights.file import Weights, load, read_weights, save_state, save_weights
+from reslab.weights.foreign import read_state
 
 
 class Hostile:
-    """What a stranger may put into a pickle."""
+    """An object in a pickle that touches a file when it is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -89,7 +90,7 @@ def test_a_file_without_a_table_of_tensors_is_named(tmp_path, content):
         read_state(tmp_path / "w.pth")
 
 
-def test_ours_tell_what_they_are(tmp_path, small):
+def test_our_files_describe_themselves(tmp_path, small):
     save_weights(small, tmp_path / "w.safetensors")
     again = read_weights(tmp_path / "w.safetensors")
     assert (again.network, again.normalise) == (small.network, small.normalise)
@@ -109,11 +110,14 @@ def test_a_mean_image_and_the_names_of_classes_travel_with_them(tmp_path, small)
     assert set(again.state) == set(small.state)
 
 
-def test_whether_images_were_held_whole_travels_with_them(tmp_path, small):
-    for whole in (True, False, None):
-        save_weights(small._replace(whole=whole), tmp_path / "w.safetensors")
-        assert read_weights(tmp_path / "w.safetensors").whole is whole
-    save_weights(small._replace(whole="yes"), tmp_path / "w.safetensors")
+def test_the_crop_travels_with_them(tmp_path, small):
+    for crop in ("square", "center", None):
+        save_weights(small._replace(crop=crop), tmp_path / "w.safetensors")
+        assert read_weights(tmp_path / "w.safetensors").crop == crop
+    with_metadata(
+        tmp_path / "w.safetensors",
+        lambda metadata: metadata.update(reslab=metadata["reslab"].replace('"whole": null', '"whole": "yes"')),
+    )
     with pytest.raises(DataError, match="its description is damaged: whole 'yes'"):
         read_weights(tmp_path / "w.safetensors")
 
@@ -147,7 +151,7 @@ def test_another_number_of_classes_keeps_the_body_and_says_so(tmp_path, small):
     assert all(torch.equal(tensor, small.state[key]) for key, tensor in body.items())
 
 
-def test_anothers_file_is_told_how_to_be_taken_in(tmp_path, small):
+def test_the_error_for_a_foreign_file_names_the_command(tmp_path, small):
     save_state(small.state, tmp_path / "w.safetensors")
     with pytest.raises(DataError, match=r"reslab weights .* --as NETWORK"):
         load(tmp_path / "w.safetensors")
@@ -164,7 +168,7 @@ def with_metadata(path, change):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('{"network"', "{", "its description is damaged"),
         ('"network"', '"netwurk"', "its description is damaged"),
@@ -173,11 +177,11 @@ def with_metadata(path, change):
         ('"classes": 3', '"classes": 4', "expected 4"),
     ],
 )
-def test_a_tampered_spec_is_named_before_a_tensor_is_used(tmp_path, small, old, new, told):
+def test_a_tampered_spec_is_named_before_a_tensor_is_used(tmp_path, small, old, new, message):
     path = tmp_path / "w.safetensors"
     save_weights(small, path)
     with_metadata(path, lambda metadata: metadata.update(reslab=metadata["reslab"].replace(old, new)))
-    with pytest.raises(DataError, match=rf"w\.safetensors: .*{told}|w\.safetensors: .*\n.*{told}"):
+    with pytest.raises(DataError, match=rf"w\.safetensors: .*{message}|w\.safetensors: .*\n.*{message}"):
         load(path)
 
 

@@ -21,6 +21,13 @@ def export(
         int | None, typer.Option("--images", min=1, help="training images that calibrate --int8  [default: 128]")
     ] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option("--device", help="where a pt2 file is to run")] = "cpu",
+    opset: Annotated[int | None, typer.Option("--opset", help="ONNX operators' version  [default: 18]")] = None,
+    ir_version: Annotated[
+        int | None, typer.Option("--ir-version", help="ONNX file's version, 8 for older runtimes  [default: 10]")
+    ] = None,
+    any_size: Annotated[
+        bool, typer.Option("--any-size", help="free height and width in an ONNX model, where the head averages")
+    ] = False,
 ) -> None:
     """Write a network for other programs, checked; one that differs from it is not written."""
     if int8 and data is None:
@@ -28,7 +35,7 @@ def export(
     for option, value in (("--data", data), ("--images", images)):
         if value is not None and not int8:
             raise SpecError(f"{option}: is for --int8")
-    exported = api.export_network(file, file_format, out, data, images=images, device=device)
+    exported = api.export_network(file, file_format, out, data, images=images, device=device, opset=opset, ir_version=ir_version, any_size=any_size)
     message(exported.note)
     if exported.change:
         typer.echo(str(exported.change))

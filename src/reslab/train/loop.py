@@ -33,7 +33,7 @@ from reslab.train import estimate
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.start import Start
-from reslab.weights.file import Weights, read_weights, save_weights
+from reslab.weights.file import Crop, Weights, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
 _LONG_WAIT = 5  # percent of the time
@@ -295,7 +295,8 @@ class _Training:
         network = self.learner.eval_model()
         state = {key: tensor.cpu() for key, tensor in network.state_dict().items()}
         data = self.loader.data
-        return Weights(network.spec, state, self.loader.normalise, data.classes, isinstance(data.train, Images))
+        crop: Crop = "square" if isinstance(data.train, Images) else "center"
+        return Weights(network.spec, state, self.loader.normalise, data.classes, crop)
 
 
 def duration(seconds: float) -> str:

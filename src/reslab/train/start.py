@@ -60,7 +60,7 @@ def start_from(path: Path, named: NetworkSpec, data: DataSet, size: int | None =
     Raises SpecError if `named` is not the network of the file, images and classes aside, or if the data's images do not
     fit its weights; DataError as `read_weights`.
     """
-    weights = read_weights(path)
+    weights = read_weights(path, headless=True)
     theirs = weights.network
     _check_network(path, theirs, named)
     if theirs.channels != data.channels:

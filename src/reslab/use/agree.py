@@ -1,4 +1,6 @@
-"""How far what runs a network is from the network itself."""
+"""Agreement of another module's outputs with the network's."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +9,8 @@ from reslab.errors import ReslabError
 from reslab.machine import without_tf32
 from reslab.nets.modules import Network
 
-TOLERATED = 1e-4
-"""Of the largest output: what rounding makes in float32."""
+TOLERANCE = 1e-4
+"""The largest difference that rounding in float32 makes, relative to the largest output."""
 BATCHES = (1, 2, 7)
 
 
@@ -16,28 +18,31 @@ BATCHES = (1, 2, 7)
 def difference(network: Network, other: nn.Module, images: Tensor) -> float:
     """The largest difference of two modules' outputs for the same images, relative to the network's largest output.
 
-    On a GPU without TF32, whose ten bits would hide an error behind their own rounding.
+    On a GPU without TF32, whose 10-bit mantissa would hide errors.
     """
     with without_tf32():
         expected = network(images)
         return float((other(images) - expected).abs().max() / expected.abs().max())
 
 
-def must_agree(network: Network, other: nn.Module, told: str) -> float:
-    """Hold what was exported against the network in evaluation mode, on images drawn from a normal distribution.
+def must_agree(network: Network, other: nn.Module, name: str, sizes: Sequence[tuple[int, int]] = ()) -> float:
+    """The largest difference of an exported module, called `name`, from the network in evaluation mode.
 
-    Returns the largest difference of batches of 1, 2 and 7 images. Raises ReslabError where it is more than rounding.
+    On batches of 1, 2 and 7 images drawn from a normal distribution, of each (height, width) in `sizes`; none is the
+    network's own. Raises ReslabError if it is more than rounding.
     """
     draws = torch.Generator().manual_seed(0)
-    place = next(network.parameters()).device
+    device = next(network.parameters()).device
+    channels, *own = network.spec.input
     worst = 0.0
-    for batch in BATCHES:
-        images = torch.randn(batch, *network.spec.input, generator=draws).to(place)
-        found = difference(network, other, images)
-        if not found <= TOLERATED:
-            raise ReslabError(
-                f"{told} differs from the network by {found:.1e} of the largest output at batch {batch}\n"
-                f"at most {TOLERATED:g} is rounding; nothing was written"
-            )
-        worst = max(worst, found)
+    for size in sizes or (own,):
+        for batch in BATCHES:
+            images = torch.randn(batch, channels, *size, generator=draws).to(device)
+            largest = difference(network, other, images)
+            if not largest <= TOLERANCE:
+                raise ReslabError(
+                    f"{name} differs from the network by {largest:.1e} of the largest output at batch {batch}\n"
+                    f"at most {TOLERANCE:g} is rounding; nothing was written"
+                )
+            worst = max(worst, largest)
     return worst

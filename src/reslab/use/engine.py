@@ -1,6 +1,6 @@
-"""What runs a trained network: torch itself, or a runtime that does nothing else, held against torch's own result."""
+"""Engines: torch, or a runtime for inference alone, whose outputs are checked against torch's."""
 
-from typing import Literal
+from typing import Literal, assert_never, get_args
 
 import torch
 from torch import Tensor, nn
@@ -8,28 +8,27 @@ from torch import Tensor, nn
 from reslab.errors import ReslabError, SpecError
 from reslab.machine import find_precision, has_compiler
 from reslab.nets.modules import Network
-from reslab.use.agree import TOLERATED, difference
+from reslab.use.agree import TOLERANCE, difference
 from reslab.use.extra import extra, quiet
 from reslab.use.folded import folded
 from reslab.use.onnx import Session, as_onnx
 
 EngineName = Literal["torch", "openvino", "onnxruntime"]
-ENGINES: tuple[EngineName, ...] = ("torch", "openvino", "onnxruntime")
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
-_TOLERATED = {"float32": TOLERATED, "bf16": 0.1}  # of the largest output
+_TOLERANCES = {"float32": TOLERANCE, "bf16": 0.1}  # relative to the largest output
 
 
 def make_engine(network: Network, name: str, precision: str, compiles: bool, images: Tensor) -> nn.Module:
-    """A module for inference that computes what a network does: (N, C, H, W) float32 -> (N, classes) float32.
+    """A module for inference with the outputs of a network: (N, C, H, W) float32 -> (N, classes) float32.
 
-    precision: "float32", "bf16", or "auto", which is the faster one on this machine
-    compiles: torch compiles the network for the shape of the first images that it sees
-    images: (N, C, H, W), some on which the engine's outputs are held against the network's own
-    Raises SpecError for an engine or precision that is not to be had, ReslabError where the outputs differ by more
-    than rounding.
+    precision: "float32", "bf16", or "auto", the faster one on this machine
+    compiles: torch compiles the network for the shape of the first batch
+    images: (N, C, H, W), a batch on which the outputs are checked against the network's
+    Raises SpecError for an engine or precision that is not available, ReslabError if outputs differ by more than
+    rounding.
     """
-    if name not in ENGINES:
-        raise SpecError(f"--engine {name}: choose from {', '.join(ENGINES)}")
+    engine_name = _engine_name(name)
     if compiles and (name != "torch" or not has_compiler()):
         raise SpecError(f"--compile on: {'is for --engine torch' if name != 'torch' else 'no C++ compiler here'}")
     if name == "onnxruntime":
@@ -39,24 +38,29 @@ def make_engine(network: Network, name: str, precision: str, compiles: bool, ima
     precision, _ = find_precision(precision, images.device.type)
     network = network.eval()
     engine: nn.Module
-    match name:
+    match engine_name:
+        case "torch":
+            engine = _Torch(network, precision, compiles)
         case "openvino":
             engine = _OpenVINO(network, precision, images)
         case "onnxruntime":
             engine = Session(as_onnx(network).SerializeToString())
         case _:
-            engine = _Torch(network, precision, compiles)
-    _hold_against(network, engine, images, f"{name} in {precision}", _TOLERATED[precision])
+            assert_never(engine_name)
+    largest = difference(network, engine, images)
+    if not largest <= _TOLERANCES[precision]:
+        raise ReslabError(
+            f"{name} in {precision} differs from torch in float32 by {largest:.1e} of the largest output\n"
+            "nothing was computed with it; use --engine torch --precision float32"
+        )
     return engine.eval()
 
 
-def _hold_against(network: Network, engine: nn.Module, images: Tensor, told: str, tolerated: float) -> None:
-    found = difference(network, engine, images)
-    if not found <= tolerated:
-        raise ReslabError(
-            f"{told} differs from torch in float32 by {found:.1e} of the largest output\n"
-            "nothing was computed with it; use --engine torch --precision float32"
-        )
+def _engine_name(name: str) -> EngineName:
+    for engine in ENGINES:
+        if name == engine:
+            return engine
+    raise SpecError(f"--engine {name}: choose from {', '.join(ENGINES)}")
 
 
 class _Torch(nn.Module):
@@ -75,7 +79,7 @@ class _Torch(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         count = len(images)
         self.batch = max(self.batch, count)
-        if self.compiles and count < self.batch:  # filled up, rather than compiled for another shape
+        if self.compiles and count < self.batch:  # padded: another shape would be compiled anew
             images = torch.cat([images, images.new_zeros(self.batch - count, *images.shape[1:])])
         images = images.to(dtype=self.dtype, memory_format=torch.channels_last)
         with torch.no_grad(), quiet():
@@ -83,7 +87,7 @@ class _Torch(nn.Module):
 
 
 class _OpenVINO(nn.Module):
-    """Intel's runtime, on processors of any make."""
+    """Intel's runtime, on any processor."""
 
     def __init__(self, network: Network, precision: str, images: Tensor):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Libraries that come with the extras, and what they say that nobody needs to hear."""
+"""Optional dependencies, and a context that silences their warnings."""
 
 import logging
 import warnings
@@ -11,7 +11,7 @@ from reslab.errors import SpecError
 
 
 def extra(module: str, name: str) -> Any:
-    """A library of an extra. Raises SpecError that says how to get it."""
+    """The module of an optional dependency. Raises SpecError with the command that installs it."""
     try:
         return import_module(module)
     except ImportError:
@@ -20,8 +20,7 @@ def extra(module: str, name: str) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the warnings of tracing, of shapes that reslab's networks fix, of the compiler, of its own past, and of
-    the ONNX exporter, of torchvision, which nothing here needs."""
+    """Without warnings of tracing, of the compiler and of the ONNX exporter, which say nothing about the network."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""A network as a folder that the Hugging Face Hub shows: config.json, model.safetensors and a card."""
+"""Folders for the Hugging Face Hub: config.json, model.safetensors and a card."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from reslab.disk import write_whole, written_whole
 from reslab.nets import NAMED, name_of
 from reslab.runs.contents import read_json
 from reslab.runs.run import BEST
-from reslab.weights.file import BESIDE, CONFIG, MODEL, Weights, described, save_weights
+from reslab.weights.file import CONFIG, METADATA, MODEL, Weights, metadata, save_weights
 from reslab.weights.manifest import newest
 from reslab.weights.preprocessing import preprocessing
 
@@ -27,7 +27,7 @@ network = reslab.load("FOLDER")  # where these files lie; a torch module in eval
 ```
 
 `config.json` says how a picture is cut and brought to size (`preprocessing`), how images are normalised (`reslab`;
-pixels are in 0..1 before) and what the classes are called. A mean image is the tensor `images.mean` in
+pixels are in 0..1 before) and the names of the classes. A mean image is the tensor `images.mean` in
 `model.safetensors`. `reslab predict FOLDER IMAGE...` does all of it.
 """
 _LICENCE = """## Licence
@@ -40,7 +40,7 @@ data that they were trained on has terms of its own. reslab's code is Apache-2.0
 def write_folder(weights: Weights, source: Path, out: Path) -> None:
     """Write config.json, model.safetensors and README.md, all of them or nothing; `reslab.load` reads the folder.
 
-    source: what the weights were read from; of a run, or its best weights, the card tells the data and errors
+    source: the file or run of the weights; for a run, or its best weights, the card has the data and errors
     """
     with written_whole(out) as folder:
         write_whole(folder / CONFIG, (json.dumps(_config(weights), indent=2) + "\n").encode())
@@ -56,13 +56,13 @@ def _config(weights: Weights) -> dict[str, Any]:
         "num_labels": weights.network.classes,
         "id2label": labels,
         "label2id": {name: int(index) for index, name in labels.items()},
-        "preprocessing": preprocessing(weights).told() if weights.network.channels in (1, 3) else None,
-        BESIDE: described(weights),
+        "preprocessing": preprocessing(weights).metadata() if weights.network.channels in (1, 3) else None,
+        METADATA: metadata(weights),
     }
 
 
 def card(weights: Weights, source: Path) -> str:
-    """The text that the Hub shows, with the lines that it reads in front."""
+    """The model card: metadata for the Hub, then the text that it shows."""
     name = name_of(weights.network)
     run, result = _record(source)
     kind = run["data"].partition(":")[0] if run else ""
@@ -81,7 +81,7 @@ def card(weights: Weights, source: Path) -> str:
 
 
 def _record(source: Path) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """What run.json says of the run that weights came from, None where there is none, and result.json of them."""
+    """run.json of the run that weights came from, None if there is none, and the part of result.json about them."""
     run = source.parent if source.name == BEST else source
     if not (run / "run.json").is_file():
         return None, {}
@@ -94,25 +94,26 @@ def _record(source: Path) -> tuple[dict[str, Any] | None, dict[str, Any]]:
 
 
 def _training(run: dict[str, Any], result: dict[str, Any], kind: str) -> str:
-    """What a run's record says, without the places of its files."""
+    """The section on training, from a run's record, without paths of its files."""
     recipe, versions = run["recipe"], run["versions"]
     data = f"a folder of pictures of {len(run['data_set']['classes'])} classes" if kind == "folder" else kind
-    told = f"On {data}: {recipe['steps']:,} steps of {recipe['batch']} images, seed {run['seed']}, "
-    told += f"reslab {versions['reslab']}, torch {versions['torch']}.\n"
+    text = f"On {data}: {recipe['steps']:,} steps of {recipe['batch']} images, seed {run['seed']}, "
+    text += f"reslab {versions['reslab']}, torch {versions['torch']}.\n"
     if run["weights"]:
-        told += f"It began with the weights of another file, SHA-256 {run['weights']['sha256']}.\n"
+        text += f"It began with the weights of another file, SHA-256 {run['weights']['sha256']}.\n"
     if "checkpoint" in result:
-        told += (
+        text += (
             f"It is {result.get('status', 'not finished')}: these are its weights of step {result['checkpoint']:,}.\n"
         )
     if "validation_error" in result:
-        told += f"These are its weights of step {result['step']:,}, the best on the validation images: "
-        told += f"an error of {result['validation_error']:.2f} %.\n"
-    rows = [(part, result[part]) for part in ("test", "validation", "train") if part in result]
+        text += f"These are its weights of step {result['step']:,}, the best on the validation images: "
+        text += f"an error of {result['validation_error']:.2f} %.\n"
+    rows = [(split, result[split]) for split in ("test", "validation", "train") if split in result]
     if not rows:
-        return told
-    told += "\n| part | images | top-1 error, % | top-5 error, % | loss |\n|---|---:|---:|---:|---:|\n"
-    for part, found in rows:
-        errors = f"{found['top1_error']:.2f} | {found['top5_error']:.2f}"
-        told += f"| {part} | {found['images']:,} | {errors} | {found['loss']:.4f} |\n"
-    return told
+        return text
+    text += "\n| split | images | top-1 error, % | top-5 error, % | loss |\n|---|---:|---:|---:|---:|\n"
+    for split, row in rows:
+        text += (
+            f"| {split} | {row['images']:,} | {row['top1_error']:.2f} | {row['top5_error']:.2f} | {row['loss']:.4f} |\n"
+        )
+    return text

@@ -1,4 +1,4 @@
-"""Networks in 8-bit integers: static quantisation of an ONNX model, and what it costs in error."""
+"""Static quantisation of ONNX models to 8-bit integers, and the change of the error."""
 
 import tempfile
 from pathlib import Path
@@ -14,11 +14,11 @@ from reslab.use.extra import extra, quiet
 from reslab.use.onnx import Session
 
 CALIBRATION = 128  # images
-_AT_ONCE = 16
+_BATCH = 16
 
 
 class Change(NamedTuple):
-    """How a network does on the test images in float32 and in int8."""
+    """The evaluation on the test images in float32 and in int8."""
 
     float32: Evaluation
     int8: Evaluation
@@ -30,30 +30,30 @@ class Change(NamedTuple):
 
 
 def quantised(model: bytes, loader: Loader, images: int) -> bytes:
-    """An ONNX model in int8: weights by output channel, activations by the range that they have for the first
-    `images` training images that a training of seed 0 sees (QDQ, onnxruntime.quantization).
+    """An ONNX model in int8: weights per output channel, activations by their range on `images` training images, the
+    first of a training of seed 0 (QDQ, onnxruntime.quantization).
 
-    Raises SpecError where there are fewer, or an extra is missing.
+    Raises SpecError if there are fewer, or an extra is missing.
     """
     quantization = extra("onnxruntime.quantization", "onnx")
     shapes = extra("onnxruntime.quantization.shape_inference", "onnx")
-    there = len(loader.split("train").labels)
-    if images > there:
-        raise SpecError(f"--images {images}: {loader.data.name} has {there:,} training images")
-    seen, _ = next(loader.batches(0, range(1), images, None))
+    available = len(loader.split("train").labels)
+    if images > available:
+        raise SpecError(f"--images {images}: {loader.data.name} has {available:,} training images")
+    calibration, _ = next(loader.batches(0, range(1), images, None))
     with tempfile.TemporaryDirectory() as folder, quiet():
-        whole, prepared, small = (Path(folder) / f"{name}.onnx" for name in ("whole", "prepared", "small"))
-        whole.write_bytes(model)
-        shapes.quant_pre_process(whole, prepared, skip_symbolic_shape=True)
-        quantization.quantize_static(prepared, small, _Reader(seen), per_channel=True)
-        return small.read_bytes()
+        float32, prepared, int8 = (Path(folder) / f"{name}.onnx" for name in ("float32", "prepared", "int8"))
+        float32.write_bytes(model)
+        shapes.quant_pre_process(float32, prepared, skip_symbolic_shape=True)
+        quantization.quantize_static(prepared, int8, _Reader(calibration), per_channel=True)
+        return int8.read_bytes()
 
 
 class _Reader:
-    """Calibration images, as onnxruntime asks for them."""
+    """Calibration images in batches, in the interface of onnxruntime."""
 
     def __init__(self, images: Tensor):
-        self.batches = iter(torch.split(images, _AT_ONCE))
+        self.batches = iter(torch.split(images, _BATCH))
 
     def get_next(self) -> dict[str, Any] | None:
         batch = next(self.batches, None)

@@ -1,7 +1,7 @@
-"""A network as torch.export has it.
+"""Networks as torch.export programs.
 
-torch unpickles parts of a .pt2 file when it loads one, so that a stranger's can run anything. Nothing here reads one
-but what was written just before; safetensors files run nothing.
+torch unpickles parts of a .pt2 file when it loads one, so a stranger's file can run anything. Only files that were
+written just before are read here; safetensors files run nothing.
 """
 
 import io
@@ -15,19 +15,19 @@ from reslab.nets.modules import Network
 from reslab.use.extra import quiet
 from reslab.use.folded import folded
 
-_TOLD = "reslab.json"
+_METADATA = "reslab.json"
 
 
-def as_pt2(network: Network, told: dict[str, Any]) -> bytes:
-    """The .pt2 file of a network for any batch, on the device that it is on, with BN folded into the convolutions.
+def as_pt2(network: Network, metadata: dict[str, Any]) -> bytes:
+    """The .pt2 file of a network for any batch, on the network's device, with BN folded into the convolutions.
 
-    told: plain values that go into the file as reslab.json, see torch.export.load's extra_files
+    metadata: plain values, in the file as reslab.json; see extra_files of torch.export.load
     """
     images = torch.zeros(2, *network.spec.input, device=next(network.parameters()).device)
     with quiet(), torch.no_grad():
         program = torch.export.export(folded(network), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
         file = io.BytesIO()
-        torch.export.save(program, file, extra_files={_TOLD: json.dumps(told)})
+        torch.export.save(program, file, extra_files={_METADATA: json.dumps(metadata)})
     return file.getvalue()
 
 

@@ -1,1 +1,1 @@
-"""What others trained: their files read safely, their keys mapped and checked, in both directions."""
+"""Weights: our files, and foreign ones read safely, with their keys mapped and checked in both directions."""

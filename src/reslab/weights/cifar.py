@@ -18,13 +18,13 @@ def pairs(network: NetworkSpec) -> Pairs:
 
 
 def reorder(network: NetworkSpec, state: State) -> State:
-    """Bring the channels of every stage into the paper's order, x's own first and the zeros behind.
+    """The state_dict with the channels of every stage in the paper's order: the input's channels, then the zeros.
 
-    There x's channels stand in the middle. A stage's units add to one stream of channels, so the last convolution
-    and BN of each unit write, and the first convolution of each unit reads, in the stream's order.
+    There the input's channels are in the middle. The units of a stage add to one stream of channels: the last
+    convolution and BN of each unit write in its order, and the first convolution of each unit reads in it.
     """
     assert isinstance(network, ResNet)
-    order = torch.arange(network.outputs[0])  # order[i] is the place there of our channel i
+    order = torch.arange(network.outputs[0])  # order[i]: the index there of our channel i
     changed = dict(state)
     last = len(network.kernels)
     for stage, (units, width) in enumerate(zip(network.units, network.outputs[1:], strict=True), 1):
@@ -37,7 +37,8 @@ def reorder(network: NetworkSpec, state: State) -> State:
                 order = torch.cat([order + before, zeros])
             for key in (f"conv{last}.weight", *(f"bn{last}.{name}" for name in _BN)):
                 changed[f"{at}.{key}"] = changed[f"{at}.{key}"][order]
-    changed["head.linear.weight"] = changed["head.linear.weight"][:, order]
+    if "head.linear.weight" in changed:
+        changed["head.linear.weight"] = changed["head.linear.weight"][:, order]
     return changed
 
 
@@ -49,6 +50,6 @@ LAYOUTS = (
         IMAGENET,
         reorder,
         _CLASSES,
-        whole=True,
+        crop="square",
     ),
 )

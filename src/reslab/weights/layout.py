@@ -1,4 +1,4 @@
-"""Layouts of weights: how others name the modules of a network, and which of our networks computes the same."""
+"""Layouts of foreign weights: the names of modules elsewhere, and which of our networks computes the same."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -7,18 +7,18 @@ from reslab.data.names import imagenet
 from reslab.data.normalise import MeanStd
 from reslab.nets.cost import Layer
 from reslab.nets.network import NetworkSpec
-from reslab.weights.file import State
+from reslab.weights.file import Crop, State
 
 Pairs = list[tuple[str, str]]
 
 
 class Layout(NamedTuple):
-    """Someone's names for the modules of some of our networks.
+    """The names of modules in another library, for some of our networks.
 
-    `networks` are the names of those that compute what the weights were trained for; `pairs` gives (our module's
-    path, their module's path) for each module that has tensors. `adjust` changes tensors, by our keys, that stand in
-    another order in their files; None where none do. `classes` are the names that they have where there are so many,
-    and `whole` says whether they were trained on whole images, see `Weights`.
+    networks: names of those with the same computation
+    pairs: (path of our module, path of their module) for each module that has tensors
+    normalise, classes, crop: as these weights were trained; `classes` for as many classes as it has. See `Weights`
+    adjust: reorders channels that stand in another order there, by our keys; None if none do
     """
 
     name: str
@@ -27,10 +27,10 @@ class Layout(NamedTuple):
     normalise: MeanStd
     adjust: Callable[[NetworkSpec, State], State] | None = None
     classes: tuple[str, ...] = tuple(imagenet())
-    whole: bool = False
+    crop: Crop = "center"
 
 
-def weighty(network: NetworkSpec) -> list[Layer]:
+def layers_with_weights(network: NetworkSpec) -> list[Layer]:
     """The layers of a network that have tensors, auxiliary classifiers last."""
     layers = list(network.layers())
     for index, (_, shape, chain) in enumerate(network.auxiliaries(), 1):
@@ -39,23 +39,23 @@ def weighty(network: NetworkSpec) -> list[Layer]:
 
 
 def conv_pairs(network: NetworkSpec, blocks: Iterable[tuple[str, str]]) -> Pairs:
-    """Pairs for blocks whose convolutions have .conv and .bn inside: (our block, their names in our order).
+    """Pairs for blocks of convolutions with .conv and .bn inside: (our block, their paths in our order).
 
-    A name that ends in "!" is a bare convolution. The words of `blocks` are their paths, divided by blanks.
+    The paths are divided by blanks; one that ends in "!" is a bare convolution.
     """
-    layers = weighty(network)
+    layers = layers_with_weights(network)
     pairs: Pairs = []
-    for block, words in blocks:
+    for block, names in blocks:
         ours = [layer.name for layer in layers if layer.kind == "conv" and layer.name.startswith(f"{block}.")]
-        for path, word in zip(ours, words.split(), strict=True):
-            if word.endswith("!"):
-                pairs.append((path, word[:-1]))
+        for path, theirs in zip(ours, names.split(), strict=True):
+            if theirs.endswith("!"):
+                pairs.append((path, theirs[:-1]))
                 continue
             parent, _, name = path.rpartition(".")
-            pairs += [(path, f"{word}.conv"), (f"{parent}.{name.replace('conv', 'bn')}", f"{word}.bn")]
+            pairs += [(path, f"{theirs}.conv"), (f"{parent}.{name.replace('conv', 'bn')}", f"{theirs}.bn")]
     return pairs
 
 
-def under(parent: str, words: str) -> str:
-    """The words with a path in front of each."""
-    return " ".join(f"{parent}.{word}" for word in words.split())
+def prefix(parent: str, names: str) -> str:
+    """Names divided by blanks, each with a parent's path before it."""
+    return " ".join(f"{parent}.{name}" for name in names.split())

@@ -1,4 +1,4 @@
-"""Folders of files that belong together: a manifest names each with its length and SHA-256, so that damage shows."""
+"""Manifests: the length and SHA-256 of every file of a folder, so that damage shows."""
 
 import hashlib
 import json
@@ -10,27 +10,32 @@ NAME = "MANIFEST.json"
 
 
 def write_manifest(folder: Path) -> None:
-    """Name every file of a folder in its manifest, written last."""
-    told = {path.name: _described(path) for path in sorted(folder.iterdir()) if path.name != NAME}
-    write_whole(folder / NAME, json.dumps({"files": told}, indent=2).encode())
+    """Write the manifest of a folder, after all of its other files."""
+    files = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.name != NAME}
+    write_whole(folder / NAME, json.dumps({"files": files}, indent=2).encode())
 
 
 def holds(folder: Path) -> bool:
-    """Whether a folder has a manifest and every file that it names, unchanged."""
+    """Whether a folder has a manifest and all files in it, unchanged. A path out of the folder does not hold."""
+    manifest = folder / NAME
     try:
-        told = json.loads((folder / NAME).read_text(encoding="utf-8"))["files"]
-        return bool(told) and all(_described(folder / name) == described for name, described in told.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        files = json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else {}
+        return bool(files) and all(
+            name == Path(name).name and _entry(folder / name) == entry for name, entry in files.items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
 
-def _described(path: Path) -> dict[str, int | str]:
+def _entry(path: Path) -> dict[str, int | str]:
+    if not path.is_file():  # a pipe or a device would be read for ever
+        raise FileNotFoundError(path)
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def newest(run: Path) -> Path | None:
-    """The last checkpoint of a run whose manifest holds; None where there is none."""
+    """The last checkpoint of a run whose manifest holds; None if there is none."""
     for folder in sorted((run / "checkpoints").glob("step-*"), reverse=True):
         if holds(folder):
             return folder

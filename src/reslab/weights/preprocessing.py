@@ -1,4 +1,4 @@
-"""How a network sees pictures, which travels with its weights: prediction and evaluation both take it from here."""
+"""Preprocessing of pictures, which travels with the weights; prediction and evaluation share it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,64 +16,65 @@ from reslab.data.loader import make_loader
 from reslab.data.normalise import MeanImage
 from reslab.data.picture import pixels, seen
 from reslab.errors import SpecError
-from reslab.weights.file import Weights
+from reslab.weights.file import Crop, Weights
 
-_HELD = 32  # pixels; the largest images of the sets that are held whole
+_SMALL = 32  # pixels; the largest images of the data sets that networks see uncropped
 
 
 class Preprocessing(NamedTuple):
-    """How a network sees a picture file.
+    """From a picture file to the bytes that a network reads, before they are normalised.
 
     channels: 3, or 1 for grey
-    size: height and width that it reads
-    whole: the whole middle square rather than the middle crop of A sec. 3.4
+    size: height and width in pixels
+    crop: "center", A sec. 3.4, or "square", the largest square in the middle
     """
 
     channels: int
     size: int
-    whole: bool
+    crop: Crop
 
-    def look(self, width: int, height: int) -> Sequence[View]:
-        return views(1, width, height, self.whole)
+    def view(self, width: int, height: int) -> Sequence[View]:
+        return views(1, width, height, self.crop == "square")
 
     def read(self, file: Path) -> NDArray[np.uint8]:
-        """What is seen of a file, (C, size, size). Raises PictureError."""
-        (picture,) = seen(file, self.look, self.size)
+        """The pixels of a file, (C, size, size). Raises PictureError."""
+        (picture,) = seen(file, self.view, self.size)
         return np.asarray(picture.convert("L"))[None] if self.channels == 1 else pixels(picture)
 
-    def told(self) -> dict[str, Any]:
-        """The same in words and numbers for other programs, which do this before they normalise."""
+    def metadata(self) -> dict[str, Any]:
+        """The steps in words and numbers, for other programs."""
         return {
             "upright": "turned as EXIF says",
             "colours": "RGB" if self.channels == 3 else "grey",
             "transparency": "on white",
             "crop": "the square in the middle",
-            "crop_share": 1.0 if self.whole else MIDDLE,
+            "crop_share": 1.0 if self.crop == "square" else MIDDLE,
             "size": self.size,
             "interpolation": "bilinear, antialiased as Pillow's, from the crop to the size at once",
         }
 
 
 def preprocessing(weights: Weights) -> Preprocessing:
-    """How a network sees pictures: as the images that it was trained on.
+    """The preprocessing of pictures for a network, as in its training.
 
-    One trained on pictures sees their middle crop. One trained on images held whole sees the whole middle square of a
-    picture, so that such an image saved as a file is the image itself. Where the weights do not say, those with a mean
-    image were, and those that read at most 32 pixels and name no classes, which are others' for CIFAR.
-    Raises SpecError where the channels are neither one nor three.
+    A network trained on pictures takes the center crop; one trained on whole images takes the largest square, so that
+    a saved image is read as it was. Raises SpecError for other than 1 or 3 channels.
     """
     network = weights.network
     if network.channels not in (1, 3):
         raise SpecError(f"a network of {network.channels} channels cannot see pictures, which have 1 or 3")
-    return Preprocessing(network.channels, network.size, _whole(weights))
+    return Preprocessing(network.channels, network.size, _crop(weights))
 
 
-def _whole(weights: Weights) -> bool:
-    if weights.whole is not None:
-        return weights.whole
-    return isinstance(weights.normalise, MeanImage) or (not weights.classes and weights.network.size <= _HELD)
+def _crop(weights: Weights) -> Crop:
+    """The crop that weights name. Without one: square for those with a mean image, and for those of at most 32 pixels
+    without names of classes, which are foreign CIFAR weights."""
+    if weights.crop is not None:
+        return weights.crop
+    nameless = not weights.classes and weights.network.size <= _SMALL
+    return "square" if isinstance(weights.normalise, MeanImage) or nameless else "center"
 
 
 def loader_for(weights: Weights, data: DataSet, device: torch.device, on_bad: OnBad = "error") -> Loader:
-    """The loader that shows the images of a data set as weights want to see them."""
-    return make_loader(data, device, weights.network.size, weights.normalise, on_bad, _whole(weights))
+    """The loader of a data set with the preprocessing of weights."""
+    return make_loader(data, device, weights.network.size, weights.normalise, on_bad, _crop(weights) == "square")

@@ -4,13 +4,13 @@ import re
 
 from reslab.data.normalise import HALF
 from reslab.nets.network import NetworkSpec
-from reslab.weights.layout import Layout, Pairs, conv_pairs, under, weighty
+from reslab.weights.layout import Layout, Pairs, conv_pairs, layers_with_weights, prefix
 
 
 def resnetv2(network: NetworkSpec) -> Pairs:
     """stem.conv, stages.0.blocks.0.norm1, stages.0.blocks.0.downsample.conv ..., norm, head.fc."""
     pairs = []
-    for layer in weighty(network):
+    for layer in layers_with_weights(network):
         theirs = re.sub(
             r"^stage(\d+)\.unit(\d+)", lambda m: f"stages.{int(m[1]) - 1}.blocks.{int(m[2]) - 1}", layer.name
         )
@@ -25,7 +25,7 @@ _V4_C = "branch0 branch1_0 branch1_1a branch1_1b branch2_0 branch2_1 branch2_2 b
 
 
 def _branches(*counts: int) -> str:
-    """branch0, branch1.0, branch1.1 ...: a branch of one convolution has no number behind it."""
+    """branch0, branch1.0, branch1.1 ...: a branch of one convolution has no number."""
     return " ".join(
         f"branch{branch}" if count == 1 else f"branch{branch}.{index}"
         for branch, count in enumerate(counts)
@@ -35,26 +35,26 @@ def _branches(*counts: int) -> str:
 
 def inception_v4(network: NetworkSpec) -> Pairs:
     a, b = f"{_branches(1, 2, 3)} branch3.1", f"{_branches(1, 3, 5)} branch3.1"
-    stem = f"0 1 2 3.conv {under('4', _branches(2, 4))} 5.conv"
+    stem = f"0 1 2 3.conv {prefix('4', _branches(2, 4))} 5.conv"
     blocks = [
         ("stem", stem),
-        ("reduction1", under("10", _branches(1, 3))),
-        ("reduction2", under("18", _branches(2, 4))),
+        ("reduction1", prefix("10", _branches(1, 3))),
+        ("reduction2", prefix("18", _branches(2, 4))),
     ]
-    for stage, first, count, words in (("stage1", 6, 4, a), ("stage2", 11, 7, b), ("stage3", 19, 3, _V4_C)):
-        blocks += [(f"{stage}.unit{index + 1}", under(str(first + index), words)) for index in range(count)]
-    pairs = conv_pairs(network, [(block, under("features", words)) for block, words in blocks])
+    for stage, first, count, names in (("stage1", 6, 4, a), ("stage2", 11, 7, b), ("stage3", 19, 3, _V4_C)):
+        blocks += [(f"{stage}.unit{index + 1}", prefix(str(first + index), names)) for index in range(count)]
+    pairs = conv_pairs(network, [(block, prefix("features", names)) for block, names in blocks])
     return [*pairs, ("head.linear", "last_linear")]
 
 
 def inception_resnet_v2(network: NetworkSpec) -> Pairs:
-    stem = "conv2d_1a conv2d_2a conv2d_2b conv2d_3b conv2d_4a " + under("mixed_5b", f"{_branches(1, 2, 3)} branch3.1")
+    stem = "conv2d_1a conv2d_2a conv2d_2b conv2d_3b conv2d_4a " + prefix("mixed_5b", f"{_branches(1, 2, 3)} branch3.1")
     blocks = [
         ("stem", stem),
-        ("reduction1", under("mixed_6a", _branches(1, 3))),
-        ("reduction2", under("mixed_7a", _branches(2, 2, 3))),
+        ("reduction1", prefix("mixed_6a", _branches(1, 3))),
+        ("reduction2", prefix("mixed_7a", _branches(2, 2, 3))),
         ("last", "conv2d_7b"),
-        ("stage3.unit10", under("block8", f"{_branches(1, 3)} conv2d!")),
+        ("stage3.unit10", prefix("block8", f"{_branches(1, 3)} conv2d!")),
     ]
     repeats = (
         ("stage1", "repeat", 10, (1, 2, 3)),
@@ -62,8 +62,8 @@ def inception_resnet_v2(network: NetworkSpec) -> Pairs:
         ("stage3", "repeat_2", 9, (1, 3)),
     )
     for stage, repeat, count, branches in repeats:
-        words = f"{_branches(*branches)} conv2d!"
-        blocks += [(f"{stage}.unit{index + 1}", under(f"{repeat}.{index}", words)) for index in range(count)]
+        names = f"{_branches(*branches)} conv2d!"
+        blocks += [(f"{stage}.unit{index + 1}", prefix(f"{repeat}.{index}", names)) for index in range(count)]
     return [*conv_pairs(network, blocks), ("head.linear", "classif")]
 
 

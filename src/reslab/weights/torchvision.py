@@ -4,13 +4,13 @@ import re
 
 from reslab.data.normalise import HALF, IMAGENET
 from reslab.nets.network import NetworkSpec
-from reslab.weights.layout import Layout, Pairs, conv_pairs, under, weighty
+from reslab.weights.layout import Layout, Pairs, conv_pairs, layers_with_weights, prefix
 
 
 def resnet(network: NetworkSpec, linear: str = "fc") -> Pairs:
     """conv1, layer1.0.conv1, layer1.0.downsample.0 ..."""
     pairs = []
-    for layer in weighty(network):
+    for layer in layers_with_weights(network):
         theirs = re.sub(r"^stem\.", "", layer.name)
         theirs = re.sub(r"^stage(\d+)\.unit(\d+)", lambda m: f"layer{m[1]}.{int(m[2]) - 1}", theirs)
         theirs = theirs.replace("residual.", "").replace("shortcut.conv1", "downsample.0")
@@ -38,7 +38,7 @@ def vgg(network: NetworkSpec) -> Pairs:
 
 
 def alexnet(network: NetworkSpec) -> Pairs:
-    # dropout stands in front of the hidden layers there, and the last two linear layers are two places apart
+    # dropout precedes the hidden layers there, and the last two linear layers are two places apart
     renumbered = {"classifier.7": "classifier.6"}
     return [(ours, renumbered.get(theirs, theirs)) for ours, theirs in _numbered(1, network)]
 
@@ -49,7 +49,7 @@ def googlenet(network: NetworkSpec) -> Pairs:
     blocks = [("stem", "conv1 conv2 conv3")]
     for stage, modules in names.items():
         for index, name in enumerate(modules.split(), 1):
-            blocks.append((f"{stage}.unit{index}", under(f"inception{name}", module)))
+            blocks.append((f"{stage}.unit{index}", prefix(f"inception{name}", module)))
     pairs = []
     for index in range(1, len(network.auxiliaries()) + 1):
         ours, theirs = f"auxiliary{index}", f"aux{index}"
@@ -73,13 +73,13 @@ _E = (
 
 def inception_v3(network: NetworkSpec) -> Pairs:
     stem = "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 Conv2d_3b_1x1 Conv2d_4a_3x3"
-    blocks = [("stem", stem), ("reduction1", under("Mixed_6a", _B)), ("reduction2", under("Mixed_7a", _D))]
-    for stage, letters, words in (("stage1", "5b 5c 5d", _A), ("stage2", "6b 6c 6d 6e", _C), ("stage3", "7b 7c", _E)):
+    blocks = [("stem", stem), ("reduction1", prefix("Mixed_6a", _B)), ("reduction2", prefix("Mixed_7a", _D))]
+    for stage, letters, names in (("stage1", "5b 5c 5d", _A), ("stage2", "6b 6c 6d 6e", _C), ("stage3", "7b 7c", _E)):
         for index, letter in enumerate(letters.split(), 1):
-            blocks.append((f"{stage}.unit{index}", under(f"Mixed_{letter}", words)))
+            blocks.append((f"{stage}.unit{index}", prefix(f"Mixed_{letter}", names)))
     pairs = [("head.linear", "fc")]
     if network.auxiliaries():
-        blocks.append(("auxiliary1", under("AuxLogits", "conv0 conv1")))
+        blocks.append(("auxiliary1", prefix("AuxLogits", "conv0 conv1")))
         pairs.append(("auxiliary1.head.linear", "AuxLogits.fc"))
     return [*conv_pairs(network, blocks), *pairs]
 
