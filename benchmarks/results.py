@@ -26,7 +26,7 @@ from reslab.papers.review import REVIEW
 from reslab.recipes.named import recipe
 from reslab.runs.record import is_done, read_json
 from reslab.stats import Sample, compare
-from reslab.study.plan import Plan, Run, make_plan
+from reslab.study.plan import Plan, PlannedRun, make_plan
 from reslab.study.verdict import Verdict, sample, verdicts
 from reslab.table import FORMATS, Column
 from reslab.train.loop import duration
@@ -67,7 +67,7 @@ def _folder(plan: Plan) -> str:
     return f"{plan.study.name}-{plan.scale_name}"
 
 
-def _done(plans: list[Plan]) -> list[Run]:
+def _done(plans: list[Plan]) -> list[PlannedRun]:
     """Every run that has its result, once, though two studies may share it."""
     return list({run.out: run for plan in plans for run in plan.runs if run.done}.values())
 
@@ -168,7 +168,7 @@ def _interval(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else "{:.2f} to {:.2f}".format(*interval).replace("-", "−")
 
 
-def _cost(done: list[Run]) -> list[Column]:
+def _cost(done: list[PlannedRun]) -> list[Column]:
     """What one run of the paper's recipe would take on the machine of the records, for each network."""
     rates: dict[str, list[float]] = {}
     for run in done:

@@ -18,7 +18,7 @@ PUBLISHED = tomllib.loads(Path(__file__).with_name("published.toml").read_text()
 @pytest.mark.parametrize("name", STUDIES)
 def test_published_values_are_the_papers(name):
     published = {row.name: row.published for row in STUDIES[name].rows if row.published}
-    declared = {row: dict(told.values) | {"source": told.told} for row, told in published.items()}
+    declared = {row: dict(value.values) | {"source": value.citation} for row, value in published.items()}
     assert declared == PUBLISHED[name]
 
 
@@ -53,7 +53,7 @@ def test_a_claim_on_a_row_that_is_not_there_is_refused():
         Study("s", "S", "A", "?", rows, (Claim("c", "plain-20", "plain-2", "train_error", "A"),), {})
 
 
-def test_wrong_names_are_told_the_right_ones():
+def test_wrong_names_get_the_nearest_right_one():
     with pytest.raises(SpecError, match="did you mean degradation"):
         study("degradaton")
     with pytest.raises(SpecError, match="did you mean paper"):

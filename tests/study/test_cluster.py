@@ -32,18 +32,18 @@ def two_nodes():
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    found.add_node(num_cpus=1)
-    yield found
-    found.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
 
 
 def timeless(plan):
-    found = results(plan)
-    del found["cost"]
-    for run in found["runs"]:
+    content = results(plan)
+    del content["cost"]
+    for run in content["runs"]:
         del run["seconds"], run["images_per_second"]
-    return found
+    return content
 
 
 def _holder(plan):
@@ -51,9 +51,9 @@ def _holder(plan):
     while True:
         for run in plan.runs:
             if is_locked(run.out):
-                found = subprocess.run(["fuser", run.out / ".lock"], capture_output=True, text=True).stdout.split()
-                if found:
-                    return int(found[0])
+                pids = subprocess.run(["fuser", run.out / ".lock"], capture_output=True, text=True).stdout.split()
+                if pids:
+                    return int(pids[0])
         time.sleep(0.02)
 
 
@@ -95,11 +95,11 @@ def test_a_cluster_of_two_nodes_gives_the_same_though_a_worker_is_killed(two_nod
 
     killer = threading.Thread(target=kill_the_first_that_trains, daemon=True)
     killer.start()
-    heard = io.StringIO()
-    assert run_on_ray(there, two_nodes.address, Console(file=heard, width=200), threads=1) == {}
+    output = io.StringIO()
+    assert run_on_ray(there, two_nodes.address, Console(file=output, width=200), threads=1) == {}
     assert killed
     assert there.missing == ()
-    assert heard.getvalue().count("training error") == len(there.runs)
+    assert output.getvalue().count("training error") == len(there.runs)
     assert timeless(there) == timeless(here)
 
 
@@ -108,7 +108,7 @@ def test_a_run_for_which_no_node_has_room_is_refused(two_nodes, tmp_path):
         run_on_ray(make_plan(STUDY, "demo", tmp_path), two_nodes.address, Console(quiet=True), threads=4096)
 
 
-def test_a_cluster_that_is_not_there_is_said(tmp_path):
+def test_a_cluster_that_is_not_there_is_an_error(tmp_path):
     pytest.importorskip("ray")
     with pytest.raises(SpecError, match=r"--ray 127\.0\.0\.1:1: "):
         run_on_ray(make_plan(STUDY, "demo", tmp_path), "127.0.0.1:1", Console(quiet=True), threads=1)

@@ -1,6 +1,7 @@
 """Plans: which runs, where, and which of them are missing."""
 
 from dataclasses import replace as change
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -10,8 +11,9 @@ from reslab.data.loader import SHAPES, load
 from reslab.errors import DataError, SpecError
 from reslab.papers import STUDIES
 from reslab.recipes.named import recipe
-from reslab.recipes.schedule import Drops
-from reslab.runs.record import described, write_json
+from reslab.recipes.recipe import Recipe
+from reslab.recipes.schedule import Cosine, Drops, Exponential
+from reslab.runs.record import described, read_json, write_json
 from reslab.study import budget
 from reslab.study.plan import make_plan
 from reslab.study.verdict import verdicts
@@ -110,12 +112,22 @@ def test_a_budget_that_leaves_no_schedule_is_refused(tmp_path, monkeypatch):
         make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=0.01)
 
 
+def test_every_kind_of_schedule_is_cut():
+    half = budget.BudgetCut(1, 2, 2, 0.5)
+    for schedule, cut in (
+        (Drops(at=(40, 60), warmup=4), Drops(at=(20, 30), warmup=2)),
+        (Exponential(every=20, rate=0.1, factor=0.9), Exponential(every=10, rate=0.1, factor=0.9)),
+        (Cosine(rate=0.1, warmup=10), Cosine(rate=0.1, warmup=5)),
+    ):
+        assert half.shortened(Recipe(steps=80, schedule=schedule)).schedule == cut
+
+
 def test_a_cut_schedule_without_a_warmup_has_none(monkeypatch):
     how = replace(recipe("paper-c-cifar"), schedule=Drops(rate=0.1, at=(32_000, 48_000), warmup=0))
     assert budget.BudgetCut(1, 2, 2, 0.1).shortened(how).schedule == Drops(rate=0.1, at=(3_200, 4_800), warmup=0)
 
 
-def test_runs_of_other_pictures_are_not_taken_for_these(tmp_path):
+def test_runs_of_other_pictures_are_not_taken_for_these(trained, tmp_path):
     def picture(name):
         file = tmp_path / "pictures" / name[0] / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +139,8 @@ def test_runs_of_other_pictures_are_not_taken_for_these(tmp_path):
     plan = make_plan(STUDIES["shortcut-options"], "short", tmp_path / "runs", 1, pictures=words)
     data = load(words)
     plan.must_have_seen(data)
-    write_json(plan.runs[0].out / "run.json", {"data_set": described(data)})
+    record = read_json(trained.runs[0].out / "run.json")
+    write_json(plan.runs[0].out / "run.json", record | {"data_set": described(data)})
     write_json(plan.runs[0].out / "result.json", {"status": "finished"})
     plan.must_have_seen(data)
     for name in ("aaaa", "bbbb"):
@@ -170,6 +183,35 @@ def test_calls_of_small_layers_are_part_of_the_time(monkeypatch):
     assert 0.3 < shallow < 3
     monkeypatch.setattr(budget, "speed_here", lambda: 1e9)
     assert budget.on_cores(network("resnet20-cifar"), recipe("demo")) > 100 * shallow
+
+
+def test_a_run_that_is_done_is_read_once(trained, monkeypatch):
+    plan = make_plan(STUDY, "demo", trained.runs[0].out.parent)
+    opened = []
+    for read in ("read_bytes", "read_text"):
+        original = getattr(Path, read)
+        monkeypatch.setattr(
+            Path, read, lambda path, *words, f=original, **k: opened.append(path) or f(path, *words, **k)
+        )
+    verdicts(plan)
+    assert not plan.missing
+    verdicts(plan)
+    assert {run.status for run in plan.runs} == {"finished"}
+    assert plan.eval_split == "test"
+    assert sorted(file.relative_to(plan.runs[0].out.parent) for file in opened) == sorted(
+        Path(run.out.name, file) for run in plan.runs for file in ("result.json", "metrics.jsonl")
+    )
+
+
+def test_a_run_is_seen_to_end(tmp_path):
+    planned = make_plan(STUDY, "demo", tmp_path).runs[0]
+    assert (planned.done, planned.status) == (False, "not run")
+    write_json(planned.failure, {"reason": "a full disk"})
+    assert planned.status == "failed: a full disk"
+    write_json(planned.out / "result.json", {"status": "stopped", "step": 5})
+    assert (planned.done, planned.status) == (False, "stopped")
+    write_json(planned.out / "result.json", {"status": "finished", "step": 20})
+    assert (planned.done, planned.status) == (True, "finished")
 
 
 @pytest.mark.parametrize("name", ["digits"])

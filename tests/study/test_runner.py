@@ -1,4 +1,4 @@
-"""The runner: trains what is missing, once, in processes; a failure is told and the others go on."""
+"""The runner: trains what is missing, once, in processes; a failure is reported and the others go on."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from rich.console import Console
 from reslab.errors import SpecError
 from reslab.runs.record import is_done, is_locked, read_json, read_metrics
 from reslab.study.plan import Plan, make_plan
-from reslab.study.runner import Reporter, gpus, places, run_plan
+from reslab.study.runner import Reporter, default_workers, gpus, run_plan
 from reslab.weights.manifest import newest
 
 from .conftest import STUDY
@@ -34,29 +34,29 @@ def test_every_run_has_its_result(trained):
 
 def test_what_is_done_is_not_trained_again(trained):
     before = {run.out: (run.out / "run.json").stat().st_mtime_ns for run in trained.runs}
-    heard = io.StringIO()
-    assert run_plan(trained, 2, Console(file=heard)) == {}
-    assert heard.getvalue() == ""
+    output = io.StringIO()
+    assert run_plan(trained, 2, Console(file=output)) == {}
+    assert output.getvalue() == ""
     assert before == {run.out: (run.out / "run.json").stat().st_mtime_ns for run in trained.runs}
 
 
-def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path):
+def test_a_run_that_fails_is_reported_and_the_others_go_on(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path, 1)
     plan.runs[0].out.mkdir()
     (plan.runs[0].out / "precious.txt").write_text("not a run")
-    heard = io.StringIO()
-    failed = run_plan(plan, 1, Console(file=heard, width=200))
+    output = io.StringIO()
+    failed = run_plan(plan, 1, Console(file=output, width=200))
     assert list(failed) == [plan.runs[0]]
     assert "exists and is no run" in failed[plan.runs[0]]
     assert plan.missing == (plan.runs[0],)
     assert plan.runs[0].status == f"failed: {failed[plan.runs[0]]}"
-    assert "1/2  plain-8  seed 0  SpecError" in heard.getvalue()
-    assert "2/2  ResNet-8  seed 0  training error" in heard.getvalue()
+    assert "1/2  plain-8  seed 0  SpecError" in output.getvalue()
+    assert "2/2  ResNet-8  seed 0  training error" in output.getvalue()
 
 
 def test_a_lost_worker_is_replaced_and_its_run_begun_again(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path, 2)
-    heard = io.StringIO()
+    output = io.StringIO()
 
     def kill_the_first_that_trains():
         while not any(is_locked(run.out) for run in plan.runs):
@@ -65,9 +65,9 @@ def test_a_lost_worker_is_replaced_and_its_run_begun_again(tmp_path):
 
     killer = threading.Thread(target=kill_the_first_that_trains)
     killer.start()
-    assert run_plan(plan, 1, Console(file=heard, width=200)) == {}
+    assert run_plan(plan, 1, Console(file=output, width=200)) == {}
     killer.join()
-    assert "a worker process was lost" in heard.getvalue()
+    assert "a worker process was lost" in output.getvalue()
     assert plan.missing == ()
 
 
@@ -101,16 +101,31 @@ def test_a_stop_ends_the_workers_and_keeps_what_is_finished(tmp_path):
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
+def test_a_worker_that_hangs_does_not_keep_the_runner_from_a_stop(tmp_path):
+    words = [sys.executable, "-m", "reslab", "demo", "--workers", "2"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+        while not any(is_locked(run) for run in tmp_path.glob("runs/*")):
+            time.sleep(0.05)
+        hanging = _children(process.pid)[-1]
+        os.kill(hanging, signal.SIGSTOP)
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        assert time.monotonic() - start < 10
+    assert process.returncode == 75
+    assert not Path(f"/proc/{hanging}").exists()
+
+
 def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path, 3)
-    heard = [io.StringIO(), io.StringIO()]
-    runners = [threading.Thread(target=run_plan, args=(plan, 1, Console(file=file, width=200))) for file in heard]
+    output = [io.StringIO(), io.StringIO()]
+    runners = [threading.Thread(target=run_plan, args=(plan, 1, Console(file=file, width=200))) for file in output]
     for runner in runners:
         runner.start()
     for runner in runners:
         runner.join()
     assert plan.missing == ()
-    ends = "".join(file.getvalue() for file in heard)
+    ends = "".join(file.getvalue() for file in output)
     assert ends.count("training error") >= len(plan.runs)
     for run in plan.runs:
         assert [line["step"] for line in read_metrics(run.out)] == [5, 10, 15, 20]
@@ -129,7 +144,7 @@ def test_a_run_has_the_threads_that_it_would_have_had_beside_the_others(tmp_path
 
 def test_one_that_is_always_lost_takes_no_other_with_it(tmp_path, monkeypatch):
     plan = make_plan(STUDY, "demo", tmp_path, 1)
-    heard, stopping = io.StringIO(), threading.Event()
+    output, stopping = io.StringIO(), threading.Event()
 
     def kill_whoever_trains_the_first():
         while not stopping.wait(0.01):
@@ -139,7 +154,7 @@ def test_one_that_is_always_lost_takes_no_other_with_it(tmp_path, monkeypatch):
 
     killer = threading.Thread(target=kill_whoever_trains_the_first)
     killer.start()
-    failed = run_plan(plan, 2, Console(file=heard, width=200))
+    failed = run_plan(plan, 2, Console(file=output, width=200))
     stopping.set()
     killer.join()
     assert failed == {plan.runs[0]: "its worker process was lost twice"}
@@ -152,26 +167,27 @@ def test_the_time_left_counts_operations_and_the_runs_under_way(tmp_path, monkey
     reach(resumed, 10)
     now = iter((100.0, 130.0, 160.0))
     monkeypatch.setattr("reslab.study.runner.time.monotonic", lambda: next(now))
-    teller = Reporter(plan, Console(file=(told := io.StringIO()), width=120))
+    reporter = Reporter(plan, Console(file=(lines := io.StringIO()), width=120))
     reach(under_way, 10)
-    teller.tell(first, "done")  # a whole run and half of one in 30 s; half, half and a whole are left
+    reporter.line(first, "done")  # a whole run and half of one in 30 s; half, half and a whole are left
     reach(resumed, 20)
-    teller.tell(under_way, "failed")  # two and a half in 60 s
-    assert "1/4  plain-8  seed 1  done  about 40 s more" in told.getvalue()
-    assert "2/4  ResNet-8  seed 0  failed  about 24 s more" in told.getvalue()
+    reporter.line(under_way, "failed")  # two and a half in 60 s
+    assert "1/4  plain-8  seed 1  done  about 40 s more" in lines.getvalue()
+    assert "2/4  ResNet-8  seed 0  failed  about 24 s more" in lines.getvalue()
 
 
 def reach(run, step):
     run.out.mkdir(exist_ok=True)
-    (run.out / "metrics.jsonl").write_text(json.dumps({"step": step}) + "\n")
+    line = {"step": step, "rate": 0.1, "train_loss": 1, "train_error": 50, "images_per_second": 1, "waiting": 0}
+    (run.out / "metrics.jsonl").write_text(json.dumps(line) + "\n")
 
 
 def test_rows_that_want_the_same_training_have_it_once(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path, 1)
     twice = change(plan, runs=(*plan.runs, change(plan.runs[0], row="again")))
-    heard = io.StringIO()
-    assert run_plan(twice, 1, Console(file=heard, width=200)) == {}
-    assert heard.getvalue().count("training error") == 2
+    output = io.StringIO()
+    assert run_plan(twice, 1, Console(file=output, width=200)) == {}
+    assert output.getvalue().count("training error") == 2
     assert twice.missing == ()
 
 
@@ -180,7 +196,7 @@ def test_gpus_are_shared_out_among_the_workers(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert [gpus(number, 1) for number in range(5)] == ["0", "1", "2", "3", "0"]
     assert [gpus(number, 2) for number in range(3)] == ["0,1", "2,3", "0,1"]
-    assert [places(ranks) for ranks in (1, 2, 8)] == [4, 2, 1]
+    assert [default_workers(ranks) for ranks in (1, 2, 8)] == [4, 2, 1]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5,3,1")
     assert gpus(1, 2) == "3,1"
 
@@ -215,8 +231,8 @@ def test_ten_random_ends_of_the_runner_give_the_same_results(tmp_path):
         json.loads((tmp_path / name / "reports/inception-demo/results.json").read_text())
         for name in ("whole", "killed")
     )
-    for found in (whole, again):
-        del found["cost"]
-        for run in found["runs"]:
+    for results in (whole, again):
+        del results["cost"]
+        for run in results["runs"]:
             del run["seconds"], run["images_per_second"]
     assert again == whole

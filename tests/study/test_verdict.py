@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp, ttest_ind
 
+from reslab.errors import DataError
 from reslab.papers.claims import Claim
 from reslab.recipes.recipe import Recipe
 from reslab.stats import Sample
-from reslab.study.plan import Run
+from reslab.study.plan import PlannedRun
 from reslab.study.verdict import judge, measure, sample
 
 CLAIM = Claim("left is lower", "left", "right", "test_error", "A")
@@ -70,25 +71,40 @@ def test_the_step_of_a_metric_is_an_image_or_a_logging_interval(trained):
     assert steps == {"test_error": 100 / 360, "train_error": 100 / 1437, "steps_to_10": 5}
 
 
-def _run(tmp_path, result, errors=()):
+def _evaluation(error):
+    return {"images": 200, "top1_error": error, "top5_error": error / 10, "loss": 1.0}
+
+
+def _planned(tmp_path, result, lines=()):
     (tmp_path / "result.json").write_text(json.dumps(result))
-    lines = [json.dumps({"step": 2 * index, "train_error": error}) for index, error in enumerate(errors, 1)]
-    (tmp_path / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    return Run("row", None, Recipe(steps=50), "digits", 0, tmp_path)
+    rest = {"rate": 0.1, "train_loss": 1.0, "images_per_second": 1.0, "waiting": 0.0}
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps({**rest, **line}) + "\n" for line in lines))
+    return PlannedRun("row", None, Recipe(steps=50), "digits", 0, tmp_path)
+
+
+def _training_errors(*errors):
+    return [{"step": 2 * index, "train_error": error} for index, error in enumerate(errors, 1)]
 
 
 def test_measures_are_those_of_the_record(tmp_path):
-    result = {"status": "finished", "train": {"top1_error": 1.5}, "test": {"top1_error": 2.5}}
-    run = _run(tmp_path, result, errors=[90, 9.5, 30, 5])
-    assert [measure(run, metric) for metric in ("train_error", "test_error", "steps_to_10")] == [1.5, 2.5, 4]
+    result = {"status": "finished", "train": _evaluation(1.5), "test": _evaluation(2.5)}
+    planned = _planned(tmp_path, result, _training_errors(90, 9.5, 30, 5))
+    assert [measure(planned, metric) for metric in ("train_error", "test_error", "steps_to_10")] == [1.5, 2.5, 4]
+    assert measure(planned, "top5_error") == 0.25
 
 
 def test_a_diverged_run_counts_as_all_wrong_and_never_converged(tmp_path):
-    run = _run(tmp_path, {"status": "diverged", "step": 9}, errors=[90, 80])
-    assert [measure(run, metric) for metric in ("train_error", "test_error", "steps_to_10")] == [100, 100, 50]
+    planned = _planned(tmp_path, {"status": "diverged", "step": 9}, _training_errors(90, 80))
+    metrics = ("train_error", "test_error", "top5_error", "curve", "steps_to_10")
+    assert [measure(planned, metric) for metric in metrics] == [100, 100, 100, 100, 50]
 
 
-def test_a_sample_tells_its_spread_only_where_it_has_one():
+def test_a_finished_run_without_errors_is_named(tmp_path):
+    with pytest.raises(DataError, match="has no final evaluation"):
+        measure(_planned(tmp_path, {"status": "finished"}), "test_error")
+
+
+def test_a_sample_has_its_spread_only_where_it_has_one():
     assert str(Sample((1.0, 2.0, 3.0))) == "2.00 ± 1.00"
     assert str(Sample((1.0,))) == "1.00"
     assert str(Sample(())) == "not run"
@@ -107,7 +123,9 @@ def test_what_is_counted_has_no_spread_and_needs_no_second_seed():
 
 
 def test_the_curve_is_the_mean_of_the_evaluations(tmp_path):
-    (tmp_path / "result.json").write_text(json.dumps({"status": "finished"}))
-    lines = [{"step": 1, "train_error": 50}, {"step": 2, "test_error": 40.0}, {"step": 4, "test_error": 20.0}]
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert measure(Run("row", None, Recipe(steps=4), "digits", 0, tmp_path), "curve") == 30.0
+    evaluations = [
+        {"step": 2, "train_error": 45, "test_error": 40.0},
+        {"step": 4, "train_error": 40, "test_error": 20.0},
+    ]
+    planned = _planned(tmp_path, {"status": "finished"}, [{"step": 1, "train_error": 50}, *evaluations])
+    assert measure(planned, "curve") == 30.0

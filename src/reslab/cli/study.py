@@ -118,9 +118,9 @@ def study_run(
 
             failed = run_on_ray(plan, ray, told, max(ranks, cores() // (workers or cores())), ranks)
         else:
-            from reslab.study.runner import places, run_plan
+            from reslab.study.runner import default_workers, run_plan
 
-            failed = run_plan(plan, workers or places(ranks), told, ranks)
+            failed = run_plan(plan, workers or default_workers(ranks), told, ranks)
     except KeyboardInterrupt:
         done = len(plan.runs) - len(plan.missing)
         told.print(f"stopped: {done} of {len(plan.runs)} runs are done; the same command goes on from there")

@@ -47,8 +47,8 @@ FAILS_ABOVE = 20.0
 class Published(NamedTuple):
     """Values as a paper prints them, by metric, and where they stand. Errors in percent.
 
-    n: the runs behind each value; of: what the value is of them
-    spread: the mean and the standard deviation of the n runs' test errors, where the paper tells them
+    n: runs of each value; of: which statistic of them it is
+    spread: mean and standard deviation of the n runs' test errors, where the paper prints them
     """
 
     source: str
@@ -58,8 +58,8 @@ class Published(NamedTuple):
     spread: tuple[float, float] | None = None
 
     @property
-    def told(self) -> str:
-        """The source, and what the values are of: "C Table 3, median of 5 (4.89 ± 0.14)"."""
+    def citation(self) -> str:
+        """The source with n and spread: "C Table 3, median of 5 (4.89 ± 0.14)"."""
         runs = f", {self.of} of {self.n}" if self.n > 1 else ""
         return self.source + runs + (f" ({self.spread[0]:.2f} ± {self.spread[1]:.2f})" if self.spread else "")
 
@@ -68,8 +68,8 @@ class Published(NamedTuple):
 class Row:
     """One network of a table or figure.
 
-    panel: in which of the figure's panels its curves are
-    setting: by which data and recipe of a scale it is trained
+    panel: the figure's panel that shows its curves
+    setting: the key of its data and recipe in a scale's settings
     """
 
     name: str
@@ -83,8 +83,11 @@ class Row:
 class Claim:
     """The metric of `lower` is lower than that of `higher`, or higher by less than a margin.
 
-    Each of the two is a row's name, or a number. `text` says it in words and `source` where the paper does. `scales`
-    are those at which it can be judged; None is every one that has its rows.
+    text: the claim in words; source: its place in the paper
+    lower, higher: a row's name, or a number
+    margin: in the metric's unit
+    scales: where it can be judged; None is every scale that has its rows
+    key: a short word by which the review selects it, shared by claims of one kind
     """
 
     text: str
@@ -94,6 +97,7 @@ class Claim:
     source: str
     margin: float = 0.0
     scales: tuple[str, ...] | None = None
+    key: str = ""
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -102,10 +106,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Setting:
-    """On which data a row is trained, and by which recipe.
-
-    `data` is a name as `reslab train --data` takes it, or PICTURES.
-    """
+    """The data and the recipe of a training; `data` is a name as `reslab train --data` takes it, or PICTURES."""
 
     data: str
     recipe: Recipe
@@ -117,11 +118,11 @@ PICTURES = "pictures"
 
 @dataclass(frozen=True)
 class Scale:
-    """One size of a study: by which settings, with how many seeds, which rows; `note` says what differs from the paper.
+    """One size of a study: its settings, number of seeds and rows; `note` says what differs from the paper.
 
-    networks: smaller ones that stand for those of some rows
+    networks: smaller networks that replace those of some rows
     size: of the pictures, in pixels; None is each network's own
-    top: the largest error, in percent, that the curves' axis shows
+    top: the upper end of the curves' error axis, in percent
     """
 
     settings: Mapping[str, Setting]
@@ -135,13 +136,13 @@ class Scale:
 
 @dataclass(frozen=True)
 class Study:
-    """A published experiment: what it asks, its rows, the paper's claims, the scales and what we know to differ.
+    """A published experiment: its question, rows, the paper's claims, scales, and known deviations from the paper.
 
     metrics: the columns of its table
     second: the figure beside the curves: a metric over the depth, by row, or test error over multiply-adds
-    medians: whether the paper prints medians of its runs, and so do we beside mean and deviation
-    losses: whether the curves show the training loss on a logarithmic axis, as paper C's do, or the training error
-    baseline: the row whose curves stand in every panel
+    medians: the paper prints medians of its runs, so they stand beside mean and deviation
+    losses: the curves show the training loss on a logarithmic axis, as paper C's do, not the training error
+    baseline: the row whose curves are drawn in every panel
     """
 
     name: str
@@ -160,9 +161,9 @@ class Study:
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]
-        told = [name for claim in self.claims for name in claim.rows]
-        told += [name for scale in self.scales.values() for name in (*scale.rows, *scale.networks)]
-        for name in told:
+        used = [name for claim in self.claims for name in claim.rows]
+        used += [name for scale in self.scales.values() for name in (*scale.rows, *scale.networks)]
+        for name in used:
             if name not in names:
                 raise SpecError(f"study {self.name}: no row {name!r}: {nearest(name, names)}")
         for scale in self.scales.values():
@@ -177,6 +178,6 @@ class Study:
         return self.scales[name]
 
 
-def every(rows: tuple[Row, ...]) -> tuple[str, ...]:
+def row_names(rows: tuple[Row, ...]) -> tuple[str, ...]:
     """The names of all rows."""
     return tuple(row.name for row in rows)

@@ -1,7 +1,7 @@
 """What the papers' networks cost, counted: no training."""
 
 from reslab.nets import network
-from reslab.papers.claims import Claim, Published, Row, Scale, Study, every
+from reslab.papers.claims import Claim, Published, Row, Scale, Study, row_names
 
 _PARAMETERS = {
     20: (0.27, "A Table 6"),
@@ -56,7 +56,7 @@ _ROWS = (
         )
     ),
 )
-_ALL = Scale({}, seeds=0, rows=every(_ROWS), note="Counted, not trained: the same at every scale.")
+_ALL = Scale({}, seeds=0, rows=row_names(_ROWS), note="Counted, not trained: the same at every scale.")
 
 COST = Study(
     name="cost",
@@ -90,7 +90,7 @@ COST = Study(
         "for 1202 layers do not.",
         "BN-Inception's table contradicts itself: rows 4c and 4d give 608 channels and 4e 1056, which is counted here.",
         "GoogLeNet is counted without its auxiliary classifiers.",
-        "Inception-ResNet-v2 with the 5, 10 and 5 blocks that are printed does not have the cost that the paper tells; "
+        "Inception-ResNet-v2 with the 5, 10 and 5 blocks that are printed does not have the cost that the paper gives; "
         "the 10, 20 and 10 of the public weights have.",
     ),
     metrics=("parameters", "multiply_adds"),

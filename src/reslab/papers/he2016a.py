@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from reslab.data.crops import PadCropFlip
 from reslab.nets import AnyNetwork, cifar_resnet, network
-from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, every
+from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, row_names
 from reslab.recipes.named import demo, paper_a_cifar, paper_a_cifar_warmup, paper_a_imagenet
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.schedule import Drops, Exponential
@@ -28,20 +28,23 @@ SHORT_PICTURES = replace(
     log_every=50,
     checkpoint_every=500,
 )
-_SHORT_CAREFUL = replace(SHORT_PICTURES, schedule=Drops(rate=0.01, at=(3000, 4500)))
+_SHORT_WITHOUT_BN = replace(SHORT_PICTURES, schedule=Drops(rate=0.01, at=(3000, 4500)))
 DIGITS = Setting("digits", demo())
 DIGITS_NOTE = (
     "8×8 digits in place of 32×32 photographs (the last maps are 2×2), 168 steps in place of 64,000, 20 of them a "
     "warm-up at 0.01, no augmentation."
 )
-SHORT_NOTE = "1,600 steps in place of 64,000, the rate dropping at the same shares of them."
+_SHORT_STEPS = "1,600 steps in place of 64,000, the rate dropping at the same shares of them"
+SHORT_NOTE = f"{_SHORT_STEPS}."
+SHORT_WARMUP_NOTE = f"{_SHORT_STEPS}, 50 steps of warm-up in place of 400."
+SHORT_NO_WARMUP_NOTE = f"{_SHORT_STEPS}, and no warm-up, as paper A has it at 56 layers."
 PICTURES_NOTE = (
     "any folder of pictures in place of ImageNet, seen at 64 pixels, 6,000 steps of 64 in place of 600,000 of 256, one "
     "crop in place of ten."
 )
 SGD_NOTE = (
     "The learning rate stands outside the momentum's velocity, as in torch; the paper's Caffe has it inside. "
-    "They differ for a few steps behind each drop of the rate."
+    "They differ for a few steps after each drop of the rate."
 )
 BN_NOTE = "BN sees the whole batch of 128 images; the paper's two GPUs saw 64 each."
 DECAY_NOTE = "Weight decay acts on convolutions and the classifier, not on BN and biases; the paper does not say."
@@ -98,14 +101,14 @@ DEGRADATION = Study(
         *(
             Row(
                 f"{family}-{depth}, ImageNet",
-                network(f"{name}{depth}{option}"),
-                f"{family}, ImageNet".replace("ResNet", "residual"),
+                network(pattern.format(depth)),
+                f"{panel}, ImageNet",
                 "imagenet",
                 Published("A Table 2, 10 crops", {"test_error": error}),
             )
-            for family, name, option, errors in (
-                ("plain", "plain", "", {18: 27.94, 34: 28.54}),
-                ("ResNet", "resnet", "-a", {18: 27.88, 34: 25.03}),
+            for family, panel, pattern, errors in (
+                ("plain", "plain", "plain{}", {18: 27.94, 34: 28.54}),
+                ("ResNet", "residual", "resnet{}-a", {18: 27.88, 34: 25.03}),
             )
             for depth, error in errors.items()
         ),
@@ -117,6 +120,7 @@ DEGRADATION = Study(
             higher="plain-56",
             metric="train_error",
             source="A sec. 1, Fig. 1; sec. 4.2, Fig. 6 left",
+            key="plain-degrades",
         ),
         Claim(
             text="A deeper residual network is not worse in training error (by 1 point or more)",
@@ -125,6 +129,7 @@ DEGRADATION = Study(
             metric="train_error",
             source="A sec. 4.2, Fig. 6 middle",
             margin=1.0,
+            key="residual-gains",
         ),
         Claim(
             text="At the larger depth the residual network has the lower test error",
@@ -132,6 +137,7 @@ DEGRADATION = Study(
             higher="plain-56",
             metric="test_error",
             source="A sec. 4.2, Fig. 6",
+            key="residual-better",
         ),
         Claim(
             text="At the smaller depth, where both train well, the residual network converges sooner",
@@ -140,6 +146,7 @@ DEGRADATION = Study(
             metric="steps_to_10",
             source="A sec. 4.1, on 18 layers",
             scales=("demo", "paper"),
+            key="residual-sooner",
         ),
         Claim(
             text="At the smaller depth the residual network is ahead while both train",
@@ -148,6 +155,7 @@ DEGRADATION = Study(
             metric="curve",
             source="A sec. 4.1, on 18 layers",
             scales=("short", "paper"),
+            key="residual-sooner",
         ),
         Claim(
             text="At 110 layers a plain network fails: its test error is above 60 %",
@@ -162,6 +170,7 @@ DEGRADATION = Study(
             higher="plain-34, ImageNet",
             metric="train_error",
             source="A sec. 4.1, Fig. 4 left",
+            key="plain-degrades",
         ),
         Claim(
             text="and a deeper residual network better in test error",
@@ -169,6 +178,7 @@ DEGRADATION = Study(
             higher="ResNet-18, ImageNet",
             metric="test_error",
             source="A sec. 4.1, Table 2, Fig. 4 right",
+            key="residual-gains",
         ),
     ),
     scales={
@@ -213,9 +223,9 @@ _TABLE_3 = {
 def _table_3(panel: str, setting: str, *names: str) -> tuple[Row, ...]:
     rows = []
     for name in names:
-        known, top1, top5 = _TABLE_3[name]
+        network_name, top1, top5 = _TABLE_3[name]
         published = Published("A Table 3, 10 crops", {"test_error": top1, "top5_error": top5})
-        rows.append(Row(name, network(known), panel, setting, published))
+        rows.append(Row(name, network(network_name), panel, setting, published))
     return tuple(rows)
 
 
@@ -229,17 +239,19 @@ def _pictures(
     networks: Mapping[str, AnyNetwork] | None = None,
     **more: Setting,
 ) -> dict[str, Scale]:
-    """The short scale on any folder, with its note and networks, and the paper's on ImageNet.
+    """The short scale on any folder, with its note and networks, and the paper's scale on ImageNet.
 
-    `more` are the settings of networks without BN, which begin more carefully at the short scale.
+    `more`: settings of networks without BN at the paper's scale; at the short scale they begin at a rate of 0.01.
     """
-    short = {"imagenet": Setting(PICTURES, SHORT_PICTURES)} | {name: Setting(PICTURES, _SHORT_CAREFUL) for name in more}
+    short = {"imagenet": Setting(PICTURES, SHORT_PICTURES)} | {
+        name: Setting(PICTURES, _SHORT_WITHOUT_BN) for name in more
+    }
     return {
-        "short": Scale(short, seeds=seeds, rows=every(rows), note=note, networks=networks or {}, size=64),
+        "short": Scale(short, seeds=seeds, rows=row_names(rows), note=note, networks=networks or {}, size=64),
         "paper": Scale(
             {"imagenet": Setting(PICTURES, paper_a_imagenet()), **more},
             seeds=1,
-            rows=every(rows),
+            rows=row_names(rows),
             note="The recipe as printed, one run of each as in the paper.",
             top=60.0,
         ),
@@ -273,7 +285,7 @@ SHORTCUT_OPTIONS = Study(
         "demo": Scale(
             {"imagenet": DIGITS},
             seeds=4,
-            rows=every(_OPTIONS),
+            rows=row_names(_OPTIONS),
             note=f"CIFAR networks of 56 layers in place of ImageNet's of 34; {DIGITS_NOTE}",
             networks={
                 row.name: cifar_resnet(56, shortcut=shortcut)
@@ -318,12 +330,12 @@ DEPTH = Study(
     rows=_DEPTH,
     claims=(
         *(
-            Claim(f"{deeper} is better than {other}", deeper, other, "test_error", "A sec. 4.1, Table 3")
-            for other, deeper in (
-                ("ResNet-34 B", "ResNet-50"),
-                ("ResNet-50", "ResNet-101"),
-                ("ResNet-101", "ResNet-152"),
-                ("VGG-16", "ResNet-34 B"),
+            Claim(f"{deeper} is better than {other}", deeper, other, "test_error", "A sec. 4.1, Table 3", key=key)
+            for other, deeper, key in (
+                ("ResNet-34 B", "ResNet-50", "deeper-better"),
+                ("ResNet-50", "ResNet-101", "deeper-better"),
+                ("ResNet-101", "ResNet-152", "deeper-better"),
+                ("VGG-16", "ResNet-34 B", ""),
             )
         ),
         Claim(

@@ -13,7 +13,7 @@ from reslab.papers.claims import (
     Scale,
     Setting,
     Study,
-    every,
+    row_names,
 )
 from reslab.papers.he2016a import (
     BN_NOTE,
@@ -23,7 +23,8 @@ from reslab.papers.he2016a import (
     DIGITS_NOTE,
     SGD_NOTE,
     SHORT_CIFAR,
-    SHORT_NOTE,
+    SHORT_NO_WARMUP_NOTE,
+    SHORT_WARMUP_NOTE,
 )
 from reslab.recipes.named import paper_c_cifar, paper_c_imagenet
 from reslab.recipes.schedule import Drops
@@ -31,8 +32,6 @@ from reslab.spec import replace
 
 _PAPER = replace(paper_c_cifar(), log_every=40)
 _SHORT = replace(SHORT_CIFAR, schedule=Drops(at=(800, 1200), warmup=50))
-_WARMUP_NOTE = f"{SHORT_NOTE[:-1]}, 50 steps of warm-up in place of 400."
-_NO_WARMUP_NOTE = f"{SHORT_NOTE[:-1]}, and no warm-up, as paper A has it at 56 layers."
 _DEVIATIONS = (BN_NOTE, SGD_NOTE, DECAY_NOTE)
 
 
@@ -84,7 +83,14 @@ SHORTCUTS = Study(
     rows=_SHORTCUTS,
     claims=(
         *(
-            Claim(f"The identity is better than {row.name}", "original", row.name, "test_error", "C sec. 3.1, Table 1")
+            Claim(
+                f"The identity is better than {row.name}",
+                "original",
+                row.name,
+                "test_error",
+                "C sec. 3.1, Table 1",
+                key="identity-better",
+            )
             for row in _SHORTCUTS[1:]
         ),
         Claim(
@@ -111,21 +117,21 @@ SHORTCUTS = Study(
         "demo": Scale(
             {"cifar": DIGITS},
             seeds=4,
-            rows=every(_SHORTCUTS),
+            rows=row_names(_SHORTCUTS),
             note=f"32 layers in place of 110; {DIGITS_NOTE}",
             networks=_shortcut(32),
         ),
         "short": Scale(
             {"cifar": Setting("cifar10", SHORT_CIFAR)},
             seeds=3,
-            rows=every(_SHORTCUTS),
-            note=f"56 layers in place of 110; {_NO_WARMUP_NOTE}",
+            rows=row_names(_SHORTCUTS),
+            note=f"56 layers in place of 110; {SHORT_NO_WARMUP_NOTE}",
             networks=_shortcut(56),
         ),
         "paper": Scale(
             {"cifar": Setting("cifar10", _PAPER)},
             seeds=5,
-            rows=every(_SHORTCUTS),
+            rows=row_names(_SHORTCUTS),
             note="The recipe as printed.",
             top=60.0,
         ),
@@ -141,48 +147,41 @@ SHORTCUTS = Study(
     baseline="original",
 )
 
-ARRANGEMENTS = {
-    "original": "original",
-    "BN after addition": "bn-after-addition",
-    "ReLU before addition": "relu-before-addition",
-    "ReLU-only pre-activation": "relu-only-preactivation",
-    "full pre-activation": "full-preactivation",
+_TABLE_2: dict[str, tuple[str, dict[int, float]]] = {  # errors by layers
+    "original": ("original", {110: 6.61, 164: 5.93}),
+    "BN after addition": ("bn-after-addition", {110: 8.17, 164: 6.50}),
+    "ReLU before addition": ("relu-before-addition", {110: 7.84, 164: 6.14}),
+    "ReLU-only pre-activation": ("relu-only-preactivation", {110: 6.71, 164: 5.91}),
+    "full pre-activation": ("full-preactivation", {110: 6.37, 164: 5.46}),
 }
-_TABLE_2 = {
-    "original": (6.61, 5.93),
-    "BN after addition": (8.17, 6.50),
-    "ReLU before addition": (7.84, 6.14),
-    "ReLU-only pre-activation": (6.71, 5.91),
-    "full pre-activation": (6.37, 5.46),
-}
+_KERNELS: dict[int, tuple[int, ...]] = {110: (3, 3), 164: (1, 3, 1)}
 
 
 def _arranged(basic: int, bottleneck: int) -> dict[str, AnyNetwork]:
-    """C Table 2 with networks of two depths, under the names of 110 and 164 layers."""
-    networks: dict[str, AnyNetwork] = {}
-    for depth, kernels, title in ((basic, (3, 3), 110), (bottleneck, (1, 3, 1), 164)):
-        for name, arrangement in ARRANGEMENTS.items():
-            networks[f"{name}, {title}"] = cifar_resnet(depth, kernels=kernels, arrangement=arrangement)
-    return networks
+    """C Table 2's networks by row name, with these depths in place of 110 and 164 layers."""
+    return {
+        f"{name}, {layers}": cifar_resnet(depth, kernels=kernels, arrangement=arrangement)
+        for (layers, kernels), depth in zip(_KERNELS.items(), (basic, bottleneck), strict=True)
+        for name, (arrangement, _) in _TABLE_2.items()
+    }
 
 
 _ACTIVATIONS = tuple(
     Row(
-        name,
-        value,
-        f"{name.rpartition(', ')[2]} layers",
-        published=Published(
-            "C Table 2", {"test_error": _TABLE_2[name.rpartition(", ")[0]][name.endswith("164")]}, n=5, of="median"
-        ),
+        f"{name}, {layers}",
+        cifar_resnet(layers, kernels=kernels, arrangement=arrangement),
+        f"{layers} layers",
+        published=Published("C Table 2", {"test_error": errors[layers]}, n=5, of="median"),
     )
-    for name, value in _arranged(110, 164).items()
+    for layers, kernels in _KERNELS.items()
+    for name, (arrangement, errors) in _TABLE_2.items()
 )
 
 ACTIVATIONS = Study(
     name="activations",
     title="Where BN and ReLU belong",
     source="C sec. 4, Table 2, Figs. 4 and 6; the review's Fig. 6",
-    question="BN and ReLU may stand before the convolutions, behind them, or behind the addition. Which is best?",
+    question="BN and ReLU may stand before the convolutions, after them, or after the addition. Which is best?",
     rows=_ACTIVATIONS,
     claims=(
         *(
@@ -192,8 +191,9 @@ ACTIVATIONS = Study(
                 f"original, {depth}",
                 "test_error",
                 "C sec. 4.1, Table 2",
+                key="full-preactivation",
             )
-            for depth in (110, 164)
+            for depth in _KERNELS
         ),
         *(
             Claim(
@@ -202,8 +202,9 @@ ACTIVATIONS = Study(
                 f"{name}, {depth}",
                 "test_error",
                 "C sec. 4.1, Table 2",
+                key=_TABLE_2[name][0],
             )
-            for depth in (110, 164)
+            for depth in _KERNELS
             for name in ("BN after addition", "ReLU before addition")
         ),
     ),
@@ -211,21 +212,21 @@ ACTIVATIONS = Study(
         "demo": Scale(
             {"cifar": DIGITS},
             seeds=4,
-            rows=every(_ACTIVATIONS),
+            rows=row_names(_ACTIVATIONS),
             note=f"32 layers in place of 110, 29 of bottlenecks in place of 164; {DIGITS_NOTE}",
             networks=_arranged(32, 29),
         ),
         "short": Scale(
             {"cifar": Setting("cifar10", SHORT_CIFAR)},
             seeds=3,
-            rows=every(_ACTIVATIONS),
-            note=f"56 layers in place of 110, 56 of bottlenecks in place of 164; {_NO_WARMUP_NOTE}",
+            rows=row_names(_ACTIVATIONS),
+            note=f"56 layers in place of 110, 56 of bottlenecks in place of 164; {SHORT_NO_WARMUP_NOTE}",
             networks=_arranged(56, 56),
         ),
         "paper": Scale(
             {"cifar": Setting("cifar10", _PAPER)},
             seeds=5,
-            rows=every(_ACTIVATIONS),
+            rows=row_names(_ACTIVATIONS),
             note="The recipe as printed.",
             top=30.0,
         ),
@@ -236,12 +237,12 @@ ACTIVATIONS = Study(
 )
 
 _TABLE_3 = {
-    "ResNet-110, one-layer skips": ("{}110-cifar-1layer", "cifar", 9.90, 8.91),
-    "ResNet-110": ("{}110-cifar", "cifar", 6.61, 6.37),
-    "ResNet-164": ("{}164-cifar", "cifar", 5.93, 5.46),
-    "ResNet-1001": ("{}1001-cifar", "cifar", 7.61, 4.92),
-    "ResNet-164, CIFAR-100": ("{}164-cifar", "cifar100", 25.16, 24.33),
-    "ResNet-1001, CIFAR-100": ("{}1001-cifar", "cifar100", 27.82, 22.71),
+    "ResNet-110, one-layer skips": ("{}110-cifar-1layer", 110, "cifar", 9.90, 8.91),
+    "ResNet-110": ("{}110-cifar", 110, "cifar", 6.61, 6.37),
+    "ResNet-164": ("{}164-cifar", 164, "cifar", 5.93, 5.46),
+    "ResNet-1001": ("{}1001-cifar", 1001, "cifar", 7.61, 4.92),
+    "ResNet-164, CIFAR-100": ("{}164-cifar", 164, "cifar100", 25.16, 24.33),
+    "ResNet-1001, CIFAR-100": ("{}1001-cifar", 1001, "cifar100", 27.82, 22.71),
 }
 _SPREADS = {  # C Table 4
     "ResNet-1001, pre-activation": (4.89, 0.14),
@@ -250,18 +251,19 @@ _SPREADS = {  # C Table 4
 _TABLE_5 = {  # the other rows are of crops of 320
     "ResNet-152, ImageNet, original": Published("C Table 5, one crop", {"test_error": 23.0, "top5_error": 6.7})
 }
+_IMAGENET_LAYERS = (152, 200)
 _KINDS = {"original": "resnet", "pre-activation": "preact"}
 
 
 def _both() -> tuple[Row, ...]:
     rows = []
-    for name, (pattern, setting, *errors) in _TABLE_3.items():
+    for name, (pattern, _, setting, *errors) in _TABLE_3.items():
         panel = {"cifar": "CIFAR-10", "cifar100": "CIFAR-100"}[setting]
         for (kind, family), error in zip(_KINDS.items(), errors, strict=True):
             spread = _SPREADS.get(f"{name}, {kind}")
             published = Published("C Table 3", {"test_error": error}, n=5, of="median", spread=spread)
             rows.append(Row(f"{name}, {kind}", network(pattern.format(family)), panel, setting, published))
-    for depth in (152, 200):
+    for depth in _IMAGENET_LAYERS:
         for kind, family in _KINDS.items():
             name = f"ResNet-{depth}, ImageNet, {kind}"
             rows.append(Row(name, network(f"{family}{depth}"), "ImageNet", "imagenet", _TABLE_5.get(name)))
@@ -292,9 +294,13 @@ PREACTIVATION = Study(
             f"{name}, pre-activation",
             f"{name}, original",
             "test_error",
-            "C Table 5" if "ImageNet" in name else "C Table 3",
+            source,
+            key="preactivation-better",
         )
-        for name in (*_TABLE_3, "ResNet-152, ImageNet", "ResNet-200, ImageNet")
+        for name, source in (
+            *((name, "C Table 3") for name in _TABLE_3),
+            *((f"ResNet-{layers}, ImageNet", "C Table 5") for layers in _IMAGENET_LAYERS),
+        )
     ),
     scales={
         "demo": Scale(
@@ -308,11 +314,9 @@ PREACTIVATION = Study(
             {"cifar": Setting("cifar10", _SHORT), "cifar100": Setting("cifar100", _SHORT)},
             seeds=3,
             rows=tuple(
-                row.name
-                for row in _PREACTIVATION
-                if row.setting != "imagenet" and not row.name.startswith("ResNet-1001")
+                f"{name}, {kind}" for name, (_, layers, *_) in _TABLE_3.items() if layers < 1001 for kind in _KINDS
             ),
-            note=_WARMUP_NOTE,
+            note=SHORT_WARMUP_NOTE,
             top=60.0,
         ),
         "paper": Scale(
@@ -322,7 +326,7 @@ PREACTIVATION = Study(
                 "imagenet": Setting(PICTURES, paper_c_imagenet()),
             },
             seeds=5,
-            rows=every(_PREACTIVATION),
+            rows=row_names(_PREACTIVATION),
             note="The recipes as printed.",
             top=60.0,
         ),

@@ -9,53 +9,28 @@ from reslab.papers.szegedy2017 import INCEPTION
 
 
 class Statement(NamedTuple):
-    """A sentence of the review, where it stands, and the claims of a study that it rests on: those with the words."""
+    """A sentence of the review, its section, and the claims of a study that decide it: those with one of its keys."""
 
     text: str
     source: str
     study: Study
-    words: tuple[str, ...]
+    key: str
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        return tuple(claim for claim in self.study.claims if any(word in claim.text for word in self.words))
+        return tuple(claim for claim in self.study.claims if claim.key == self.key)
 
 
 REVIEW = (
-    Statement("Plain networks degrade as they get deeper", "sec. 2.3", DEGRADATION, ("deeper plain network is worse",)),
-    Statement(
-        "Residual networks do not",
-        "sec. 2.3",
-        DEGRADATION,
-        ("deeper residual network is not worse", "deeper residual network better"),
-    ),
-    Statement(
-        "Residual networks are more accurate than plain ones",
-        "sec. 2.3",
-        DEGRADATION,
-        ("At the larger depth the residual network",),
-    ),
-    Statement(
-        "Residual networks converge faster than plain ones",
-        "sec. 2.3",
-        DEGRADATION,
-        ("residual network converges sooner", "residual network is ahead while both train"),
-    ),
-    Statement("Depth pays, up to 152 layers", "sec. 2.3", DEPTH, ("is better than ResNet",)),
-    Statement("Residual connections speed up the training of Inception", "sec. 3.3", INCEPTION, ("converges sooner",)),
-    Statement(
-        "The combined networks are at least as accurate",
-        "sec. 3.3",
-        INCEPTION,
-        ("ends with about the same error",),
-    ),
-    Statement("Identity shortcuts are the best", "sec. 4.2.1", SHORTCUTS, ("The identity is better",)),
-    Statement(
-        "BN behind the addition impedes the flow of information",
-        "sec. 4.2.2",
-        ACTIVATIONS,
-        ("better than BN after addition",),
-    ),
-    Statement("Full pre-activation is the best", "sec. 4.2.2", ACTIVATIONS, ("full pre-activation is better",)),
-    Statement("Full pre-activation is better at every depth", "sec. 4.3", PREACTIVATION, ("Pre-activation is better",)),
+    Statement("Plain networks degrade as they get deeper", "sec. 2.3", DEGRADATION, "plain-degrades"),
+    Statement("Residual networks do not", "sec. 2.3", DEGRADATION, "residual-gains"),
+    Statement("Residual networks are more accurate than plain ones", "sec. 2.3", DEGRADATION, "residual-better"),
+    Statement("Residual networks converge faster than plain ones", "sec. 2.3", DEGRADATION, "residual-sooner"),
+    Statement("Depth pays, up to 152 layers", "sec. 2.3", DEPTH, "deeper-better"),
+    Statement("Residual connections speed up the training of Inception", "sec. 3.3", INCEPTION, "residual-sooner"),
+    Statement("The combined networks are at least as accurate", "sec. 3.3", INCEPTION, "residual-as-accurate"),
+    Statement("Identity shortcuts are the best", "sec. 4.2.1", SHORTCUTS, "identity-better"),
+    Statement("BN after the addition impedes the flow of information", "sec. 4.2.2", ACTIVATIONS, "bn-after-addition"),
+    Statement("Full pre-activation is the best", "sec. 4.2.2", ACTIVATIONS, "full-preactivation"),
+    Statement("Full pre-activation is better at every depth", "sec. 4.3", PREACTIVATION, "preactivation-better"),
 )

@@ -3,16 +3,16 @@ Learning. arXiv 1602.07261, AAAI 2017."""
 
 from reslab.nets import Conv, Residual, Seq, Stage, Staged, network, seq
 from reslab.nets.paths import Cat, Path, Pool
-from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, every
+from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, row_names
 from reslab.papers.he2016a import DIGITS, SHORT_PICTURES
 from reslab.recipes.named import paper_b_imagenet
 from reslab.spec import replace
 
 _TABLE_2 = {
-    "Inception-v3": ("inception-v3", 21.2, 5.6),
-    "Inception-ResNet-v1": ("inception-resnet-v1", 21.3, 5.5),
-    "Inception-v4": ("inception-v4", 20.0, 5.0),
-    "Inception-ResNet-v2": ("inception-resnet-v2", 19.9, 4.9),
+    "Inception-v3": ("inception-v3", "v3", 21.2, 5.6),
+    "Inception-ResNet-v1": ("inception-resnet-v1", "v3", 21.3, 5.5),
+    "Inception-v4": ("inception-v4", "v4", 20.0, 5.0),
+    "Inception-ResNet-v2": ("inception-resnet-v2", "v4", 19.9, 4.9),
 }
 _PAIRS = (("Inception-ResNet-v1", "Inception-v3"), ("Inception-ResNet-v2", "Inception-v4"))
 
@@ -20,12 +20,12 @@ _ROWS = (
     *(
         Row(
             name,
-            network(known),
-            "the size of v3" if known in ("inception-v3", "inception-resnet-v1") else "the size of v4",
+            network(network_name),
+            f"the size of {size}",
             "pictures",
             Published("B arXiv Table 2, one crop", {"test_error": top1, "top5_error": top5}),
         )
-        for name, (known, top1, top5) in _TABLE_2.items()
+        for name, (network_name, size, top1, top5) in _TABLE_2.items()
     ),
     Row("Inception-ResNet-v1, not scaled", network("inception-resnet-v1-unscaled"), "the size of v3", "pictures"),
     Row("Inception-ResNet-v2, not scaled", network("inception-resnet-v2-unscaled"), "the size of v4", "pictures"),
@@ -74,7 +74,12 @@ INCEPTION = Study(
             for residual, plain in _PAIRS
             for claim in (
                 Claim(
-                    f"{residual} converges sooner than {plain}", residual, plain, "curve", "B sec. 5, Figs. 21 and 23"
+                    f"{residual} converges sooner than {plain}",
+                    residual,
+                    plain,
+                    "curve",
+                    "B sec. 5, Figs. 21 and 23",
+                    key="residual-sooner",
                 ),
                 Claim(
                     f"{residual} ends with about the same error as {plain} (not worse by 1 point or more)",
@@ -83,6 +88,7 @@ INCEPTION = Study(
                     "test_error",
                     "B sec. 5, Table 2",
                     margin=1.0,
+                    key="residual-as-accurate",
                 ),
             )
         ),
@@ -99,7 +105,7 @@ INCEPTION = Study(
         "demo": Scale(
             {"pictures": DIGITS},
             seeds=3,
-            rows=every(_ROWS),
+            rows=row_names(_ROWS),
             note="8×8 digits in place of 299×299 pictures, one 3×3 convolution for a stem, at most two blocks in a "
             "stage, an eighth of the width, 168 steps of SGD.",
             networks=_DEMO,
@@ -107,7 +113,7 @@ INCEPTION = Study(
         "short": Scale(
             {"pictures": Setting(PICTURES, SHORT_PICTURES)},
             seeds=2,
-            rows=every(_ROWS),
+            rows=row_names(_ROWS),
             note="any folder of pictures in place of ImageNet, seen at 96 pixels, 6,000 steps of 64 by paper A's rule; "
             "Inception-v3 without its auxiliary classifier, for which 96 pixels are too few.",
             networks={"Inception-v3": replace(network("inception-v3"), auxiliary=())},
@@ -116,7 +122,7 @@ INCEPTION = Study(
         "paper": Scale(
             {"pictures": Setting(PICTURES, paper_b_imagenet())},
             seeds=1,
-            rows=every(_ROWS),
+            rows=row_names(_ROWS),
             note="The recipe as printed where it is, one run of each as in the paper.",
             top=60.0,
         ),

@@ -1,4 +1,4 @@
-"""Which runs a study needs at a scale, and where each lies."""
+"""The runs that a study needs at a scale, and their directories."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -11,14 +11,16 @@ from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
 from reslab.papers.claims import PICTURES, Row, Scale, Study
 from reslab.recipes.recipe import Recipe
-from reslab.runs.record import described, is_done, is_locked, read_json, read_metrics, run_name, watched, write_json
+from reslab.runs.contents import DataDescription, read_json, read_value
+from reslab.runs.record import described, run_name, write_json
+from reslab.runs.run import EvalSplit, Run
 from reslab.spec import digest, replace
 from reslab.study.budget import BudgetCut, cut
 from reslab.train.estimate import work
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One training of one row with one seed; `out` is its run directory."""
 
     row: str
@@ -29,45 +31,52 @@ class Run:
     out: Path
 
     @property
+    def run(self) -> Run:
+        """The run directory: read once after the run has ended, anew at each call before."""
+        run: Run | None = self.__dict__.get("_done")
+        if run is None:
+            run = Run(self.out)
+            if run.is_done:
+                self.__dict__["_done"] = run
+        return run
+
+    @property
     def done(self) -> bool:
-        return is_done(self.out)
+        return self.run.is_done
 
     @property
     def failure(self) -> Path:
-        """Where the reason stands for which a run last failed. It lies beside the run directory."""
+        """The file with the reason of the last failure, beside the run directory."""
         return self.out.with_name(f"{self.out.name}.failed.json")
 
     @property
     def status(self) -> str:
-        """In a word or two: its result's status, "running", "failed: ..." or "not run"."""
-        if (self.out / "result.json").is_file():
-            return str(read_json(self.out / "result.json")["status"])
-        if is_locked(self.out):
-            return "running"
-        if self.failure.is_file():
+        """The run's status, "failed: ..." or "not run"."""
+        status = self.run.status
+        if status in ("stopped", "not begun") and self.run.result is None and self.failure.is_file():
             return f"failed: {read_json(self.failure)['reason']}"
-        return "stopped" if (self.out / "run.json").is_file() else "not run"
+        return "not run" if status == "not begun" else status
 
     @property
     def operations(self) -> float:
-        """What it takes to train: two operations for each multiply-add."""
+        """Operations of the training, two for each multiply-add."""
         return 2 * work(self.network, self.recipe)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A study at a scale, with its runs, seed by seed, so that a plan that is stopped early has whole seeds.
+    """A study at a scale, with its runs seed by seed, so that a plan that is stopped early has whole seeds.
 
-    absent: the rows that cannot be trained as asked, and why
-    pictures: the folder that stands for the study's pictures, as --data names it
-    cut: what a budget took away
-    cut_file: where that is kept, so that the same command goes on with the same runs
+    absent: the rows that cannot be trained, with the reason
+    pictures: the folder of the study's pictures, as --data names it
+    cut: how a time budget shortened the study
+    cut_file: where that is kept, so that the same command continues the same runs
     """
 
     study: Study
     scale_name: str
     seeds: int
-    runs: tuple[Run, ...]
+    runs: tuple[PlannedRun, ...]
     absent: dict[str, str]
     pictures: str | None = None
     cut: BudgetCut | None = None
@@ -82,49 +91,50 @@ class Plan:
         return tuple(row for row in self.study.rows if row.name in self.scale.rows)
 
     def keep_cut(self) -> None:
-        """Keep what the budget took away: the next look at the clock would find the machine a little other."""
+        """Write the budget's cut to `cut_file`: another measurement of the machine's speed would give another one."""
         if self.cut_file is not None:
             write_json(self.cut_file, {"cut": asdict(self.cut) if self.cut else None})
 
     @property
-    def missing(self) -> tuple[Run, ...]:
-        return tuple(run for run in self.runs if not run.done)
+    def missing(self) -> tuple[PlannedRun, ...]:
+        return tuple(planned for planned in self.runs if not planned.done)
 
     @property
     def beside_published(self) -> bool:
-        """Whether its numbers may stand beside published ones: counted ones, and those of the whole of a paper's
-        recipe."""
+        """Whether its numbers are comparable to published ones: counted, or trained by a paper's whole recipe."""
         whole = self.cut is None or self.cut.share >= 1
         return not self.scale.settings or (self.scale_name == "paper" and whole)
 
     @property
-    def watched(self) -> str:
-        """The part whose error is measured while its runs are trained, all on the same data: see record.watched."""
-        return watched(line for run in self.runs if run.done for line in read_metrics(run.out))
+    def eval_split(self) -> EvalSplit:
+        """The split that is evaluated while its runs, all on the same data, are trained."""
+        splits = {planned.run.eval_split for planned in self.runs if planned.done}
+        return "validation" if "validation" in splits else "test"
 
     def must_have_seen(self, data: DataSet) -> None:
-        """Raises SpecError where runs that are done were trained on other images than a data set of that name has."""
-        now: dict[float, dict[str, Any]] = {}
-        for run in self.runs:
-            if run.data != data.name or not run.done:
+        """Raises SpecError if a run that is done was trained on other images than a data set of that name has."""
+        now: dict[float, DataDescription] = {}
+        for planned in self.runs:
+            if planned.data != data.name or not planned.done:
                 continue
-            share = 0.0 if data.validation else run.recipe.validation
+            share = 0.0 if data.validation else planned.recipe.validation
             if share not in now:
-                now[share] = described(data.hold_out(share) if share else data)
-            if read_json(run.out / "run.json")["data_set"] != now[share]:
+                held_out = data.hold_out(share) if share else data
+                now[share] = read_value(DataDescription, described(held_out), data.name)
+            if planned.run.record.data_set != now[share]:
                 raise SpecError(
-                    f"{run.out}: trained on other images than {data.name} has now, and one table cannot have both\n"
+                    f"{planned.out}: trained on other images than {data.name} has now, and one table cannot have both\n"
                     "remove it to train it again, or give the new images a folder of their own"
                 )
 
-    def runs_of(self, row: str) -> list[Run]:
+    def runs_of(self, row: str) -> list[PlannedRun]:
         """The runs of a row that have their result, by seed."""
-        return [run for run in self.runs if run.row == row and run.done]
+        return [planned for planned in self.runs if planned.row == row and planned.done]
 
     def network(self, row: Row) -> AnyNetwork:
         """A row's network at this scale, fitted to its images where it is trained."""
-        fitted = (run.network for run in self.runs if run.row == row.name)
-        return next(fitted, self.scale.networks.get(row.name, row.network))
+        planned = (planned.network for planned in self.runs if planned.row == row.name)
+        return next(planned, self.scale.networks.get(row.name, row.network))
 
     @property
     def command(self) -> str:
@@ -144,59 +154,64 @@ def make_plan(
     pictures: str | None = None,
     budget: float | None = None,
 ) -> Plan:
-    """The runs under `runs` that a study needs; the scale's number of seeds unless another is given.
+    """The runs of a study in the folder `runs`; the scale's number of seeds unless another is given.
 
-    `pictures` is the folder for studies on ImageNet. With a `budget`, in hours on this machine, fewer seeds and then
-    fewer steps are trained: as few as when the study was begun, where it was. Two studies that need the same training
-    name the same directory and so share it.
+    pictures: the folder for studies on ImageNet, as --data names it
+    budget: hours on this machine, to which seeds and then steps are cut; a study that was begun keeps its first cut
+    Two studies that need the same training name the same directory and share it.
     """
     scale = study.scale(scale_name)
     if scale_name == "paper" and pictures and not pictures.startswith("imagenet:"):
         raise SpecError(f"--data {pictures}: paper scale is on imagenet:PATH; --scale short takes any folder")
     seeds = seeds or scale.seeds
-    trained: list[tuple[str, AnyNetwork, Recipe, str]] = []
-    absent: dict[str, str] = {}
-    for row in study.rows if seeds and scale.settings else ():
-        if row.name not in scale.rows:
-            continue
-        setting = scale.settings[row.setting]
-        data = pictures if setting.data == PICTURES else setting.data
-        if data is None:
-            wanted = "imagenet:PATH" if scale_name == "paper" else "folder:PATH"
-            absent[row.name] = f"needs --data {wanted}"
-            continue
-        network = _fitted(scale.networks.get(row.name, row.network), data, scale.size)
-        trained.append((row.name, network, setting.recipe, data))
-    taken, cut_file = None, None
+    rows = [row for row in study.rows if seeds and scale.settings and row.name in scale.rows]
+    settings = {row.name: scale.settings[row.setting] for row in rows}
+    sets = {name: pictures if setting.data == PICTURES else setting.data for name, setting in settings.items()}
+    wanted = "imagenet:PATH" if scale_name == "paper" else "folder:PATH"
+    absent = {name: f"needs --data {wanted}" for name, data in sets.items() if data is None}
+    trained = [
+        (
+            row.name,
+            _fitted(scale.networks.get(row.name, row.network), data, scale.size),
+            settings[row.name].recipe,
+            data,
+        )
+        for row in rows
+        if (data := sets[row.name]) is not None
+    ]
+    shortened, cut_file = None, None
     if budget:
         cut_file = runs / f"{study.name}-{scale_name}-{digest(seeds, pictures, budget)}.budget.json"
-        rows = [(network, recipe) for _, network, recipe, _ in trained]
-        taken = _kept(cut_file) if cut_file.is_file() else cut(rows, seeds, budget)
-    planned = []
-    for seed in range(taken.seeds if taken else seeds):
-        for row_name, network, recipe, data in trained:
-            how = taken.shortened(recipe) if taken else recipe
-            out = runs / run_name(network, how, data, seed)
-            planned.append(Run(row_name, network, how, data, seed, out))
-    return Plan(study, scale_name, taken.seeds if taken else seeds, tuple(planned), absent, pictures, taken, cut_file)
+        costs = [(network, recipe) for _, network, recipe, _ in trained]
+        shortened = _read_cut(cut_file) if cut_file.is_file() else cut(costs, seeds, budget)
+    if shortened:
+        seeds = shortened.seeds
+        trained = [(row, network, shortened.shortened(recipe), data) for row, network, recipe, data in trained]
+    planned = tuple(
+        PlannedRun(row, network, recipe, data, seed, runs / run_name(network, recipe, data, seed))
+        for seed in range(seeds)
+        for row, network, recipe, data in trained
+    )
+    return Plan(study, scale_name, seeds, planned, absent, pictures, shortened, cut_file)
 
 
-def _kept(file: Path) -> BudgetCut | None:
-    told = read_json(file)
+def _read_cut(file: Path) -> BudgetCut | None:
+    content = read_json(file)
     try:
-        return BudgetCut(**told["cut"]) if told["cut"] else None
+        return BudgetCut(**content["cut"]) if content["cut"] else None
     except (KeyError, TypeError):
         raise DataError(f"{file}: does not say what a budget took away; remove it") from None
 
 
 def _fitted(network: AnyNetwork, data: str, size: int | None) -> AnyNetwork:
-    channels, held, classes = shape(data)
-    fields: dict[str, Any] = {"channels": channels, "size": held or size or network.size, "classes": classes}
+    """The network for the images and classes of a data set; pictures of any size are cropped to `size`, or its own."""
+    channels, fixed_size, classes = shape(data)
+    fields: dict[str, Any] = {"channels": channels, "size": fixed_size or size or network.size, "classes": classes}
     return replace(network, **fields)
 
 
 def hours(seconds: float) -> str:
-    """A time as a person says it."""
+    """Seconds in words, in the largest unit that fits: "3.2 hours"."""
     for unit, length in (("years", 31_557_600), ("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:,.1f} {unit}" if seconds < 10 * length else f"{seconds / length:,.0f} {unit}"

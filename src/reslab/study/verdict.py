@@ -1,36 +1,52 @@
-"""What the runs of a study measured, and what that says of each claim."""
+"""The metrics of a study's runs, and the verdict on each claim."""
 
 from dataclasses import dataclass
 from statistics import mean
-from typing import Any
+from typing import assert_never
 
-from reslab.papers.claims import COUNTED, Claim, Metric, Row
-from reslab.runs.record import read_json, read_metrics, watched
+from reslab.errors import DataError
+from reslab.evaluate import Evaluation
+from reslab.nets import AnyNetwork
+from reslab.papers.claims import COUNTED, Claim, Metric
 from reslab.stats import CONFIDENCE, Judgement, Sample, compare
-from reslab.study.plan import Plan, Run
+from reslab.study.plan import Plan, PlannedRun
 
 FAILED_ERROR = 100.0  # the error that a diverged run counts with
 
 
-def measure(run: Run, metric: Metric) -> float:
-    """One metric of one run that has its result. See papers.claims.METRICS."""
-    if metric == "steps_to_10":
-        reached = (line["step"] for line in read_metrics(run.out) if line["train_error"] < 10)
-        return float(next(reached, run.recipe.steps))
-    result: dict[str, Any] = read_json(run.out / "result.json")
-    if result["status"] == "diverged":
-        return FAILED_ERROR
-    if metric == "curve":
-        lines = list(read_metrics(run.out))
-        error = f"{watched(lines)}_error"
-        return mean(float(line[error]) for line in lines if error in line)
-    part = "train" if metric == "train_error" else "test"
-    return float(result[part]["top5_error" if metric == "top5_error" else "top1_error"])
+def measure(planned: PlannedRun, metric: Metric) -> float:
+    """One metric of one run that is done. See papers.claims.METRICS."""
+    run = planned.run
+    diverged = run.status == "diverged"
+    match metric:
+        case "steps_to_10":
+            return float(next((line.step for line in run.metrics if line.train_error < 10), planned.recipe.steps))
+        case "curve" if not diverged:
+            errors = (line.error(run.eval_split) for line in run.metrics)
+            return mean(error for error in errors if error is not None)
+        case "train_error" | "test_error" | "top5_error" | "curve":
+            if diverged:
+                return FAILED_ERROR
+            final = final_evaluation(planned, metric)
+            return final.top5_error if metric == "top5_error" else final.top1_error
+        case "parameters" | "multiply_adds":
+            return count(planned.network, metric)
+        case _:
+            assert_never(metric)
 
 
-def count(row: Row, plan: Plan, metric: Metric) -> float:
-    """What is counted of a row's network, in the metric's unit."""
-    cost = plan.network(row).cost()
+def final_evaluation(planned: PlannedRun, metric: Metric) -> Evaluation:
+    """The evaluation of the last weights on the split of a metric."""
+    result = planned.run.result
+    final = result and (result.train if metric == "train_error" else result.test)
+    if final is None:
+        raise DataError(f"{planned.out}: has no final evaluation; remove it to train it again")
+    return final
+
+
+def count(network: AnyNetwork, metric: Metric) -> float:
+    """A network's parameters in millions, or its multiply-adds in billions."""
+    cost = network.cost()
     return cost.parameters / 1e6 if metric == "parameters" else cost.multiply_adds / 1e9
 
 
@@ -38,7 +54,7 @@ def count(row: Row, plan: Plan, metric: Metric) -> float:
 class Verdict:
     """A claim, its two samples, the difference (lower - higher) with its confidence interval, and the judgement.
 
-    jointly: the judgement at a confidence that all of the study's claims together have, which is Bonferroni's
+    jointly: the judgement with Bonferroni's correction for all of the study's claims
     """
 
     claim: Claim
@@ -50,7 +66,7 @@ class Verdict:
 
     @property
     def measured(self) -> bool:
-        """Whether chance has a say in it: not where both sides are counted or given."""
+        """Whether it depends on the seeds: not if both sides are counted or given."""
         return _measured(self.lower, self.higher)
 
     @property
@@ -65,7 +81,7 @@ def _measured(lower: Sample, higher: Sample) -> bool:
 
 
 def judge(claim: Claim, lower: Sample, higher: Sample, together: int = 1) -> Verdict:
-    """Hold the difference of the means against the claim's margin, alone and as one of so many claims together.
+    """Test the difference of the means against the claim's margin, alone and as one of `together` claims.
 
     See reslab.stats.compare.
     """
@@ -75,34 +91,34 @@ def judge(claim: Claim, lower: Sample, higher: Sample, together: int = 1) -> Ver
 
 
 def sample(plan: Plan, row: str | float, metric: Metric) -> Sample:
-    """A metric over a row's runs that have their result, or of its network; a number stands for itself."""
+    """A metric over a row's runs that are done, or counted of its network; a number is itself."""
     if not isinstance(row, str):
         return Sample((row,), exact=True)
     if metric in COUNTED:
-        named = next(known for known in plan.rows if known.name == row)
-        return Sample((count(named, plan, metric),), exact=True)
+        network = next(plan.network(known) for known in plan.rows if known.name == row)
+        return Sample((count(network, metric),), exact=True)
     done = plan.runs_of(row)
-    step = max((_step(run, metric) for run in done), default=0.0)
-    return Sample(tuple(measure(run, metric) for run in done), step=step)
+    step = max((_step(planned, metric) for planned in done), default=0.0)
+    return Sample(tuple(measure(planned, metric) for planned in done), step=step)
 
 
-def _step(run: Run, metric: Metric) -> float:
-    """The least difference that a metric can show: an image's share of the images, a logging interval's steps."""
+def _step(planned: PlannedRun, metric: Metric) -> float:
+    """The resolution of a metric: 100 % of one image, or a logging interval's steps; 0 without one."""
     if metric == "steps_to_10":
-        return float(run.recipe.log_every)
-    result = read_json(run.out / "result.json")
-    part = "train" if metric == "train_error" else "test"
-    return 0.0 if metric == "curve" or part not in result else 100 / float(result[part]["images"])
+        return float(planned.recipe.log_every)
+    if metric == "curve" or planned.run.status == "diverged":
+        return 0.0
+    return 100 / final_evaluation(planned, metric).images
 
 
 def verdicts(plan: Plan) -> list[Verdict]:
-    """Every claim of the plan's study that can be judged at its scale, which has its rows."""
+    """Every claim of the plan's study that can be judged at its scale and has its rows there."""
     sides = [
         (claim, sample(plan, claim.lower, claim.metric), sample(plan, claim.higher, claim.metric))
         for claim in plan.study.claims
         if set(claim.rows) <= set(plan.scale.rows)
         and plan.scale_name in (claim.scales or (plan.scale_name,))
-        and (plan.beside_published or claim.scales != ("paper",))  # cut short it is not what that claim is of
+        and (plan.beside_published or claim.scales != ("paper",))  # such a claim is of the whole recipe
     ]
     together = sum(_measured(lower, higher) for _, lower, higher in sides)
     return [judge(*side, max(1, together)) for side in sides]

@@ -37,12 +37,12 @@ def one(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """That run on two ranks, which nothing disturbed, and what was told of it."""
-    plan, heard = one(tmp_path_factory.mktemp("whole")), io.StringIO()
+    """That run on two ranks, which nothing disturbed, and its output."""
+    plan, output = one(tmp_path_factory.mktemp("whole")), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONWARNINGS", "ignore")
-        assert run_plan(plan, 1, Console(file=heard, width=200), ranks=2) == {}
-    return plan.runs[0].out, heard.getvalue()
+        assert run_plan(plan, 1, Console(file=output, width=200), ranks=2) == {}
+    return plan.runs[0].out, output.getvalue()
 
 
 def weights(out):
@@ -55,13 +55,18 @@ def timeless(out):
 
 def ranks_of(out):
     """The processes that train a run."""
-    found = []
-    for told in Path("/proc").glob("[0-9]*/cmdline"):
+    return [pid for pid, words in processes_of(out).items() if "torch.distributed.run" not in words]
+
+
+def processes_of(out):
+    """The command lines of a run's ranks and their torchrun, by process."""
+    lines = {}
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            words = told.read_text().split("\0")
-            if str(out) in words and "torch.distributed.run" not in words:
-                found.append(int(told.parent.name))
-    return found
+            words = file.read_text().split("\0")
+            if str(out) in words:
+                lines[int(file.parent.name)] = words
+    return lines
 
 
 def wait_for(condition, seconds=60):
@@ -72,8 +77,8 @@ def wait_for(condition, seconds=60):
 
 
 def test_a_run_of_two_ranks_has_the_record_of_any_other(whole):
-    out, heard = whole
-    assert "1/1  plain-8  seed 0  training error" in heard
+    out, output = whole
+    assert "1/1  plain-8  seed 0  training error" in output
     assert read_json(out / "run.json")["machine"]["ranks"] == 2
     assert [line["step"] for line in timeless(out)] == list(range(5, 85, 5))
     assert read_json(out / "result.json")["train"]["images"] == 1437
@@ -101,7 +106,7 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from reslab.study.runner import run_plan
-from tests.study.test_ranked import one
+from tests.study.test_worker import one
 if __name__ == "__main__":
     run_plan(one(Path(sys.argv[1])), 1, Console(), ranks=2)
 """
@@ -122,7 +127,22 @@ def test_the_ranks_end_with_their_runner_and_the_run_goes_on(whole, tmp_path, en
     assert weights(out) == weights(whole[0])
 
 
-def test_the_reason_why_ranks_fail_is_told(tmp_path):
+def test_the_ranks_end_with_a_torchrun_that_is_killed(tmp_path):
+    plan = one(tmp_path)
+    out = plan.runs[0].out
+    failures = {}
+    runner = threading.Thread(target=lambda: failures.update(run_plan(plan, 1, Console(quiet=True), ranks=2)))
+    runner.start()
+    wait_for(lambda: newest(out))
+    ranks = ranks_of(out)
+    (torchrun,) = processes_of(out).keys() - ranks
+    os.kill(torchrun, signal.SIGKILL)
+    wait_for(lambda: not any(Path(f"/proc/{rank}").exists() for rank in ranks), seconds=20)
+    runner.join()
+    assert failures == {plan.runs[0]: "ReslabError: torchrun ended with exit code -9"}
+
+
+def test_the_reason_why_ranks_fail_is_reported(tmp_path):
     plan = one(tmp_path)
     out = plan.runs[0].out
     out.mkdir()

@@ -1,0 +1,143 @@
+"""The training of one planned run, in this process or by ranks that torchrun starts; each rank runs this module."""
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+
+from reslab.data.images import DataSet
+from reslab.data.loader import load
+from reslab.errors import RankLostError, ReslabError
+from reslab.nets import AnyNetwork
+from reslab.recipes.recipe import Recipe
+from reslab.runs.contents import Result, read_json
+from reslab.runs.execution import Execution
+from reslab.runs.record import write_json
+from reslab.spec import from_json, to_json
+from reslab.stop import Stop
+from reslab.study.plan import PlannedRun
+from reslab.train.loop import train
+
+_POLL = 0.2  # seconds between two polls of torchrun
+_RESTARTS = 3  # of all ranks by torchrun, from the last checkpoint, when one of them is lost
+
+
+class Failed(NamedTuple):
+    """A run that ended without a result, and why."""
+
+    reason: str
+
+
+def train_run(planned: PlannedRun, ranks: int = 1) -> Result | Failed | None:
+    """Train a run, from its last checkpoint if it has one, in this process or as `ranks` processes on this machine.
+
+    A stop (see reslab.stop) ends it after the current step, saved. Returns its result, also if another process has
+    just trained it, and None while another process trains it.
+    """
+    if planned.done:
+        return planned.run.result
+    if planned.run.is_locked:
+        return None
+    planned.failure.unlink(missing_ok=True)
+    try:
+        if ranks > 1:
+            return _train_on_ranks(planned, ranks)
+        _train(planned)
+        return planned.run.result
+    except Exception as error:
+        if planned.done:  # another process was quicker
+            return planned.run.result
+        return None if planned.run.is_locked else Failed(reason_of(error))
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason of a failure in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def write_failure(planned: PlannedRun, reason: str) -> None:
+    """Write the reason of a failure beside the run directory, where it stays until the run is started again."""
+    with suppress(OSError):  # such as a full disk
+        write_json(planned.failure, {"reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")})
+
+
+def end_with_parent(*pipes: int) -> None:
+    """Exit within a second after the parent process has ended, or after the writer of a pipe has."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent and not select.select(pipes, (), (), 1)[0]:
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _train(planned: PlannedRun) -> None:
+    data = _load(planned.data)
+    train(planned.network, planned.recipe, data, planned.out, planned.seed, Execution(resume="any"))
+
+
+@lru_cache(maxsize=1)
+def _load(data: str) -> DataSet:
+    return load(data)
+
+
+def _train_on_ranks(planned: PlannedRun, ranks: int) -> Result | Failed:
+    """Train a run as ranks under torchrun, which share torch's threads of this process."""
+    threads = max(1, torch.get_num_threads() // ranks)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    torchrun += ["--max-restarts", str(_RESTARTS), "-m", "reslab.study.worker"]
+    specs = [to_json(planned.network), to_json(planned.recipe)]
+    with (
+        Stop() as stop,
+        subprocess.Popen(
+            [*torchrun, planned.row, *specs, planned.data, str(planned.seed), str(planned.out)],
+            stdin=subprocess.PIPE,  # closed when this process ends, which ends the ranks
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            start_new_session=True,  # a terminal's Ctrl-C reaches the ranks through this process alone
+        ) as process,
+    ):
+        while process.poll() is None and not stop.asked and not planned.failure.is_file():
+            time.sleep(_POLL)
+        process.terminate()
+        process.wait()
+    if planned.failure.is_file():
+        return Failed(read_json(planned.failure)["reason"])
+    result = planned.run.result
+    if result is None or result.status == "stopped":
+        if not stop.asked:
+            raise ReslabError(f"torchrun ended with exit code {process.returncode}")
+        return result or Result("stopped")
+    return result
+
+
+def main() -> None:
+    """One rank."""
+    end_with_parent(sys.stdin.fileno())
+    row, network, recipe, data, seed, out = sys.argv[1:]
+    specs = from_json(AnyNetwork, network), from_json(Recipe, recipe)
+    planned = PlannedRun(row, *specs, data, int(seed), Path(out))
+    try:
+        _train(planned)
+    except (RankLostError, dist.DistError):
+        sys.exit(1)  # torchrun restarts all ranks
+    except Exception as error:
+        write_failure(planned, reason_of(error))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
