@@ -19,7 +19,6 @@ from reslab.nets import name_of, network
 from reslab.pages import study_tables as tables
 from reslab.pages.study import render, write_index
 from reslab.papers import STUDIES
-from reslab.papers.claims import Claim
 from reslab.papers.he2016a import SHORT_CIFAR
 from reslab.papers.review import REVIEW
 from reslab.recipes.named import recipe

@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 
 FileFormat = Literal["png", "pdf", "svg"]
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito's, for colour-blind readers
+COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+)  # Okabe and Ito's, for colour-blind readers
 DASHES = ("-", "--", ":", "-.")  # for more rows than colours
 
 STYLE: dict[Any, Any] = {
@@ -33,7 +40,11 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "reslab",  # the same figure gives the same file
 }
-_DATELESS: dict[FileFormat, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+_DATELESS: dict[FileFormat, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
 _drawing = threading.RLock()
 
 

@@ -54,7 +54,9 @@ def write_report(path: Path, data: DataSet, device: torch.device, on_bad: OnBad 
         "result": result,
         "predictions": predictions,
         "others": len(classes) - len(table[0].values),
-        "mistakes": [_mistake(predictions, index, classes, weights.network.size) for index in predictions.worst(_WORST)],
+        "mistakes": [
+            _mistake(predictions, index, classes, weights.network.size) for index in predictions.worst(_WORST)
+        ],
         "facts": _facts(record, result),
         "commands": _commands(run.best_file if result.best else path, shown(data.name)),
     }

@@ -145,8 +145,7 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
         "diverged": sum(run.run.status == "diverged" for run in done),
         "absent": plan.absent.get(row.name),
         "measured": {metric: _sample(sample(plan, row.name, metric)) for metric in plan.study.metrics},
-        "published": published
-        and published._asdict() | {"values": dict(published.values), "told": published.citation},
+        "published": published and published._asdict() | {"values": dict(published.values), "told": published.citation},
     }
 
 

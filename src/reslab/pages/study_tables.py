@@ -39,7 +39,9 @@ def claims(verdicts: Sequence[Verdict]) -> list[Column]:
 def runs(plan: Plan) -> list[Column]:
     """Every run with its status, errors, training time in seconds and speed."""
     results = [run.run.result if run.done else None for run in plan.runs]
-    errors = [(measure(run, "train_error"), measure(run, "test_error")) if run.done else (None, None) for run in plan.runs]
+    errors = [
+        (measure(run, "train_error"), measure(run, "test_error")) if run.done else (None, None) for run in plan.runs
+    ]
     return [
         Column("run", [run.row for run in plan.runs], numbers=False),
         Column("seed", [run.seed for run in plan.runs]),
@@ -56,10 +58,15 @@ def rows(plan: Plan) -> list[Column]:
     """Every row with its network's cost and its metrics, beside the published values where the scale allows it."""
     names = [row.name for row in plan.rows]
     costs = [plan.network(row).cost() for row in plan.rows]
-    counts = {"parameters": [cost.parameters for cost in costs], "multiply_adds": [cost.multiply_adds for cost in costs]}
+    counts = {
+        "parameters": [cost.parameters for cost in costs],
+        "multiply_adds": [cost.multiply_adds for cost in costs],
+    }
     table = [Column("network", names, numbers=False)]
     table += [
-        Column(METRICS[metric].short, counts[metric], form=",") for metric in COUNTED if metric not in plan.study.metrics
+        Column(METRICS[metric].short, counts[metric], form=",")
+        for metric in COUNTED
+        if metric not in plan.study.metrics
     ]
     if plan.runs or plan.absent:
         table.append(Column("n", [_count(plan, name) for name in names]))
