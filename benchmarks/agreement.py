@@ -1,10 +1,10 @@
-"""Do our networks compute what torchvision's and timm's compute, given their weights?
+"""The agreement of our networks' outputs with torchvision's and timm's, given their weights.
 
 RESLAB_PEERS=PYTHON python benchmarks/agreement.py [--write]
 
-PYTHON is that of an environment with torchvision and timm. Each of their networks gets random weights, is
-run once on a random input in evaluation mode, and is taken in by `reslab weights`; the table says by how much our
-output differs from theirs, at most, relative to the largest of theirs. --write puts it into the README.
+PYTHON is that of an environment with torchvision and timm. Each of their networks gets random weights, is run once on a
+random input in evaluation mode, and is converted as by `reslab weights`; the table has the largest difference of our
+output from theirs, relative to the largest of theirs. --write puts it into the README.
 """
 
 import re
@@ -20,16 +20,16 @@ LIMIT = 1e-5
 
 def main() -> None:
     lines = ["| theirs | ours | parameters | largest difference |", "|---|---|---:|---:|"]
-    pairs = [(library, *pair) for library, known in COUNTERPARTS.items() for pair in known.items()]
+    pairs = [(library, *pair) for library, names in COUNTERPARTS.items() for pair in names.items()]
     for library, ours, theirs in pairs:
         value = network(ours)
         with peer_process(library, ours, what="inference", engine="torch", batch=1, size=value.size) as peer:
-            _, found = peer.network(ours)
+            _, difference = peer.network(ours)
         parameters = value.cost().parameters
-        lines.append(f"| {library} `{theirs}` | `{ours}` | {parameters:,} | {found:.1e} |")
+        lines.append(f"| {library} `{theirs}` | `{ours}` | {parameters:,} | {difference:.1e} |")
         print(lines[-1], flush=True)
-        if not found < LIMIT:
-            sys.exit(f"{ours} differs from {library}'s {theirs} by {found:.1e}, more than {LIMIT}")
+        if not difference < LIMIT:
+            sys.exit(f"{ours} differs from {library}'s {theirs} by {difference:.1e}, more than {LIMIT}")
     if "--write" in sys.argv:
         readme = ROOT / "README.md"
         marked = re.compile(r"(?<=<!-- agreement -->\n).*?(?=<!-- /agreement -->)", re.DOTALL)

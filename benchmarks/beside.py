@@ -1,8 +1,8 @@
-"""ResNet-20 on CIFAR-10 for the short scale's steps, by a loop as everyone writes it: what should our errors be?
+"""ResNet-20 on CIFAR-10 for the short scale's steps, by a plain torch loop: a reference for our errors.
 
 RESLAB_DATA=DIR python benchmarks/beside.py SEED
 
-No step of reslab's training is used: a DataLoader over single images, float32, torch's own SGD and MultiStepLR. Writes
+Nothing of reslab's training is used: a DataLoader over single images, float32, torch's SGD and MultiStepLR. Writes
 results/beside/resnet20-cifar-s<SEED>.json.
 """
 
@@ -31,7 +31,7 @@ OUT = Path(__file__).parents[1] / "results" / "beside"
 
 
 class PerImage(Dataset[tuple[Tensor, int]]):
-    """Images one by one: to float, less the mean image, padded, cropped, mirrored."""
+    """Images one by one: to float, mean image subtracted, random crop with padding, random horizontal flip."""
 
     def __init__(self, images: Images, mean: NDArray[np.float32]):
         self.images, self.mean = images, torch.from_numpy(mean)
@@ -67,7 +67,7 @@ def main(seed: int) -> None:
         images, labels = next(batches)
         plain_step(net, optimizer, images, labels)
         schedule.step()
-    found = {
+    result = {
         "network": "resnet20-cifar",
         "seed": seed,
         "steps": SHORT_CIFAR.steps,
@@ -78,8 +78,8 @@ def main(seed: int) -> None:
         "threads": torch.get_num_threads(),
     }
     OUT.mkdir(parents=True, exist_ok=True)
-    write_json(OUT / f"resnet20-cifar-s{seed}.json", found)
-    print(found)
+    write_json(OUT / f"resnet20-cifar-s{seed}.json", result)
+    print(result)
 
 
 @torch.inference_mode()

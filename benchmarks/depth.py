@@ -1,12 +1,12 @@
-"""Memory and time of a deep network's training step, with all activations kept and with units computed again.
+"""Memory and time of a deep network's training step, with and without activation checkpointing.
 
 python benchmarks/depth.py [NETWORK] [BATCH] [STEPS]
 
-Each setting runs in a process of its own, whose peak memory is the operating system's; the memory of the same process
-behind one step with one image is taken off, so that what remains are the activations. Time is the median of the steps.
+Each setting runs in its own process, whose peak memory the operating system reports; subtracting its memory after one
+step with one image leaves that of the activations. Time is the median of the steps.
 """
 
-import reslab  # noqa: F401  before torch, whose threads it arranges
+import reslab  # noqa: F401  before torch, whose OpenMP threads it tunes
 
 # isort: split
 import json
@@ -29,7 +29,7 @@ UNITS = (0, 1, 4, 16)
 
 
 def measure(name: str, batch: int, steps: int, units: int) -> dict[str, float]:
-    """Bytes of activations at the peak, and seconds of a step."""
+    """Peak bytes of activations, and seconds of a step."""
     value = network(name)
     tune_malloc(needs_low_memory(value, batch, units))  # as `reslab train` does
     learner = Learner(value.build(), Recipe(steps=steps + 1, batch=batch), units)
@@ -64,13 +64,13 @@ def main() -> None:
         command = [sys.executable, __file__, "--one", name, str(batch), str(steps), str(units)]
         process = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if process.returncode == -signal.SIGKILL:
-            print(f"{units:9}  more than this machine has: {forecast}, by the forecast, and holes", flush=True)
+            print(f"{units:9}  more than this machine has: {forecast} by the forecast, and fragmentation", flush=True)
             continue
         process.check_returncode()
-        found = json.loads(process.stdout)
+        measured = json.loads(process.stdout)
         if not units:
-            first = found
-        size, took = found["bytes"], found["seconds"]
+            first = measured
+        size, took = measured["bytes"], measured["seconds"]
         share, more = (
             (f"{size / first['bytes']:6.3f}", f"{took / first['seconds']:6.2f}") if first else ("     ?", "     ?")
         )

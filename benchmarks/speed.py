@@ -1,13 +1,13 @@
-"""The README's table of speeds: ours beside others', taking turns in one run.
+"""The README's table of speeds: ours and others', measured in alternation in one run.
 
 RESLAB_PEERS=PYTHON python benchmarks/speed.py [--write] [ROW ...]
 
-PYTHON is that of an environment with torchvision and timm, and OpenVINO for the rows that name it; rows whose peer is
-not there are left out, and said to be. Every row also checks that both sides compute the same. --write puts the table
+PYTHON is that of an environment with torchvision and timm, and OpenVINO for the rows that name it; rows without their
+peer are left out, with a message. Every row also checks that both sides compute the same. --write puts the table
 into the README; ROW takes only the rows whose name has the word in it.
 """
 
-import reslab  # noqa: F401  before torch, whose threads it arranges
+import reslab  # noqa: F401  before torch, whose OpenMP threads it tunes
 
 # isort: split
 import re
@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from reslab import network, replace
-from reslab.bench.compare import Conditions, inference, training
+from reslab.bench.compare import BenchSettings, inference, training
 from reslab.bench.pair import Pair, alternate, rate
 from reslab.bench.rivals import peer_process, plain_step
 from reslab.data.crops import InceptionCrop, PadCropFlip
@@ -49,24 +49,24 @@ README = Path(__file__).parents[1] / "README.md"
 SLOW: dict[str, Any] = {"rounds": 3, "seconds": 8.0}
 
 
-def made_up(count: int) -> Images:
+def random_images(count: int) -> Images:
     random = np.random.default_rng(0)
     return Images(random.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8), random.integers(0, 10, count))
 
 
-def taken(batches: Iterator[tuple[Tensor, Tensor]]) -> int:
+def next_batch(batches: Iterator[tuple[Tensor, Tensor]]) -> int:
     return len(next(batches)[1])
 
 
 def cifar_batches() -> Pair:
     """Batches of 128 for CIFAR training, padded, cropped and mirrored; images per second, no network."""
-    images = made_up(50_000)
+    images = random_images(50_000)
     loader = InMemoryLoader(DataSet("made-up", images, images, tuple("0123456789")), CPU)
     batches = loader.batches(0, range(10**9), 128, PadCropFlip())
     with peer_process("reslab", what="batches", images="per-image", batch=128, size=32, channels=3) as peer:
         rates = alternate(
-            ("reslab", lambda: rate(partial(taken, batches), 4)),
-            ("per-image loader", lambda: peer.ask(seconds=4)["images_per_second"]),
+            ("reslab", lambda: rate(partial(next_batch, batches), 4)),
+            ("per-image loader", lambda: peer.rate(4)),
             5,
         )
     return Pair("CIFAR batches of 128, pad-crop-flip", *rates, difference=0.0)
@@ -118,19 +118,21 @@ def jpeg_folder() -> Pair:
             batches = ours.batches(0, range(10**9), 32, InceptionCrop(colour=None))
             theirs = endless()
             rates = alternate(
-                ("reslab", lambda: rate(partial(taken, batches), 4)),
-                ("Pillow, DataLoader workers", lambda: rate(partial(taken, theirs), 4)),
+                ("reslab", lambda: rate(partial(next_batch, batches), 4)),
+                ("Pillow, DataLoader workers", lambda: rate(partial(next_batch, theirs), 4)),
                 5,
             )
     return Pair("JPEGs of 500 × 375 to crops of 224", *rates, difference=0.0)
 
 
 def reference(name: str) -> Pair:
-    """Training in float32 beside the plain loop, and how far the first 50 losses of the paper's recipe, on the same
-    images, are from each other: paper C's, which begins at a rate of 0.01. At 0.1 rounding grows a thousandfold."""
+    """Training in float32 and by the plain loop, and the largest difference of the first 50 losses on the same images.
+
+    By paper C's recipe, which begins at a rate of 0.01: at 0.1 rounding errors grow a thousandfold.
+    """
     value = network(name)
-    pair = training(value, "akamaster-style", Conditions(batch=128, precision="float32", seconds=4.0))
-    images = made_up(1024)
+    pair = training(value, "akamaster-style", BenchSettings(batch=128, precision="float32", seconds=4.0))
+    images = random_images(1024)
     recipe = replace(named_recipe("paper-c-cifar"), steps=50)
     torch.manual_seed(0)
     ours, plain = value.build(), value.build()
@@ -139,11 +141,11 @@ def reference(name: str) -> Pair:
     loader = InMemoryLoader(DataSet("made-up", images, images, tuple("0123456789")), CPU)
     batches = loader.batches(0, range(50), 128, recipe.augment)
     worst = 0.0
-    for step, (seen, labels) in enumerate(batches):
-        loss, _ = learner.train_step(seen, labels, step)
+    for step, (inputs, labels) in enumerate(batches):
+        loss, _ = learner.train_step(inputs, labels, step)
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(step)
-        worst = max(worst, float((loss - plain_step(plain, optimizer, seen, labels)).abs()))
+        worst = max(worst, float((loss - plain_step(plain, optimizer, inputs, labels)).abs()))
     return pair._replace(work=f"{pair.work}, 50 losses", difference=worst)
 
 
@@ -167,15 +169,15 @@ def side_by_side() -> Pair:
 
 def beside_timm(name: str, batch: int, engine: str, runtime: str, precision: str = "auto") -> Pair:
     compiles = engine == "torch"
-    how = Conditions(batch=batch, engine=engine, compiles=compiles, precision=precision, rounds=3, seconds=3.0)
+    how = BenchSettings(batch=batch, engine=engine, compiles=compiles, precision=precision, rounds=3, seconds=3.0)
     return inference(network(name), "timm", how, runtime)
 
 
 ROWS: dict[str, Callable[[], Pair]] = {
-    "resnet20": lambda: training(network("resnet20-cifar"), "akamaster-style", Conditions(batch=128, seconds=4.0)),
-    "resnet56": lambda: training(network("resnet56-cifar"), "akamaster-style", Conditions(batch=128, **SLOW)),
+    "resnet20": lambda: training(network("resnet20-cifar"), "akamaster-style", BenchSettings(batch=128, seconds=4.0)),
+    "resnet56": lambda: training(network("resnet56-cifar"), "akamaster-style", BenchSettings(batch=128, **SLOW)),
     "reference": lambda: reference("resnet20-cifar"),
-    "resnet50-training": lambda: training(network("resnet50-v1.5"), "torchvision", Conditions(batch=16, **SLOW)),
+    "resnet50-training": lambda: training(network("resnet50-v1.5"), "torchvision", BenchSettings(batch=16, **SLOW)),
     "cifar-batches": cifar_batches,
     "jpeg-folder": jpeg_folder,
     "side-by-side": side_by_side,
@@ -191,19 +193,19 @@ def line(pair: Pair) -> str:
     """A row of the table."""
     ratios = pair.ratios
     spread = f"{ratios.median:.2f} ({min(ratios.rounds):.2f} to {max(ratios.rounds):.2f})"
-    told = f"{pair.difference:.0e}" if pair.difference else ""
+    difference = f"{pair.difference:.0e}" if pair.difference else ""
     ours, theirs = f"{pair.ours.median:,.4g}", f"{pair.theirs.median:,.4g}"
-    return f"| {pair.work} | {ours} | {pair.theirs.title} | {theirs} | {spread} | {told} |"
+    return f"| {pair.work} | {ours} | {pair.theirs.title} | {theirs} | {spread} | {difference} |"
 
 
 def main() -> None:
-    words = [word for word in sys.argv[1:] if word != "--write"]
+    names = [word for word in sys.argv[1:] if word != "--write"]
     lines = [
         "| work | reslab, images/s | beside | its images/s | ratio | difference |",
         "|---|---:|---|---:|---:|---:|",
     ]
     for name, row in ROWS.items():
-        if words and not any(word in name for word in words):
+        if names and not any(part in name for part in names):
             continue
         try:
             lines.append(line(row()))
@@ -218,7 +220,7 @@ def main() -> None:
     ]
     if "--write" in sys.argv:
         marked = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
-        text, count = marked.subn(lambda found: "\n".join(lines) + "\n", README.read_text())
+        text, count = marked.subn(lambda match: "\n".join(lines) + "\n", README.read_text())
         if count != 1:
             sys.exit("README.md has no place marked <!-- speed -->")
         README.write_text(text)

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from reslab.bench.compare import Conditions, inference, training
+from reslab.bench.compare import BenchSettings, inference, training
 from reslab.cli import main
 from reslab.nets import Conv, cifar_resnet
 
 SMALL = cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3))
-QUICK = Conditions(batch=8, precision="float32", rounds=2, seconds=0.05)
+QUICK = BenchSettings(batch=8, precision="float32", rounds=2, seconds=0.05)
 
 
 @pytest.mark.parametrize("rival", ["torch", "akamaster-style"])
@@ -32,21 +32,21 @@ def test_the_command_prints_both_sides(capsys):
     with pytest.raises(SystemExit) as ended:
         main([*words, "--precision", "float32", "--json"])
     assert ended.value.code == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["vs"] == "torch, eager float32"
-    assert len(told["ours"]) == len(told["theirs"]) == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["vs"] == "torch, eager float32"
+    assert len(printed["ours"]) == len(printed["theirs"]) == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["bench", "resnet50", "--vs", "timm"], "timm has no network that computes what resnet50 does: did you mean"),
         (["bench", "resnet20-cifar", "--vs", "jax"], "--vs jax: choose from torch, torchvision"),
         (["bench", "resnet20-cifar", "--what", "sleep"], "choose from training, inference, both"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(words, told, capsys):
+def test_what_cannot_be_compared_is_refused(words, message, capsys):
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

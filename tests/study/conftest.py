@@ -1,5 +1,7 @@
 """A study small enough for a test, and its runs, trained once."""
 
+from pathlib import Path
+
 import pytest
 from rich.console import Console
 
@@ -37,6 +39,17 @@ STUDY = Study(
     deviations=("It is <small>.",),
     second="depth",
 )
+
+
+def lock_holder(run):
+    """The process that trains in a run directory; None if none does."""
+    lock = run / ".lock"
+    inode = str(lock.stat().st_ino) if lock.exists() else ""
+    for line in Path("/proc/locks").read_text().splitlines():
+        _, kind, _, access, pid, file, *_ = line.split()
+        if (kind, access, file.rpartition(":")[2]) == ("FLOCK", "WRITE", inode):
+            return int(pid)
+    return None
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import io
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,7 +20,7 @@ from reslab.study.plan import make_plan
 from reslab.study.runner import run_plan
 from reslab.weights.manifest import newest
 
-from .conftest import STUDY
+from .conftest import STUDY, lock_holder
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
 
@@ -50,10 +49,8 @@ def _holder(plan):
     """The process that holds a run's lock."""
     while True:
         for run in plan.runs:
-            if is_locked(run.out):
-                pids = subprocess.run(["fuser", run.out / ".lock"], capture_output=True, text=True).stdout.split()
-                if pids:
-                    return int(pids[0])
+            if pid := lock_holder(run.out):
+                return pid
         time.sleep(0.02)
 
 

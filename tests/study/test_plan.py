@@ -208,6 +208,7 @@ def test_a_run_is_seen_to_end(tmp_path):
     assert (planned.done, planned.status) == (False, "not run")
     write_json(planned.failure, {"reason": "a full disk"})
     assert planned.status == "failed: a full disk"
+    planned.failure.unlink()
     write_json(planned.out / "result.json", {"status": "stopped", "step": 5})
     assert (planned.done, planned.status) == (False, "stopped")
     write_json(planned.out / "result.json", {"status": "finished", "step": 20})

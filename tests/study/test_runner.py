@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace as change
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from reslab.study.plan import Plan, make_plan
 from reslab.study.runner import Reporter, default_workers, gpus, run_plan
 from reslab.weights.manifest import newest
 
-from .conftest import STUDY
+from .conftest import STUDY, lock_holder
 
 
 def test_every_run_has_its_result(trained):
@@ -148,9 +149,9 @@ def test_one_that_is_always_lost_takes_no_other_with_it(tmp_path, monkeypatch):
 
     def kill_whoever_trains_the_first():
         while not stopping.wait(0.01):
-            holder = subprocess.run(["fuser", plan.runs[0].out / ".lock"], capture_output=True, text=True).stdout
-            for pid in holder.split():
-                os.kill(int(pid), signal.SIGKILL)
+            if pid := lock_holder(plan.runs[0].out):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_whoever_trains_the_first)
     killer.start()

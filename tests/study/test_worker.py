@@ -139,7 +139,7 @@ def test_the_ranks_end_with_a_torchrun_that_is_killed(tmp_path):
     os.kill(torchrun, signal.SIGKILL)
     wait_for(lambda: not any(Path(f"/proc/{rank}").exists() for rank in ranks), seconds=20)
     runner.join()
-    assert failures == {plan.runs[0]: "ReslabError: torchrun ended with exit code -9"}
+    assert failures == {plan.runs[0]: "torchrun ended with exit code -9"}
 
 
 def test_the_reason_why_ranks_fail_is_reported(tmp_path):

@@ -1,8 +1,8 @@
-"""Training and inference of one network beside a rival, and beside what the machine could do at most."""
+"""Speed of training and inference of one network, compared with a rival and with the machine's peak."""
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -26,13 +26,13 @@ from reslab.train.learner import Learner
 from reslab.train.optim import make_optimizer
 from reslab.use.engine import make_engine
 
-_HELD = 64  # the largest images, in pixels, that are held whole; larger ones would come decoded
+_IN_MEMORY = 64  # the largest images, in pixels, of in-memory data sets; larger ones come from image folders
 _CPU = torch.device("cpu")
 
 
 @spec
-class Conditions:
-    """How a comparison is made: what runs ours, in what precision, and how long and how often each side works."""
+class BenchSettings:
+    """Settings of a comparison: our engine and precision, and the seconds and number of each side's rounds."""
 
     batch: int
     precision: str = "auto"
@@ -42,22 +42,22 @@ class Conditions:
     seconds: float = 2.0
 
 
-def training(network: NetworkSpec, rival: Rival, how: Conditions) -> Pair:
-    """Images per second of training: what `reslab train` does at each step, and the rival's step in eager float32.
+def training(network: NetworkSpec, rival: Rival, how: BenchSettings) -> Pair:
+    """Images per second of training: the step of `reslab train`, and the rival's step in eager float32.
 
-    The rival works in a process of its own. Ours draws its images, up to 64 pixels, from a made-up set of bytes,
-    augmented; a rival in akamaster's style has them one by one from a DataLoader; for the other rivals, and for all
-    where they are larger, they lie ready as tensors. The difference is that of the losses of three steps with the same
-    weights and images, or, beside a library's network, that of its output, given its weights, in float32.
+    The rival runs in its own process. Our images, up to 64 pixels, are random bytes in memory, augmented;
+    akamaster-style loads them one by one with a DataLoader; for the other rivals, and for all if images are larger,
+    batches are tensors made beforehand. The difference is that of the losses of three steps with the same weights and
+    images, or, for a library's network, of the outputs with its weights in float32.
     """
     tune_malloc()
     precision, _ = find_precision(how.precision, "cpu")
-    images = _made_up(network, 8 * how.batch)
+    images = _random_images(network, 8 * how.batch)
     recipe = Recipe(steps=10**6, batch=how.batch, augment=PadCropFlip())
     torch.manual_seed(0)
     start = network.build()
     library = rival in ("torchvision", "timm")
-    per_image = rival == "akamaster-style" and network.size <= _HELD
+    per_image = rival == "akamaster-style" and network.size <= _IN_MEMORY
     order: dict[str, Any] = {"what": "training", "batch": how.batch, "size": network.size}
     order |= {"channels": network.channels, "images": "per-image" if per_image else "ready"}
     if not library:
@@ -67,10 +67,10 @@ def training(network: NetworkSpec, rival: Rival, how: Conditions) -> Pair:
         if library:
             _, difference = peer.network(name_of(network))
         else:
-            seen = _our_batches(network, images, recipe)
-            difference = _difference(learner, start, make_optimizer(start, recipe), seen)
-        ours = _learning(learner, _our_batches(network, images, recipe), how)
-        theirs = partial(_asked, peer.ask, how.seconds)
+            batches = _our_batches(network, images, recipe)
+            difference = _difference(learner, start, make_optimizer(start, recipe), batches)
+        ours = _training_burst(learner, _our_batches(network, images, recipe), how)
+        theirs = partial(peer.rate, how.seconds)
         title = rival if library else f"{rival}, eager float32"
         rates = alternate(("reslab", ours), (title, theirs), how.rounds)
     work = f"{name_of(network)} training, batch {how.batch}, {precision}{', compiled' if how.compiles else ''}"
@@ -78,11 +78,11 @@ def training(network: NetworkSpec, rival: Rival, how: Conditions) -> Pair:
     return Pair(work, *rates, difference, flops / roof(precision))
 
 
-def inference(network: NetworkSpec, rival: Rival, how: Conditions, runtime: str = "torch") -> Pair:
-    """Images per second of inference with one of our engines, and the rival's network in eager float32.
+def inference(network: NetworkSpec, rival: Rival, how: BenchSettings, runtime: str = "torch") -> Pair:
+    """Images per second of inference with one of our engines, and of the rival's network in eager float32.
 
-    With `runtime` "openvino" a library's network runs in OpenVINO too, in our precision. Images lie ready as tensors.
-    The difference is that of the outputs with the same weights, ours from the engine.
+    With `runtime` "openvino" a library's network runs in OpenVINO too, in our precision. Batches are tensors made
+    beforehand. The difference is that of the outputs with the same weights, ours from the engine.
     """
     tune_malloc()
     precision, _ = find_precision(how.precision, "cpu")
@@ -92,15 +92,17 @@ def inference(network: NetworkSpec, rival: Rival, how: Conditions, runtime: str 
         with peer_process(rival, name_of(network), batch=how.batch, size=network.size, **order) as peer:
             own, _ = peer.network(name_of(network))
             engine = make_engine(own, how.engine, precision, how.compiles, images)
-            theirs: Burst = partial(_asked, peer.ask, how.seconds)
+            theirs: Burst = partial(peer.rate, how.seconds)
             title = f"{rival}, {'eager float32' if runtime == 'torch' else f'{runtime} {precision}'}"
-            rates = alternate(("reslab", _answering(engine, images, how)), (title, theirs), how.rounds)
+            rates = alternate(("reslab", _inference_burst(engine, images, how)), (title, theirs), how.rounds)
     else:
         torch.manual_seed(0)
         own = network.build().eval()
         engine = make_engine(own, how.engine, precision, how.compiles, images)
-        theirs = _answering(own, images, how)
-        rates = alternate(("reslab", _answering(engine, images, how)), (f"{rival}, eager float32", theirs), how.rounds)
+        theirs = _inference_burst(own, images, how)
+        rates = alternate(
+            ("reslab", _inference_burst(engine, images, how)), (f"{rival}, eager float32", theirs), how.rounds
+        )
     with torch.inference_mode():
         expected = own(images)
         difference = float((engine(images) - expected).abs().max() / expected.abs().max())
@@ -110,7 +112,7 @@ def inference(network: NetworkSpec, rival: Rival, how: Conditions, runtime: str 
 
 
 def roof(precision: str) -> float:
-    """Operations per second of torch's convolution where it is at its best: 3×3, 256 channels, 14×14 maps.
+    """Peak operations per second of this machine: of torch's convolution 3×3, 256 channels, 14×14 maps.
 
     A multiply-add is two operations.
     """
@@ -126,16 +128,16 @@ def roof(precision: str) -> float:
     return 2 * maps.numel() * 256 * 9 / best
 
 
-def _made_up(network: NetworkSpec, count: int) -> Images:
-    """Random bytes and labels: speed does not depend on what images show."""
+def _random_images(network: NetworkSpec, count: int) -> Images:
+    """Random bytes and labels: speed does not depend on the images' content."""
     random = np.random.default_rng(0)
-    size = min(network.size, _HELD)
+    size = min(network.size, _IN_MEMORY)
     pixels = random.integers(0, 256, (count, network.channels, size, size), dtype=np.uint8)
     return Images(pixels, random.integers(0, network.classes, count))
 
 
 def _our_batches(network: NetworkSpec, images: Images, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
-    if network.size > _HELD:
+    if network.size > _IN_MEMORY:
         return _one_batch(network, recipe.batch)
     data = DataSet("made-up", images, images, tuple(map(str, range(network.classes))))
     return InMemoryLoader(data, _CPU).batches(0, range(recipe.steps), recipe.batch, recipe.augment)
@@ -147,7 +149,7 @@ def _one_batch(network: NetworkSpec, batch: int) -> Iterator[tuple[Tensor, Tenso
         yield images, labels
 
 
-def _learning(learner: Learner, batches: Iterator[tuple[Tensor, Tensor]], how: Conditions) -> Burst:
+def _training_burst(learner: Learner, batches: Iterator[tuple[Tensor, Tensor]], how: BenchSettings) -> Burst:
     def step() -> int:
         images, labels = next(batches)
         learner.train_step(images, labels, 0)
@@ -156,16 +158,12 @@ def _learning(learner: Learner, batches: Iterator[tuple[Tensor, Tensor]], how: C
     return lambda: rate(step, how.seconds)
 
 
-def _answering(network: nn.Module | Network, images: Tensor, how: Conditions) -> Burst:
+def _inference_burst(network: nn.Module | Network, images: Tensor, how: BenchSettings) -> Burst:
     @torch.inference_mode()
-    def answer() -> int:
+    def predict() -> int:
         return len(network(images))
 
-    return lambda: rate(answer, how.seconds)
-
-
-def _asked(ask: Callable[..., dict[str, float]], seconds: float) -> float:
-    return ask(seconds=seconds)["images_per_second"]
+    return lambda: rate(predict, how.seconds)
 
 
 def _difference(
@@ -176,9 +174,9 @@ def _difference(
     steps: int = 3,
 ) -> float:
     """The largest relative difference of the losses of some steps on the same images."""
-    found = 0.0
+    largest = 0.0
     for step, (images, labels) in zip(range(steps), batches, strict=False):
         ours, _ = learner.train_step(images, labels, step)
         theirs = plain_step(plain, optimizer, images, labels)
-        found = max(found, float((ours - theirs).abs() / theirs.abs()))
-    return found
+        largest = max(largest, float((ours - theirs).abs() / theirs.abs()))
+    return largest

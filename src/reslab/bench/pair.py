@@ -1,11 +1,11 @@
-"""Two ways to do the same work, taking turns, so that a slow minute of the machine hits both."""
+"""Two implementations of the same work, measured in alternation, so that a slow minute of the machine hits both."""
 
 import statistics
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-Burst = Callable[[], float]  # works for a moment -> images per second
+Burst = Callable[[], float]  # works for some seconds -> images per second
 
 
 class Rates(NamedTuple):
@@ -23,7 +23,10 @@ class Rates(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Ours and theirs of the same rounds, and the largest relative difference of what they computed."""
+    """Our rates and theirs of the same rounds, and the largest relative difference of their results.
+
+    roof: our share of the machine's peak operations per second
+    """
 
     work: str
     ours: Rates
@@ -39,7 +42,7 @@ class Pair(NamedTuple):
 
 
 def rate(work: Callable[[], int], seconds: float) -> float:
-    """Images per second of a piece of work, which tells how many images it did, done again until the time is up."""
+    """Images per second of a function that returns its number of images, called until the time is up."""
     images, start = 0, time.perf_counter()
     while (took := time.perf_counter() - start) < seconds or not images:
         images += work()
@@ -47,9 +50,10 @@ def rate(work: Callable[[], int], seconds: float) -> float:
 
 
 def alternate(ours: tuple[str, Burst], theirs: tuple[str, Burst], rounds: int) -> tuple[Rates, Rates]:
-    """Let both sides take turns, each once before anything counts."""
+    """The rates of both sides in alternating rounds, after one round of each that does not count."""
     sides = ours, theirs
     for _, burst in sides:
         burst()
-    found = [(first(), second()) for (_, first), (_, second) in [sides] * rounds]
-    return Rates(ours[0], tuple(a for a, _ in found)), Rates(theirs[0], tuple(b for _, b in found))
+    rates = [[burst() for _, burst in sides] for _ in range(rounds)]
+    first, second = zip(*rates, strict=True)
+    return Rates(ours[0], first), Rates(theirs[0], second)

@@ -1,13 +1,13 @@
-"""A peer in a process of its own, at work as one would write it by hand: eager, in float32, with torch's defaults.
+"""A peer in its own process: a plain torch loop, eager, in float32, with torch's defaults.
 
-The peer's network is torchvision's or timm's, in any python that has the library and nothing of reslab, or the module
-of one of our values, trained without anything else of reslab. It reads orders from its input and answers each with a
-line, both JSON:
+The peer's network is torchvision's or timm's, in any python that has the library, without reslab, or a module that one
+of our specs builds, trained without the rest of reslab. It reads orders from stdin and answers each with a line, both
+JSON:
 
 {"library", "name", "spec", "batch", "size", "what", "images", "engine", "precision", "folder"} -> {"parameters"}; once.
-Its random weights are then in weights.pth in the folder, and what it makes of two images in outputs.pth. "what" is
-training, inference or batches (no network); "images" of training are "ready" as tensors, or "per-image".
-{"seconds"} -> {"images_per_second"} of as many batches as fill that time
+It then writes its random weights to weights.pth in the folder, and two images with their logits to outputs.pth. "what"
+is training, inference or batches (no network); "images" of training are "ready" as tensors, or "per-image".
+{"seconds"} -> {"images_per_second"} of batches for that time
 """
 
 import importlib
@@ -32,7 +32,7 @@ with suppress(ModuleNotFoundError):  # declares torchvision's operators where to
 
 
 def make(order: dict[str, Any]) -> nn.Module:
-    """The peer's network, its BN with statistics and scales as training leaves them, of both signs."""
+    """The peer's network, with random BN statistics and scales of both signs, as after a training."""
     torch.manual_seed(0)
     library, name = order["library"], order["name"]
     if library == "reslab":
@@ -54,8 +54,8 @@ def make(order: dict[str, Any]) -> nn.Module:
     return model.eval()  # type: ignore[no-any-return]
 
 
-def keep(model: nn.Module, size: int, folder: Path) -> None:
-    """Its weights, two images and its outputs, for others to be held against."""
+def save_outputs(model: nn.Module, size: int, folder: Path) -> None:
+    """Save its weights, two images and their logits, for comparisons."""
     images = torch.randn(2, 3, size, size)
     with torch.no_grad():
         logits = model(images)
@@ -64,9 +64,9 @@ def keep(model: nn.Module, size: int, folder: Path) -> None:
 
 
 class PerImage(Dataset[tuple[Tensor, int]]):
-    """Random bytes as CIFAR's images, one by one, as torchvision's transforms make them with Pillow.
+    """Random images of CIFAR's shape, one by one, augmented by Pillow as torchvision's transforms do.
 
-    A picture, mirrored half the time, padded by 4 pixels, cropped, to a tensor in 0..1, less a mean, by a deviation.
+    Random horizontal flip, padding by 4 pixels, random crop, tensor in 0..1, normalised by a mean and a deviation.
     """
 
     def __init__(self, count: int, channels: int, size: int):
@@ -88,7 +88,7 @@ class PerImage(Dataset[tuple[Tensor, int]]):
 
 
 def batches_of(order: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless training batches; those of single images by a DataLoader with four workers, as pytorch_resnet_cifar10."""
+    """Endless training batches; per-image ones by a DataLoader with four workers, as pytorch_resnet_cifar10 has it."""
     batch, channels, size = order["batch"], order.get("channels", 3), order["size"]
     if order.get("images") != "per-image":
         ready = torch.randn(batch, channels, size, size), torch.arange(batch) % 10
@@ -99,11 +99,11 @@ def batches_of(order: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
         yield from DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=4)
 
 
-def at_work(model: nn.Module | None, order: dict[str, Any]) -> Callable[[], object]:
-    """A function that does a batch of what was ordered."""
+def make_batch_function(model: nn.Module | None, order: dict[str, Any]) -> Callable[[], object]:
+    """A function that trains, predicts or loads one batch, as ordered."""
     if order["what"] == "inference":
         assert model is not None
-        return answering(model, order)
+        return make_predict(model, order)
     batches = batches_of(order)
     if model is None:
         return lambda: next(batches)
@@ -120,8 +120,8 @@ def at_work(model: nn.Module | None, order: dict[str, Any]) -> Callable[[], obje
     return step
 
 
-def answering(model: nn.Module, order: dict[str, Any]) -> Callable[[], object]:
-    """A function that makes the logits of a batch, in eager torch or in OpenVINO."""
+def make_predict(model: nn.Module, order: dict[str, Any]) -> Callable[[], object]:
+    """A function that computes the logits of a batch, in eager torch or in OpenVINO."""
     images = torch.randn(order["batch"], 3, order["size"], order["size"])
     if order["engine"] == "openvino":
         openvino = importlib.import_module("openvino")
@@ -136,8 +136,8 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     model = None if order["what"] == "batches" else make(order)
     if model is not None and order["library"] != "reslab":
-        keep(model, order["size"], Path(order["folder"]))
-    work = at_work(model, order)
+        save_outputs(model, order["size"], Path(order["folder"]))
+    work = make_batch_function(model, order)
     print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()) if model else 0}), flush=True)
     for line in sys.stdin:
         seconds, start, batches = json.loads(line)["seconds"], time.perf_counter(), 0

@@ -1,4 +1,4 @@
-"""What reslab's speed is measured beside."""
+"""The implementations with which reslab's speed is compared, and their processes."""
 
 import json
 import os
@@ -45,15 +45,15 @@ COUNTERPARTS = {
         "inception-resnet-v2-slim": "inception_resnet_v2",
     },
 }
-"""Their networks by the names of ours that compute the same."""
+"""The libraries' networks by our names of those that compute the same."""
 
 
 def counterpart(library: str, name: str) -> str:
     """A library's name for one of our networks. Raises SpecError naming those that it has."""
-    known = COUNTERPARTS[library]
-    if name not in known:
-        raise SpecError(f"{library} has no network that computes what {name} does: {nearest(name, known)}")
-    return known[name]
+    names = COUNTERPARTS[library]
+    if name not in names:
+        raise SpecError(f"{library} has no network that computes what {name} does: {nearest(name, names)}")
+    return names[name]
 
 
 class Peer:
@@ -71,24 +71,29 @@ class Peer:
             return dict(json.loads(self.process.stdout.readline()))
         except (ValueError, BrokenPipeError):
             self.process.wait()
-            reason = (self.folder / "errors").read_text().strip().splitlines() or ["it ended without a word"]
+            reason = (self.folder / "errors").read_text().strip().splitlines() or ["it ended without a message"]
             raise ReslabError(
                 f"the peer's process ended: {reason[-1][:300]}\nRESLAB_PEERS names a python that has its library"
             ) from None
 
+    def rate(self, seconds: float) -> float:
+        """Images per second of a round of some seconds."""
+        return float(self.ask(seconds=seconds)["images_per_second"])
+
     def network(self, name: str) -> tuple[Network, float]:
-        """Our network of that name with the peer's weights, and how far its output is from the peer's, relatively."""
+        """Our network of that name with the peer's weights, and the relative difference of their outputs."""
         ours = built(convert(self.folder / "weights.pth", name)[0])
-        kept = torch.load(self.folder / "outputs.pth", weights_only=True)
+        outputs = torch.load(self.folder / "outputs.pth", weights_only=True)
         with torch.inference_mode():
-            logits = ours(kept["images"])
-        return ours, float((logits - kept["logits"]).abs().max() / kept["logits"].abs().max())
+            logits = ours(outputs["images"])
+        expected = outputs["logits"]
+        return ours, float((logits - expected).abs().max() / expected.abs().max())
 
 
 @contextmanager
 def peer_process(library: str, name: str = "", **order: Any) -> Iterator[Peer]:
-    """A peer at work (see `reslab.bench.peer`): with library "reslab" a module of ours in this python, else one of our
-    networks as that library has it, in the python that RESLAB_PEERS names, or in this one."""
+    """A running peer, see `reslab.bench.peer`: for library "reslab" a module of ours in this python, else the library's
+    network that computes the same as ours of that name, in the python that RESLAB_PEERS names, or in this one."""
     python = sys.executable if library == "reslab" else os.environ.get("RESLAB_PEERS", sys.executable)
     theirs = name if library == "reslab" else counterpart(library, name)
     with tempfile.TemporaryDirectory() as folder:
@@ -103,15 +108,15 @@ def peer_process(library: str, name: str = "", **order: Any) -> Iterator[Peer]:
             )
         with process:
             try:
-                found = Peer(process, Path(folder))
-                found.ask(library=library, name=theirs, folder=folder, **order)
-                yield found
+                running = Peer(process, Path(folder))
+                running.ask(library=library, name=theirs, folder=folder, **order)
+                yield running
             finally:
                 process.kill()
 
 
 def plain_step(network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> Tensor:
-    """A training step as everyone writes it. -> the loss, ()"""
+    """A training step of plain torch. -> the loss, ()"""
     loss = F.cross_entropy(network(images), labels)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]

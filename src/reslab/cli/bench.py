@@ -32,10 +32,10 @@ def bench(
 
     import torch
 
-    from reslab.bench.compare import Conditions, inference, training
+    from reslab.bench.compare import BenchSettings, inference, training
     from reslab.machine import processor
 
-    how = Conditions(
+    how = BenchSettings(
         batch=batch or (128 if value.size <= 64 else 16),
         precision=precision,
         compiles=compile_ == "on",

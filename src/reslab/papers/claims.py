@@ -44,6 +44,9 @@ FAILED: Literal["fail"] = "fail"
 FAILS_ABOVE = 20.0
 
 
+Value = float | Literal["fail"]
+
+
 class Published(NamedTuple):
     """Values as a paper prints them, by metric, and where they stand. Errors in percent.
 
@@ -52,7 +55,7 @@ class Published(NamedTuple):
     """
 
     source: str
-    values: Mapping[Metric, float | Literal["fail"]]
+    values: Mapping[Metric, Value]
     n: int = 1
     of: Literal["run", "mean", "median"] = "run"
     spread: tuple[float, float] | None = None

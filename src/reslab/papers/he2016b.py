@@ -1,7 +1,5 @@
 """Paper C: He, Zhang, Ren, Sun. Identity Mappings in Deep Residual Networks. arXiv 1603.05027, ECCV 2016."""
 
-from typing import Literal
-
 from reslab.nets import AnyNetwork, Dropped, Gated, Scaled, cifar_resnet, network
 from reslab.papers.claims import (
     FAILED,
@@ -13,6 +11,7 @@ from reslab.papers.claims import (
     Scale,
     Setting,
     Study,
+    Value,
     row_names,
 )
 from reslab.papers.he2016a import (
@@ -35,6 +34,22 @@ _SHORT = replace(SHORT_CIFAR, schedule=Drops(at=(800, 1200), warmup=50))
 _DEVIATIONS = (BN_NOTE, SGD_NOTE, DECAY_NOTE)
 
 
+def _scales(
+    rows: tuple[Row, ...],
+    demo: tuple[str, dict[str, AnyNetwork]],
+    short: tuple[str, dict[str, AnyNetwork]],
+    top: float,
+) -> dict[str, Scale]:
+    """The scales of a study on CIFAR-10, each of the smaller ones with its networks and a note on them."""
+    (small, small_networks), (medium, medium_networks), names = demo, short, row_names(rows)
+    digits, cifar10 = {"cifar": DIGITS}, {"cifar": Setting("cifar10", SHORT_CIFAR)}
+    return {
+        "demo": Scale(digits, 4, names, f"{small}; {DIGITS_NOTE}", small_networks),
+        "short": Scale(cifar10, 3, names, f"{medium}; {SHORT_NO_WARMUP_NOTE}", medium_networks),
+        "paper": Scale({"cifar": Setting("cifar10", _PAPER)}, 5, names, "The recipe as printed.", top=top),
+    }
+
+
 def _shortcut(depth: int) -> dict[str, AnyNetwork]:
     """C Table 1 with networks of a depth."""
     return {
@@ -52,19 +67,7 @@ def _shortcut(depth: int) -> dict[str, AnyNetwork]:
     }
 
 
-_TABLE_1: tuple[float | Literal["fail"], ...] = (
-    6.61,
-    FAILED,
-    FAILED,
-    12.35,
-    FAILED,
-    8.70,
-    9.81,
-    12.86,
-    6.91,
-    12.22,
-    FAILED,
-)
+_TABLE_1: tuple[Value, ...] = (6.61, FAILED, FAILED, 12.35, FAILED, 8.70, 9.81, 12.86, 6.91, 12.22, FAILED)
 _PANELS = ("scaling",) * 4 + ("gating",) * 5 + ("convolution and dropout",) * 2
 
 _SHORTCUTS = tuple(
@@ -113,29 +116,12 @@ SHORTCUTS = Study(
             if error == FAILED
         ),
     ),
-    scales={
-        "demo": Scale(
-            {"cifar": DIGITS},
-            seeds=4,
-            rows=row_names(_SHORTCUTS),
-            note=f"32 layers in place of 110; {DIGITS_NOTE}",
-            networks=_shortcut(32),
-        ),
-        "short": Scale(
-            {"cifar": Setting("cifar10", SHORT_CIFAR)},
-            seeds=3,
-            rows=row_names(_SHORTCUTS),
-            note=f"56 layers in place of 110; {SHORT_NO_WARMUP_NOTE}",
-            networks=_shortcut(56),
-        ),
-        "paper": Scale(
-            {"cifar": Setting("cifar10", _PAPER)},
-            seeds=5,
-            rows=row_names(_SHORTCUTS),
-            note="The recipe as printed.",
-            top=60.0,
-        ),
-    },
+    scales=_scales(
+        _SHORTCUTS,
+        demo=("32 layers in place of 110", _shortcut(32)),
+        short=("56 layers in place of 110", _shortcut(56)),
+        top=60.0,
+    ),
     deviations=(
         *_DEVIATIONS,
         "Where the shape changes, the paper does not say what a gate does; here the shortcut is first brought to the "
@@ -208,29 +194,12 @@ ACTIVATIONS = Study(
             for name in ("BN after addition", "ReLU before addition")
         ),
     ),
-    scales={
-        "demo": Scale(
-            {"cifar": DIGITS},
-            seeds=4,
-            rows=row_names(_ACTIVATIONS),
-            note=f"32 layers in place of 110, 29 of bottlenecks in place of 164; {DIGITS_NOTE}",
-            networks=_arranged(32, 29),
-        ),
-        "short": Scale(
-            {"cifar": Setting("cifar10", SHORT_CIFAR)},
-            seeds=3,
-            rows=row_names(_ACTIVATIONS),
-            note=f"56 layers in place of 110, 56 of bottlenecks in place of 164; {SHORT_NO_WARMUP_NOTE}",
-            networks=_arranged(56, 56),
-        ),
-        "paper": Scale(
-            {"cifar": Setting("cifar10", _PAPER)},
-            seeds=5,
-            rows=row_names(_ACTIVATIONS),
-            note="The recipe as printed.",
-            top=30.0,
-        ),
-    },
+    scales=_scales(
+        _ACTIVATIONS,
+        demo=("32 layers in place of 110, 29 of bottlenecks in place of 164", _arranged(32, 29)),
+        short=("56 layers in place of 110, 56 of bottlenecks in place of 164", _arranged(56, 56)),
+        top=30.0,
+    ),
     deviations=_DEVIATIONS,
     medians=True,
     losses=True,

@@ -21,7 +21,7 @@ from reslab.runs.contents import Result
 from reslab.runs.transfer import Packed, pack, unpack
 from reslab.study.plan import Plan, PlannedRun
 from reslab.study.runner import PATIENCE, POLL, run_missing
-from reslab.study.worker import Failed, reason_of, train_run
+from reslab.study.worker import Failed, Outcome, reason_of, train_run
 
 _CONNECT = 10  # seconds to wait for a cluster's answer
 _RETRIES = 3  # of a task, from its last checkpoint, when its worker or node is lost
@@ -72,52 +72,42 @@ class _Tasks:
             self.locks[planned], files = lock, pack(planned.out)
         self.tasks[self.task.remote(placed, *self.shape, files)] = planned
 
-    def ended(self) -> Iterator[tuple[PlannedRun, Result | Failed | None]]:
+    def ended(self) -> Iterator[tuple[PlannedRun, Outcome]]:
         if not self.tasks:  # others train the missing runs
             time.sleep(POLL)
             return
         for task in self.ray.wait(list(self.tasks), timeout=POLL)[0]:
             yield self.tasks[task], self._outcome(task)
 
-    def _outcome(self, task: Any) -> Result | Failed | None:
+    def _outcome(self, task: Any) -> Outcome:
         planned = self.tasks.pop(task)
         try:
-            outcome: Result | Failed | None
             outcome, files = self.ray.get(task)
             unpack(planned.out, files)
-            if isinstance(outcome, Result) and outcome.status != "stopped":
-                _wait_until_visible(planned)
-            return outcome
-        except (self.ray.exceptions.RayError, SpecError, OSError) as error:
+            deadline = time.monotonic() + _VISIBLE
+            while isinstance(outcome, Result) and outcome.status != "stopped" and not planned.done:
+                if time.monotonic() > deadline:
+                    return Failed(f"trained on a node whose {planned.out.absolute()} is another than the one here")
+                time.sleep(POLL)
+            return outcome  # type: ignore[no-any-return]
+        except (self.ray.exceptions.RayError, OSError) as error:
             return Failed(reason_of(getattr(error, "cause", None) or error))
         finally:
             if lock := self.locks.pop(planned, None):
                 lock.close()
 
     def stop(self) -> None:
-        for task in self.tasks:
+        tasks = list(self.tasks)
+        for task in tasks:
             self.ray.cancel(task)
-        ended, _ = (
-            self.ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE) if (tasks := list(self.tasks)) else ((), ())
-        )
-        for task in ended:
+        for task in self.ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)[0] if tasks else ():
             with suppress(self.ray.exceptions.RayError):
                 unpack(self.tasks[task].out, self.ray.get(task)[1])
         for lock in self.locks.values():
             lock.close()
 
 
-def _wait_until_visible(planned: PlannedRun) -> None:
-    deadline = time.monotonic() + _VISIBLE
-    while not planned.done:
-        if time.monotonic() > deadline:
-            raise SpecError(f"trained on a node whose {planned.out.absolute()} is another than the one here")
-        time.sleep(POLL)
-
-
-def _train_on_node(
-    planned: PlannedRun, threads: int, ranks: int, files: Packed | None
-) -> tuple[Result | Failed | None, Packed]:
+def _train_on_node(planned: PlannedRun, threads: int, ranks: int, files: Packed | None) -> tuple[Outcome, Packed]:
     """Train a run on a node, in the shared directory, or from the run's `files` in a directory of the node.
 
     Returns the outcome and, of a directory of the node, its files.

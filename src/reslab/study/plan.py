@@ -53,7 +53,7 @@ class PlannedRun:
     def status(self) -> str:
         """The run's status, "failed: ..." or "not run"."""
         status = self.run.status
-        if status in ("stopped", "not begun") and self.run.result is None and self.failure.is_file():
+        if status in ("stopped", "not begun") and self.failure.is_file():
             return f"failed: {read_json(self.failure)['reason']}"
         return "not run" if status == "not begun" else status
 

@@ -7,7 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 import torch
@@ -20,7 +22,7 @@ from reslab.evaluate import Evaluation
 from reslab.machine import cores
 from reslab.runs.contents import Result
 from reslab.study.plan import Plan, PlannedRun
-from reslab.study.worker import Failed, end_with_parent, train_run, write_failure
+from reslab.study.worker import Failed, Outcome, end_with_parent, train_run, write_failure
 from reslab.train.loop import duration
 
 POLL = 0.5  # seconds between two polls of the running ones
@@ -28,21 +30,19 @@ PATIENCE = 8.0  # seconds for all running ones to end their step and save when t
 
 
 class Backend(Protocol):
-    """What trains runs: processes of this machine, or tasks of a Ray cluster. `slots` runs at a time."""
+    """Trains up to `slots` runs at a time: in processes of this machine, or as tasks of a Ray cluster.
+
+    ended: the runs that have ended with their outcomes, see train_run; waits for POLL seconds at most
+    stop: ends everything within PATIENCE, runs after their current step, saved, or by force
+    """
 
     slots: int
 
     @property
     def running(self) -> Collection[PlannedRun]: ...
-
-    def start(self, planned: PlannedRun) -> None:
-        """Begin to train a run."""
-
-    def ended(self) -> Iterator[tuple[PlannedRun, Result | Failed | None]]:
-        """The runs that have ended, see train_run; waits for one for POLL seconds at most."""
-
-    def stop(self) -> None:
-        """End everything within PATIENCE: runs after their current step, saved, or by force."""
+    def start(self, planned: PlannedRun) -> None: ...
+    def ended(self) -> Iterator[tuple[PlannedRun, Outcome]]: ...
+    def stop(self) -> None: ...
 
 
 def default_workers(ranks: int) -> int:
@@ -79,7 +79,7 @@ def run_missing(plan: Plan, backend: Backend, console: Console) -> dict[PlannedR
                 if not missing and not backend.running:
                     return reporter.failed
                 startable = (run for run in missing if run not in backend.running and not run.run.is_locked)
-                for planned, _ in zip(startable, range(backend.slots - len(backend.running)), strict=False):
+                for planned in islice(startable, backend.slots - len(backend.running)):
                     backend.start(planned)
                 for planned, outcome in backend.ended():
                     reporter.end(planned, outcome)
@@ -94,19 +94,11 @@ def unique_runs(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
     return list({planned.out: planned for planned in runs}.values())
 
 
-class _Worker:
-    """A process that trains one run after another, and the pipe for runs and their results."""
-
-    def __init__(self, number: int, threads: int, ranks: int):
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, number, threads, ranks))
-        self.process.start()
-        theirs.close()
-
-
 def _work(pipe: Connection, number: int, threads: int, ranks: int) -> None:
-    """A worker process: ends when its pipe is closed, or with its parent. Its parent alone passes on Ctrl-C."""
+    """Train the runs that come through a pipe, one after another, and send their outcomes: a worker process.
+
+    It ends when the pipe is closed, or with its parent, which alone handles Ctrl-C.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     torch.set_num_threads(threads)
@@ -126,11 +118,11 @@ def gpus(number: int, ranks: int) -> str:
 
 
 class _Processes:
-    """Worker processes on this machine, by number, started when they are needed."""
+    """Worker processes on this machine, each with its pipe, by number; started when they are needed."""
 
     def __init__(self, workers: int, threads: int, ranks: int, console: Console):
         self.slots, self.threads, self.ranks, self.console = workers, threads, ranks, console
-        self.workers: dict[int, _Worker] = {}
+        self.workers: dict[int, tuple[BaseProcess, Connection]] = {}
         self.jobs: dict[int, PlannedRun] = {}
         self.lost: Counter[PlannedRun] = Counter()
 
@@ -141,31 +133,36 @@ class _Processes:
     def start(self, planned: PlannedRun) -> None:
         number = next(number for number in range(self.slots) if number not in self.jobs)
         if number not in self.workers:
-            self.workers[number] = _Worker(number, self.threads, self.ranks)
+            context = multiprocessing.get_context("spawn")
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, number, self.threads, self.ranks))
+            process.start()
+            theirs.close()
+            self.workers[number] = process, ours
         self.jobs[number] = planned
         with suppress(OSError):  # it was lost while idle, which `ended` notices
-            self.workers[number].pipe.send(planned)
+            self.workers[number][1].send(planned)
 
-    def ended(self) -> Iterator[tuple[PlannedRun, Result | Failed | None]]:
-        pipes = {self.workers[number].pipe: number for number in self.jobs}
-        for pipe in wait(list(pipes), POLL):
-            planned = self.jobs.pop(pipes[pipe])
+    def ended(self) -> Iterator[tuple[PlannedRun, Outcome]]:
+        ready = wait([self.workers[number][1] for number in self.jobs], POLL)
+        for number in [number for number in self.jobs if self.workers[number][1] in ready]:
+            planned = self.jobs.pop(number)
             try:
-                yield planned, pipe.recv()
+                yield planned, self.workers[number][1].recv()
             except (EOFError, OSError):
-                self.workers.pop(pipes[pipe]).process.join()
+                self.workers.pop(number)[0].join()
                 self.lost[planned] += 1
                 self.console.print("a worker process was lost; what it trained goes on", highlight=False)
                 yield planned, Failed("its worker process was lost twice") if self.lost[planned] > 1 else None
 
     def stop(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        for worker in self.workers.values():
-            worker.pipe.close()
-            worker.process.terminate()
-        for worker in self.workers.values():
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            worker.process.kill()
+        for process, pipe in self.workers.values():
+            pipe.close()
+            process.terminate()
+        for process, _ in self.workers.values():
+            process.join(max(0.0, deadline - time.monotonic()))
+            process.kill()
 
 
 class Reporter:
@@ -179,7 +176,7 @@ class Reporter:
         self.started = time.monotonic()
         self.before = {planned: share(planned) for planned in self.missing}
 
-    def end(self, planned: PlannedRun, outcome: Result | Failed | None) -> None:
+    def end(self, planned: PlannedRun, outcome: Outcome) -> None:
         """Report the end of a run, and write the reason of a failure; None is a run that another process trains."""
         match outcome:
             case Failed(reason):
@@ -187,8 +184,7 @@ class Reporter:
                 write_failure(planned, reason)
                 self.line(planned, reason)
             case Result("finished", train=Evaluation() as train, test=Evaluation() as test):
-                errors = f"training error {train.top1_error:.2f} %  test error {test.top1_error:.2f} %"
-                self.line(planned, errors)
+                self.line(planned, f"training error {train.top1_error:.2f} %  test error {test.top1_error:.2f} %")
             case Result():
                 self.line(planned, f"{outcome.status} at step {outcome.step}")
 
@@ -210,8 +206,7 @@ class Reporter:
 
 def share(planned: PlannedRun) -> float:
     """The share of a run's steps that it has logged."""
-    metrics = planned.run.metrics
-    return metrics[-1].step / planned.recipe.steps if metrics else 0.0
+    return max((line.step for line in planned.run.metrics), default=0) / planned.recipe.steps
 
 
 def running_table(runs: Iterable[PlannedRun]) -> Table:

@@ -17,31 +17,30 @@ FAILED_ERROR = 100.0  # the error that a diverged run counts with
 def measure(planned: PlannedRun, metric: Metric) -> float:
     """One metric of one run that is done. See papers.claims.METRICS."""
     run = planned.run
-    diverged = run.status == "diverged"
     match metric:
         case "steps_to_10":
             return float(next((line.step for line in run.metrics if line.train_error < 10), planned.recipe.steps))
-        case "curve" if not diverged:
+        case "train_error" | "test_error" | "top5_error" | "curve" if run.status == "diverged":
+            return FAILED_ERROR
+        case "train_error" | "test_error":
+            return _final(planned, metric).top1_error
+        case "top5_error":
+            return _final(planned, metric).top5_error
+        case "curve":
             errors = (line.error(run.eval_split) for line in run.metrics)
             return mean(error for error in errors if error is not None)
-        case "train_error" | "test_error" | "top5_error" | "curve":
-            if diverged:
-                return FAILED_ERROR
-            final = final_evaluation(planned, metric)
-            return final.top5_error if metric == "top5_error" else final.top1_error
         case "parameters" | "multiply_adds":
             return count(planned.network, metric)
         case _:
             assert_never(metric)
 
 
-def final_evaluation(planned: PlannedRun, metric: Metric) -> Evaluation:
+def _final(planned: PlannedRun, metric: Metric) -> Evaluation:
     """The evaluation of the last weights on the split of a metric."""
     result = planned.run.result
-    final = result and (result.train if metric == "train_error" else result.test)
-    if final is None:
+    if result is None or result.train is None or result.test is None:
         raise DataError(f"{planned.out}: has no final evaluation; remove it to train it again")
-    return final
+    return result.train if metric == "train_error" else result.test
 
 
 def count(network: AnyNetwork, metric: Metric) -> float:
@@ -67,17 +66,13 @@ class Verdict:
     @property
     def measured(self) -> bool:
         """Whether it depends on the seeds: not if both sides are counted or given."""
-        return _measured(self.lower, self.higher)
+        return not (self.lower.exact and self.higher.exact)
 
     @property
     def difference(self) -> float | None:
         if self.lower.mean is None or self.higher.mean is None:
             return None
         return self.lower.mean - self.higher.mean
-
-
-def _measured(lower: Sample, higher: Sample) -> bool:
-    return not (lower.exact and higher.exact)
 
 
 def judge(claim: Claim, lower: Sample, higher: Sample, together: int = 1) -> Verdict:
@@ -108,7 +103,7 @@ def _step(planned: PlannedRun, metric: Metric) -> float:
         return float(planned.recipe.log_every)
     if metric == "curve" or planned.run.status == "diverged":
         return 0.0
-    return 100 / final_evaluation(planned, metric).images
+    return 100 / _final(planned, metric).images
 
 
 def verdicts(plan: Plan) -> list[Verdict]:
@@ -120,5 +115,5 @@ def verdicts(plan: Plan) -> list[Verdict]:
         and plan.scale_name in (claim.scales or (plan.scale_name,))
         and (plan.beside_published or claim.scales != ("paper",))  # such a claim is of the whole recipe
     ]
-    together = sum(_measured(lower, higher) for _, lower, higher in sides)
+    together = sum(not (lower.exact and higher.exact) for _, lower, higher in sides)
     return [judge(*side, max(1, together)) for side in sides]

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 
-from reslab.data.images import DataSet
 from reslab.data.loader import load
-from reslab.errors import RankLostError, ReslabError
+from reslab.errors import RankLostError
 from reslab.nets import AnyNetwork
 from reslab.recipes.recipe import Recipe
 from reslab.runs.contents import Result, read_json
@@ -38,11 +37,14 @@ class Failed(NamedTuple):
     reason: str
 
 
-def train_run(planned: PlannedRun, ranks: int = 1) -> Result | Failed | None:
+Outcome = Result | Failed | None  # None: another process trains the run
+
+
+def train_run(planned: PlannedRun, ranks: int = 1) -> Outcome:
     """Train a run, from its last checkpoint if it has one, in this process or as `ranks` processes on this machine.
 
-    A stop (see reslab.stop) ends it after the current step, saved. Returns its result, also if another process has
-    just trained it, and None while another process trains it.
+    A stop (see reslab.stop) ends it after the current step, saved. Returns its result also if another process has just
+    trained it.
     """
     if planned.done:
         return planned.run.result
@@ -83,17 +85,15 @@ def end_with_parent(*pipes: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+_load = lru_cache(maxsize=1)(load)
+
+
 def _train(planned: PlannedRun) -> None:
     data = _load(planned.data)
     train(planned.network, planned.recipe, data, planned.out, planned.seed, Execution(resume="any"))
 
 
-@lru_cache(maxsize=1)
-def _load(data: str) -> DataSet:
-    return load(data)
-
-
-def _train_on_ranks(planned: PlannedRun, ranks: int) -> Result | Failed:
+def _train_on_ranks(planned: PlannedRun, ranks: int) -> Outcome:
     """Train a run as ranks under torchrun, which share torch's threads of this process."""
     threads = max(1, torch.get_num_threads() // ranks)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
@@ -115,21 +115,17 @@ def _train_on_ranks(planned: PlannedRun, ranks: int) -> Result | Failed:
         process.terminate()
         process.wait()
     if planned.failure.is_file():
-        return Failed(read_json(planned.failure)["reason"])
-    result = planned.run.result
-    if result is None or result.status == "stopped":
-        if not stop.asked:
-            raise ReslabError(f"torchrun ended with exit code {process.returncode}")
-        return result or Result("stopped")
-    return result
+        return None if planned.run.is_locked else Failed(read_json(planned.failure)["reason"])
+    if planned.done or stop.asked:
+        return planned.run.result or Result("stopped")
+    return Failed(f"torchrun ended with exit code {process.returncode}")
 
 
 def main() -> None:
     """One rank."""
     end_with_parent(sys.stdin.fileno())
     row, network, recipe, data, seed, out = sys.argv[1:]
-    specs = from_json(AnyNetwork, network), from_json(Recipe, recipe)
-    planned = PlannedRun(row, *specs, data, int(seed), Path(out))
+    planned = PlannedRun(row, from_json(AnyNetwork, network), from_json(Recipe, recipe), data, int(seed), Path(out))
     try:
         _train(planned)
     except (RankLostError, dist.DistError):
