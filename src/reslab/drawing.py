@@ -27,7 +27,7 @@ COLOURS = (
     "#D55E00",
     "#CC79A7",
     "#56B4E9",
-)  # Okabe and Ito's, for colour-blind readers
+)  # Okabe and Ito, colour-blind safe
 DASHES = ("-", "--", ":", "-.")  # for more rows than colours
 
 STYLE: dict[Any, Any] = {
@@ -40,11 +40,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "reslab",  # the same figure gives the same file
 }
-_DATELESS: dict[FileFormat, dict[str, None]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None},
-    "pdf": {"CreationDate": None},
-}
+_DATES: dict[FileFormat, str] = {"png": "Software", "svg": "Date", "pdf": "CreationDate"}  # left out of each file
 _drawing = threading.RLock()
 
 
@@ -101,7 +97,7 @@ class Drawing:
         with style(**{"svg.fonttype": "none" if self.as_text else "path"}), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
             self._without_math()
-            self.figure.savefig(buffer, format=file_format, dpi=150, metadata=_DATELESS[file_format])
+            self.figure.savefig(buffer, format=file_format, dpi=150, metadata={_DATES[file_format]: None})
         return buffer.getvalue()
 
     def _without_math(self) -> None:

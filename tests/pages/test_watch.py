@@ -11,7 +11,7 @@ import pytest
 
 from reslab.pages import watch
 from reslab.pages.study import live_page
-from reslab.runs.record import Record
+from reslab.runs.run import Run
 from reslab.study.plan import make_plan
 from reslab.study.runner import progress
 
@@ -63,12 +63,20 @@ def test_progress_shows_the_eval_splits_error_and_without_speed_no_time_left(tmp
 
 def test_runs_that_are_being_trained_are_listed(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path)
-    record = {"network": 1, "recipe": 1, "data": "digits", "data_set": 1, "seed": 0}
-    with Record(plan.runs[0].out, record) as writer:
+    run = Run(plan.runs[0].out)
+    with run.lock():
         assert "begins" in live_page(plan)
-        writer.log(step=5, rate=0.1, train_loss=1.0, train_error=50.0, images_per_second=128.0, waiting=0.0)
+        line = {
+            "step": 5,
+            "rate": 0.1,
+            "train_loss": 1.0,
+            "train_error": 50.0,
+            "images_per_second": 128.0,
+            "waiting": 0.0,
+        }
+        (run.path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
         text = live_page(plan)
-        assert "<td>5/20</td><td>50.0 %</td><td></td><td>128</td><td>8 s</td>" in text
+    assert "<td>5/20</td><td>50.0 %</td><td></td><td>128</td><td>8 s</td>" in text
     assert "<h2>Running</h2>" in text
     assert "<h2>Running</h2>" not in live_page(plan)
 

@@ -49,14 +49,13 @@ def write_report(path: Path, data: DataSet, device: torch.device, on_bad: OnBad 
     classes = tuple(map(str, class_names(data.classes, len(data.classes))))
     counts = predictions.confusion(len(classes))
     table = _class_table(counts, classes)
+    mistakes = [_mistake(predictions, index, classes, weights.network.size) for index in predictions.worst(_WORST)]
     values = {
         "title": f"{record.name} on {shown(data.name)}",
         "result": result,
         "predictions": predictions,
         "others": len(classes) - len(table[0].values),
-        "mistakes": [
-            _mistake(predictions, index, classes, weights.network.size) for index in predictions.worst(_WORST)
-        ],
+        "mistakes": mistakes,
         "facts": _facts(record, result),
         "commands": _commands(run.best_file if result.best else path, shown(data.name)),
     }

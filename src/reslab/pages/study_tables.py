@@ -39,15 +39,15 @@ def claims(verdicts: Sequence[Verdict]) -> list[Column]:
 def runs(plan: Plan) -> list[Column]:
     """Every run with its status, errors, training time in seconds and speed."""
     results = [run.run.result if run.done else None for run in plan.runs]
-    errors = [
-        (measure(run, "train_error"), measure(run, "test_error")) if run.done else (None, None) for run in plan.runs
-    ]
+    train, test = (
+        [measure(run, metric) if run.done else None for run in plan.runs] for metric in ("train_error", "test_error")
+    )
     return [
         Column("run", [run.row for run in plan.runs], numbers=False),
         Column("seed", [run.seed for run in plan.runs]),
         Column("status", [run.status for run in plan.runs], numbers=False),
-        Column("training error, %", [train for train, _ in errors], form=".2f", empty="–"),
-        Column("test error, %", [test for _, test in errors], form=".2f", empty="–"),
+        Column("training error, %", train, form=".2f", empty="–"),
+        Column("test error, %", test, form=".2f", empty="–"),
         Column("seconds", [result and result.seconds for result in results], form=".1f", empty="–"),
         Column("images/s", [result and result.images_per_second for result in results], form=",.0f", empty="–"),
         Column("directory", [run.out.name for run in plan.runs], numbers=False),
@@ -58,16 +58,11 @@ def rows(plan: Plan) -> list[Column]:
     """Every row with its network's cost and its metrics, beside the published values where the scale allows it."""
     names = [row.name for row in plan.rows]
     costs = [plan.network(row).cost() for row in plan.rows]
-    counts = {
-        "parameters": [cost.parameters for cost in costs],
-        "multiply_adds": [cost.multiply_adds for cost in costs],
-    }
     table = [Column("network", names, numbers=False)]
-    table += [
-        Column(METRICS[metric].short, counts[metric], form=",")
-        for metric in COUNTED
-        if metric not in plan.study.metrics
-    ]
+    if "parameters" not in plan.study.metrics:
+        table.append(Column("parameters", [cost.parameters for cost in costs], form=","))
+    if "multiply_adds" not in plan.study.metrics:
+        table.append(Column("multiply-adds", [cost.multiply_adds for cost in costs], form=","))
     if plan.runs or plan.absent:
         table.append(Column("n", [_count(plan, name) for name in names]))
     compared = compared_metrics(plan)

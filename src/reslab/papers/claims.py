@@ -12,24 +12,23 @@ Metric = Literal["train_error", "test_error", "top5_error", "curve", "steps_to_1
 
 
 class MetricText(NamedTuple):
-    """A metric in words: its title, its unit, and a shorter title."""
+    """A metric in words: its title and its unit, if it has one."""
 
     title: str
     unit: str
-    short: str
 
     def __str__(self) -> str:
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
 
 METRICS: dict[Metric, MetricText] = {
-    "train_error": MetricText("final training error", "%", "training error"),
-    "test_error": MetricText("final test error", "%", "test error"),
-    "top5_error": MetricText("final top-5 test error", "%", "top-5 error"),
-    "curve": MetricText("test error, mean of all evaluations of the training", "%", "mean test error"),
-    "steps_to_10": MetricText("steps until the training error is below 10 %", "", "steps to 10 %"),
-    "parameters": MetricText("parameters", "millions", "parameters"),
-    "multiply_adds": MetricText("multiply-adds for one image", "billions", "multiply-adds"),
+    "train_error": MetricText("final training error", "%"),
+    "test_error": MetricText("final test error", "%"),
+    "top5_error": MetricText("final top-5 test error", "%"),
+    "curve": MetricText("test error, mean of all evaluations of the training", "%"),
+    "steps_to_10": MetricText("steps until the training error is below 10 %", ""),
+    "parameters": MetricText("parameters", "millions"),
+    "multiply_adds": MetricText("multiply-adds for one image", "billions"),
 }
 """What is measured of a run, or counted of a network.
 
