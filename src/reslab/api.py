@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from reslab.errors import DataError
 
 if TYPE_CHECKING:
-    from reslab.analyse.analysis import Analysis
-    from reslab.analyse.preserve import Mode
+    from reslab.analyse.analysis import Report
+    from reslab.analyse.preserve import Progress
     from reslab.data.crops import Crops
     from reslab.evaluate import Evaluation
     from reslab.nets.modules import Network
@@ -134,37 +134,38 @@ def export_network(path: Path | str, file_format: str, out: Path | str, int8: st
 
 
 def analyse_networks(
-    kind: Literal["responses", "gradients", "lesion"],
+    kind: str,
     networks: "Sequence[NetworkSpec | Path | str] | NetworkSpec | Path | str",
-    data: str,
-    images: int | None = None,
-    mode: "Mode | None" = None,
-    seed: int = 0,
-) -> "Analysis":
-    """What `reslab analyse KIND` finds; `.columns()` is a plain table, whose units docs/analyses.md describes.
+    data: str | None = None,
+    *,
+    device: str = "auto",
+    out: Path | str | None = None,
+    page: bool = False,
+    progress: "Progress | None" = None,
+    **options: Any,
+) -> "Report":
+    """The report of `reslab analyse KIND`; `.columns()` is a plain table, whose units docs/analyses.md describes.
 
-    networks: names and specs (fresh weights under the seed), run directories, files of weights that reslab wrote, or
+    networks: names and specs (initial weights under the seed), run directories, files of weights that reslab wrote, or
     one of these
-    data: a name from `reslab data list`, or folder:PATH
-    images: so many of its test images are seen; None is the command's own number
-    mode: whether BN takes its running statistics or those of each batch ("eval", "train"); None is the command's own,
-    the batch's for gradients. Fresh weights take the batch's in any mode.
-    `reslab.pages.analysis.render` writes its page. Raises what the command tells.
+    data: a name from `reslab data list`, or folder:PATH; `cost` needs none
+    out: the report's directory, None for one in reports/ by name; page: write its page and files there
+    options: those of the command, `images=100, mode="train", seed=1, on_bad="skip"` ...; left out or None, its defaults
+    Raises SpecError for a wrong word or option, DataError for a file that cannot be read.
     """
-    from reslab.analyse import IMAGES, gradients_told, lesion_told, responses_told
-    from reslab.analyse.conditions import Conditions
-    from reslab.analyse.subject import subjects
-    from reslab.data.loader import load
-    from reslab.errors import SpecError
-    from reslab.machine import find_device
+    from reslab.analyse import REPORTS
+    from reslab.analyse.analysis import analyse
+    from reslab.analyse.preserve import silent
     from reslab.nets.network import NetworkSpec
+    from reslab.pages.analysis import render
+    from reslab.pages.study import write_index
 
-    looks = {"responses": responses_told.look, "gradients": gradients_told.look, "lesion": lesion_told.look}
-    if kind not in looks:
-        raise SpecError(f"no analysis {kind!r} of networks on images: choose from {', '.join(looks)}")
     if isinstance(networks, str | Path | NetworkSpec):
         networks = [networks]
-    held, device = load(data), find_device("auto")
-    found = subjects(networks, held, seed, device)
-    usual: Mode = "train" if kind == "gradients" else "eval"
-    return looks[kind](found, Conditions(held, images or IMAGES[kind], mode or usual, seed, device))
+    options |= {"data": data} if data is not None else {}
+    report = analyse(kind, networks, options, device, Path(out) if out else None, progress or silent)
+    if page:
+        render(report, report.command, report.folder)
+        if report.folder.parent == REPORTS:
+            write_index(REPORTS)
+    return report

@@ -51,6 +51,12 @@ class Sample:
             return f"{self.mean:,.3g}" if self.mean < 100 else f"{self.mean:,.0f}"
         return f"{self.mean:.2f}" + (f" ± {self.std:.2f}" if self.std is not None else "")
 
+    def __format__(self, form: str) -> str:
+        """The mean in a form, such as ".3g" for any magnitude, with the standard deviation in two digits."""
+        if not form or self.mean is None:
+            return str(self)
+        return f"{self.mean:{form}}" + (f" ± {self.std:.2g}" if self.std is not None else "")
+
 
 def compare(
     lower: Sample, higher: Sample, margin: float = 0.0, confidence: float = CONFIDENCE

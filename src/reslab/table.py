@@ -59,9 +59,9 @@ class Column:
         return zip(self.cells, self.values, strict=True)
 
     def _cell(self, value: Value) -> str:
-        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        if value is None or _is_empty(value):
             return self.empty
-        return format(value, self.form) if isinstance(value, int | float) else str(value)
+        return str(value) if isinstance(value, str) else format(value, self.form)
 
     def data(self) -> list[str | int | float | None]:
         """The values as a program reads them, at their full precision: of a metric over seeds its mean."""
@@ -69,9 +69,14 @@ class Column:
 
 
 def _plain(value: Value) -> str | int | float | None:
-    if isinstance(value, Sample):
-        return value.mean
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if _is_empty(value):
+        return None
+    return value.mean if isinstance(value, Sample) else value
+
+
+def _is_empty(value: Value) -> bool:
+    number = value.mean if isinstance(value, Sample) else value
+    return isinstance(number, float) and not math.isfinite(number)
 
 
 def _quoted(text: str) -> str:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from tests.analyse.made import Unchanged, described
 
-from reslab.analyse.cost import depth, parts, times
-from reslab.analyse.cost_told import look
+from reslab.analyse.cost import CostAnalysis, depth, parts, times
+from reslab.analyse.inputs import Inputs, Subject
 from reslab.cli import main
 from reslab.nets import Conv, Gated, cifar_resnet, network
 from reslab.train.estimate import activation_bytes
@@ -79,7 +79,8 @@ def test_times_are_of_every_part_and_leave_the_network_as_it_was():
 
 
 def test_the_table_has_every_part_and_the_whole():
-    analysis = look({"mine": cifar_resnet(8).build()}, batch=2)
+    subject = Subject("mine", cifar_resnet(8), {"initial": cifar_resnet(8).build()})
+    analysis = CostAnalysis(batch=2).run(Inputs([subject]))
     columns = {column.title: column.cells for column in analysis.table}
     assert columns["part"] == ["stem", "stage1", "stage2", "stage3", "head", "all"]
     assert columns["parameters"][-1] == f"{cifar_resnet(8).cost().parameters:,}"

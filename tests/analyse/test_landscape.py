@@ -3,17 +3,13 @@
 import fcntl
 import json
 import multiprocessing
-from dataclasses import replace as with_part
 
 import pytest
 import torch
 from tests.analyse.made import Unchanged, described
 
-from reslab.analyse.landscape import Grid, direction, measure, moved, rounding
-from reslab.analyse.landscape_record import Landscape
-from reslab.analyse.landscape_told import basin, tell
-from reslab.analyse.subject import TRAINED, Subject, subjects
-from reslab.analyse.subject import images as images_of
+from reslab.analyse.inputs import TRAINED, Inputs, Subject, read_subjects
+from reslab.analyse.landscape import Grid, Landscape, LandscapeAnalysis, direction, measure, moved, rounding
 from reslab.cli import main
 from reslab.data.loader import load
 from reslab.errors import DataError, ReslabError, SpecError
@@ -57,8 +53,8 @@ def test_the_middle_is_the_loss_of_the_run(tmp_path):
     digits = load("digits")
     spec = fitted(cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3)), digits)
     result = train(spec, Recipe(steps=3, batch=32, schedule=Drops(warmup=0)), digits, tmp_path / "run")
-    [run] = subjects([str(tmp_path / "run")], digits)
-    seen = images_of(run, with_part(digits, test=digits.train), 10**6)
+    [run] = read_subjects([str(tmp_path / "run")], digits)
+    seen = Inputs([run], digits, 10**6).batches(run, "train")
     middle = filled(tmp_path / "points.jsonl", run.states[TRAINED], seen).points[1, 1]
     assert middle.loss == pytest.approx(result["train"]["loss"], rel=1e-6)
     assert middle.error == pytest.approx(result["train"]["top1_error"])
@@ -207,11 +203,11 @@ def test_a_wider_basin_is_decided_by_two_runs_of_each(tmp_path, network, images)
                 landscape.points[place] = landscape.points[place]._replace(loss=0.0 if place == (1, 1) else height)
             found[label] = landscape
             of.append(Subject(label, specs[kind], {}))
-    assert basin(found["residual0"]) == 100
-    assert basin(found["plain0"]) == pytest.approx(100 / 9)
-    [finding] = tell(of, found, {}).findings
+    assert found["residual0"].basin() == 100
+    assert found["plain0"].basin() == pytest.approx(100 / 9)
+    [finding] = LandscapeAnalysis().claims(Inputs(of), found)
     assert finding.judgement == "holds"
-    [finding] = tell(of[1:3], found, {}).findings
+    [finding] = LandscapeAnalysis().claims(Inputs(of[1:3]), found)
     assert finding.judgement == "not decided"
 
 

@@ -8,10 +8,9 @@ import torch
 from tests.analyse.made import Unchanged, batches, built, small, without_residuals
 from torch.nn import functional as F
 
-from reslab.analyse.blocks import through, trunk
-from reslab.analyse.lesion import Outcome, lesions, outcome
-from reslab.analyse.lesion_told import Ablated
-from reslab.analyse.paths import _along, _ways, paths
+from reslab.analyse.blocks import apply, blocks
+from reslab.analyse.lesion import Ablated, Outcome, lesions, outcome
+from reslab.analyse.paths import _along, _graphs, paths
 from reslab.errors import SpecError
 from reslab.nets import Gated, Scaled, network
 
@@ -21,13 +20,13 @@ def test_the_trunk_is_the_network(name):
     made = built(network(name))
     x = torch.randn(1, *made.spec.input)
     with torch.inference_mode():
-        assert torch.equal(through(trunk(made), x), made(x))
+        assert torch.equal(apply(blocks(made), x), made(x))
 
 
 @pytest.mark.parametrize("merge", [Scaled(0.8, 1.0), Gated(-1.0)])
 def test_a_removed_unit_with_zeroed_residual_changes_nothing(merge):
     made = without_residuals(built(small(merge=merge)))
-    found = outcome(made, batches(), [one for one in lesions(trunk(made)) if one.what == "remove"])
+    found = outcome(made, batches(), [one for one in lesions(blocks(made)) if one.what == "remove"])
     assert set(found.errors) == {found.whole}
     assert set(found.single()) == {f"stage{stage}.unit{unit}" for stage in (1, 2) for unit in (1, 2, 3)}
 
@@ -35,7 +34,7 @@ def test_a_removed_unit_with_zeroed_residual_changes_nothing(merge):
 def test_a_removed_unit_leaves_the_shortcuts_part():
     made = built(small())
     labels = [(pixels, made(pixels).argmax(1)) for pixels, _ in batches(images=64)]
-    hurt = [one for one in lesions(trunk(made)) if one.k == 1 and one.what == "remove"]
+    hurt = [one for one in lesions(blocks(made)) if one.k == 1 and one.what == "remove"]
     found = outcome(made, labels, hurt)
     assert found.whole == 0
     assert len(set(found.errors)) > 1
@@ -52,44 +51,44 @@ def test_a_removed_unit_leaves_the_shortcuts_part():
     ("whole", "lost"), [(40.0, 0.6), (89.0, -19.0), (89.5, np.nan), (90.0, np.nan), (96.0, np.nan)]
 )
 def test_what_is_at_chance_has_no_share_of_the_way_to_it(whole, lost):
-    hurt = [one for one in lesions(trunk(built(small()))) if one.k == 1 and one.what == "remove"]
+    hurt = [one for one in lesions(blocks(built(small()))) if one.k == 1 and one.what == "remove"]
     found = Ablated(Outcome(whole, tuple(hurt), np.full(len(hurt), 70.0)), None)
     assert found.lost(90.0) == pytest.approx(lost, nan_ok=True)
 
 
 def test_a_plain_unit_is_removed_where_the_shape_allows():
     made = built(small(shortcut=None))
-    singles = [one.units[0] for one in lesions(trunk(made)) if one.k == 1 and one.what == "remove"]
+    singles = [one.units[0] for one in lesions(blocks(made)) if one.k == 1 and one.what == "remove"]
     assert singles == ["stage1.unit1", "stage1.unit2", "stage1.unit3", "stage2.unit2", "stage2.unit3"]
     with pytest.raises(SpecError, match="no unit of this network can be removed"):
-        lesions(trunk(built(network("lenet5"))))
+        lesions(blocks(built(network("lenet5"))))
 
 
 def test_swaps_stay_within_shapes_and_follow_from_the_seed():
-    blocks = trunk(built(small(units=(6, 6))))
-    found = [one for one in lesions(blocks, 3) if one.what == "swap"]
-    assert found == [one for one in lesions(blocks, 3) if one.what == "swap"]
-    assert found != [one for one in lesions(blocks, 4) if one.what == "swap"]
+    body = blocks(built(small(units=(6, 6))))
+    found = [one for one in lesions(body, 3) if one.what == "swap"]
+    assert found == [one for one in lesions(body, 3) if one.what == "swap"]
+    assert found != [one for one in lesions(body, 4) if one.what == "swap"]
     for one in found:
-        assert sorted(step.block for step in one.route) == list(range(len(blocks)))
-        assert all(blocks[step.block].before == blocks[at].before for at, step in enumerate(one.route))
+        assert sorted(step.block for step in one.route) == list(range(len(body)))
+        assert all(body[step.block].in_shape == body[at].in_shape for at, step in enumerate(one.route))
         assert one.k > 1 or one.tau < 1
 
 
 def test_the_gradients_of_all_paths_add_up_to_the_whole():
     made = built(small(units=(2, 2), merge=Scaled(0.7, 1.3))).double()
-    blocks = trunk(made)
+    body = blocks(made)
     pixels, labels = batches()[0]
     with torch.no_grad():
-        x = through(blocks[:1], pixels.double())
+        x = apply(body[:1], pixels.double())
     whole = x.clone().requires_grad_()
-    F.cross_entropy(through(blocks[1:], whole), labels, reduction="sum").backward()
+    F.cross_entropy(apply(body[1:], whole), labels, reduction="sum").backward()
     ways = []
-    for block in blocks[1:-1]:
-        ways.append(_ways(block, x))
+    for block in body[1:-1]:
+        ways.append(_graphs(block, x))
         x = ways[-1].value
     x = x.clone().requires_grad_()
-    (behind,) = torch.autograd.grad(F.cross_entropy(through(blocks[-1:], x), labels, reduction="sum"), x)
+    (behind,) = torch.autograd.grad(F.cross_entropy(apply(body[-1:], x), labels, reduction="sum"), x)
     units = range(4)
     subsets = chain.from_iterable(combinations(units, k) for k in range(5))
     total = sum(_along(ways, set(taken), behind) for taken in subsets)
@@ -116,6 +115,6 @@ def test_where_no_gradient_comes_back_there_are_no_paths(weight):
 def test_the_network_is_as_before():
     made = built(small())
     before = Unchanged(made)
-    outcome(made, batches(), lesions(trunk(made)))
+    outcome(made, batches(), lesions(blocks(made)))
     paths(made, batches())
     before.check()

@@ -11,7 +11,7 @@ from reslab.errors import SpecError
 from reslab.nets import NAMED, network
 
 
-def test_behind_bn_a_response_is_what_scale_and_shift_make_it():
+def test_after_bn_a_response_is_what_scale_and_shift_make_it():
     made = built(small())
     for number, module in enumerate(part for part in made.modules() if isinstance(part, nn.BatchNorm2d)):
         nn.init.constant_(module.weight, 1.0 + number)
@@ -35,14 +35,14 @@ def test_where_no_bn_follows_the_convolution_itself_is_read():
     read = {place.layer: place for place in found}
     assert read["stage1.unit2.residual.conv1"].module == "stage1.unit2.residual.bn1"
     assert read["stage1.unit2.residual.conv2"] == (*["stage1.unit2.residual.conv2"] * 2, False)
-    assert all(place.behind_bn for place in places(small()))
-    assert not places(small(arrangement="bn-after-addition"))[-1].behind_bn
+    assert all(place.after_bn for place in places(small()))
+    assert not places(small(arrangement="bn-after-addition"))[-1].after_bn
 
 
 @pytest.mark.parametrize("name", NAMED)
 def test_every_named_network_has_its_places(name):
     spec = network(name)
-    wanted = [layer.name for layer in spec.layers() if layer.kind == "conv" and layer.text.startswith("3×3,")]
+    wanted = [layer.name for layer in spec.layers() if layer.kind == "conv" and layer.kernel == (3, 3)]
     if wanted:
         assert [place.layer for place in places(spec)] == wanted
     else:

@@ -1,8 +1,9 @@
-"""A network as the blocks that its activations pass one after another."""
+"""A network as a sequence of blocks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor, nn
 
 from reslab.nets.cost import Shape
@@ -14,14 +15,13 @@ HEAD = "head"
 
 
 class Block(NamedTuple):
-    """The stem, a unit, an undivided part, or the head: its path, its value, its module, and the shapes of one
-    image's map in front of it and behind it."""
+    """The stem, a unit, an undivided stage, or the head: its path, its spec, its module, and one image's shapes."""
 
     name: str
     node: Node
     module: nn.Module
-    before: Shape
-    behind: Shape
+    in_shape: Shape
+    out_shape: Shape
 
     @property
     def is_unit(self) -> bool:
@@ -30,24 +30,29 @@ class Block(NamedTuple):
 
     @property
     def removable(self) -> bool:
-        """Whether the rest can do without it: a residual unit, whose shortcut stays, or a unit that keeps the shape."""
-        return isinstance(self.module, ResidualUnit) or (self.is_unit and self.before == self.behind)
+        """Whether the network runs without it: a residual unit, whose shortcut stays, or a unit of unchanged shape."""
+        return isinstance(self.module, ResidualUnit) or (self.is_unit and self.in_shape == self.out_shape)
 
 
-def trunk(network: Network) -> tuple[Block, ...]:
-    """The blocks of a network, whose modules, one after another, compute what it does."""
-    found, shape = [], network.spec.input
+def blocks(network: Network) -> tuple[Block, ...]:
+    """The blocks of a network in order: `apply` to them computes what the network does."""
+    rows, shape = [], network.spec.input
     for part, node in network.spec.plan().parts:
         inner = isinstance(node, Chain) and part != HEAD
         for name, block in ((f"{part}.{unit}", value) for unit, value in node.parts) if inner else ((part, node),):  # type: ignore[attr-defined]
-            behind = block.out(shape)
-            found.append(Block(name, block, network.get_submodule(name), shape, behind))
-            shape = behind
-    return tuple(found)
+            out_shape = block.out(shape)
+            rows.append(Block(name, block, network.get_submodule(name), shape, out_shape))
+            shape = out_shape
+    return tuple(rows)
 
 
-def through(blocks: Iterable[Block], x: Tensor) -> Tensor:
-    """What comes out behind some blocks."""
-    for block in blocks:
+def apply(some: Iterable[Block], x: Tensor) -> Tensor:
+    """Apply blocks in order."""
+    for block in some:
         x = block.module(x)
     return x
+
+
+def kept_bytes(some: Sequence[Block]) -> int:
+    """The bytes of the inputs of blocks, for one image, in float32."""
+    return 4 * sum(int(np.prod(block.in_shape)) for block in some)

@@ -1,4 +1,4 @@
-"""Looking inside a network without changing it."""
+"""Reading a network's values without changing it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -8,17 +8,26 @@ import torch
 from torch import Tensor, nn
 
 Mode = Literal["eval", "train"]
-"""Whether BN takes its running statistics, or those of each batch, as in training."""
+"""Whether BN uses its running statistics, or those of each batch, as in training."""
 
-Told = Callable[[float], None]
-"""Hears which share of the work is done."""
+Progress = Callable[[float], None]
+"""Called with the share of the work that is done, 0 to 1."""
+
+
+def silent(share: float) -> None:
+    """Progress that is not shown."""
+
+
+def subtask(progress: Progress, index: int, count: int) -> Progress:
+    """Progress of subtask `index` of `count` equal ones."""
+    return lambda share: progress((index + share) / count)
 
 
 @contextmanager
 def preserve_state(network: nn.Module, mode: Mode, seed: int = 0) -> Iterator[None]:
-    """A network in a mode; when this ends its modes, buffers and gradients, and torch's generators, are as before.
+    """Set a network's mode; on exit restore its modes, buffers and torch's random generators.
 
-    What is random in between, as in dropout, follows from the seed.
+    seed: of torch's generators in between, which dropout uses
     """
     modes = {module: module.training for module in network.modules()}
     buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
@@ -37,11 +46,11 @@ def preserve_state(network: nn.Module, mode: Mode, seed: int = 0) -> Iterator[No
 
 
 @contextmanager
-def outputs(modules: Mapping[str, nn.Module], told: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """While this is entered, each of the modules tells its output, with its name, whenever it computes it."""
+def outputs(modules: Mapping[str, nn.Module], receive: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """Forward hooks that call `receive` with each module's name and output; removed on exit."""
 
     def hook(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        return lambda module, given, output: told(name, output)
+        return lambda module, args, output: receive(name, output)
 
     with ExitStack() as stack:
         for name, module in modules.items():

@@ -10,8 +10,6 @@ import typer
 
 from reslab.cli import (
     analyse,
-    analyse_cost,
-    analyse_landscape,
     bench,
     data,
     export,
@@ -43,8 +41,6 @@ for command in (
     bench.bench,
 ):
     app.command()(command)
-analyse.app.command("cost")(analyse_cost.analyse_cost)
-analyse.app.command("landscape")(analyse_landscape.analyse_landscape)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")

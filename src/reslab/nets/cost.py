@@ -12,7 +12,8 @@ class Layer(NamedTuple):
 
     `name` is the module's path ("stage1.unit3.residual.conv1"), `output` its (channels, height, width) for one image,
     `parameters` all that learn (BN's scale and shift and biases included, running statistics not), `weights` those of
-    convolutions and linear layers alone, `multiply_adds` those of convolutions and linear layers for one image.
+    convolutions and linear layers alone, `multiply_adds` those of convolutions and linear layers for one image,
+    `kernel` the height and width of a convolution's kernel.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Layer(NamedTuple):
     parameters: int = 0
     weights: int = 0
     multiply_adds: int = 0
+    kernel: tuple[int, int] | None = None
 
 
 class Cost(NamedTuple):

@@ -158,10 +158,11 @@ class Convolution(Leaf):
 
     def layer(self, shape: Shape, name: str) -> Layer:
         conv, out = self.conv, self.out(shape)
-        height, width = _pair(conv.kernel)
+        kernel = height, width = _pair(conv.kernel)
         weights = shape[0] // conv.groups * conv.width * height * width
         text = f"{height}×{width}, {conv.width}{by(conv.stride)}"
-        return Layer(name, "conv", text, out, weights + conv.bias * conv.width, weights, weights * out[1] * out[2])
+        multiply_adds = weights * out[1] * out[2]
+        return Layer(name, "conv", text, out, weights + conv.bias * conv.width, weights, multiply_adds, kernel)
 
 
 @dataclass(frozen=True)

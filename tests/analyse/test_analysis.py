@@ -1,4 +1,4 @@
-"""Analyses as pages: tables, figures, claims and what the command line says."""
+"""Reports of analyses: pages, tables, figures, claims and the output of the command."""
 
 import json
 import re
@@ -13,12 +13,13 @@ from PIL import Image
 from tests.analyse.made import described, without_residuals
 
 from reslab import analyse_networks
-from reslab.analyse import gradients_told, lesion_told, responses_told
-from reslab.analyse.conditions import Conditions
-from reslab.analyse.kinds import judged
-from reslab.analyse.subject import INITIAL, TRAINED, Subject, subjects
+from reslab.analyse import claims
+from reslab.analyse.analysis import folder_name
+from reslab.analyse.gradients import GradientAnalysis
+from reslab.analyse.inputs import INITIAL, TRAINED, Inputs, Subject, read_subjects
+from reslab.analyse.lesion import LesionAnalysis
+from reslab.analyse.responses import ResponseAnalysis
 from reslab.cli import main
-from reslab.cli.analyse import place
 from reslab.data.loader import load
 from reslab.errors import SpecError
 from reslab.nets import network
@@ -27,7 +28,7 @@ from reslab.stats import Sample
 from reslab.train.loop import fitted
 from reslab.weights.file import Weights, save_weights
 
-LOOKS = {"responses": responses_told.look, "gradients": gradients_told.look, "lesion": lesion_told.look}
+KINDS = {"responses": ResponseAnalysis(), "gradients": GradientAnalysis(), "lesion": LesionAnalysis()}
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +48,15 @@ def files(digits, tmp_path_factory):
     return sorted(map(str, folder.iterdir()))
 
 
-@pytest.mark.parametrize("kind", LOOKS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_analysis_has_its_page(kind, files, digits, tmp_path):
     shares = []
-    found = LOOKS[kind](subjects(files, digits), Conditions(digits, 20), shares.append)
+    found = KINDS[kind].run(Inputs(read_subjects(files, digits), digits, 20), shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     page = render(found, "reslab analyse", tmp_path / "report")
     text = unescape(page.read_text())
-    assert all(finding.claim in text for finding in found.findings)
+    assert all(claim.claim in text for claim in found.claims)
     told = json.loads((tmp_path / "report" / "results.json").read_text())
     for name in found.tables:
         assert len({len(cells) for cells in told[name].values()}) == 1
@@ -69,19 +70,27 @@ def test_plain_columns_hold_numbers(files, digits):
     table = found.columns()
     assert all(isinstance(value, float) for value in table["gradient"])
     assert table["factor"] == [None] * len(table["behind"])
-    with pytest.raises(SpecError, match="choose from responses, gradients, lesion"):
-        analyse_networks("cost", files[:1], "digits")
+    for kind, options, message in (
+        ("responces", {}, "did you mean responses"),
+        ("cost", {"data": "digits"}, "no option 'data' of this analysis"),
+        ("lesion", {}, "give data"),
+        ("lesion", {"data": "digits", "image": 9}, "did you mean images"),
+        ("lesion", {"data": "digits", "images": 1}, "--images 1: at least 2"),
+        ("responses", {"data": "digits", "mode": "trian"}, "choose from eval, train"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            analyse_networks(kind, files[:1], **options)
 
 
 def test_zero_residuals_respond_less_than_plain_layers(files, digits):
-    judged = responses_told.look(subjects(files, digits), Conditions(digits, 50)).findings
+    judged = ResponseAnalysis().run(Inputs(read_subjects(files, digits), digits, 50)).claims
     assert [finding.claim for finding in judged] == [
         "Residual responses are smaller than plain ones: resnet8-cifar and plain8-cifar",
         "A deeper residual network has smaller responses: resnet14-cifar and resnet8-cifar",
     ]
-    alone = responses_told.look(subjects(files[::2], digits), Conditions(digits, 50)).findings
+    alone = ResponseAnalysis().run(Inputs(read_subjects(files[::2], digits), digits, 50)).claims
     assert [finding.judgement for finding in alone] == ["not decided"] * 2
-    assert "two runs of each decide" in alone[0].told
+    assert "two runs of each decide" in alone[0].evidence
 
 
 @pytest.fixture(scope="module")
@@ -99,27 +108,27 @@ def sure(subject, digit):
 
 
 def test_zero_residuals_are_not_missed(files, zeros):
-    right = [sure(one, 0) for one in subjects([file for file in files if "resnet8" in file], zeros)]
-    found = lesion_told.look(right, Conditions(zeros, 20))
+    right = [sure(one, 0) for one in read_subjects([file for file in files if "resnet8" in file], zeros)]
+    found = LesionAnalysis().run(Inputs(right, zeros, 20))
     assert found.warnings == ()
-    (finding,) = found.findings
+    (finding,) = found.claims
     assert finding.claim == "Without one unit, the median one, a residual network's error hardly changes: resnet8-cifar"
     assert finding.judgement == "holds"
 
 
 def test_networks_at_chance_are_left_out_of_what_is_judged(files, zeros, tmp_path):
-    right = [sure(one, 0) for one in subjects([file for file in files if "resnet8" in file], zeros)]
+    right = [sure(one, 0) for one in read_subjects([file for file in files if "resnet8" in file], zeros)]
     wrong = sure(Subject("wrong", right[0].spec, {TRAINED: right[0].spec.build().eval()}), 1)
-    found = lesion_told.look([*right, wrong], Conditions(zeros, 20))
-    (finding,) = found.findings
+    found = LesionAnalysis().run(Inputs([*right, wrong], zeros, 20))
+    (finding,) = found.claims
     assert finding.judgement == "holds"
-    assert finding.told.endswith("resnet8-cifar 0 ± 0 (n = 2) and the bound 0.1; left out: wrong")
+    assert finding.evidence.endswith("resnet8-cifar 0 ± 0 (n = 2) and the bound 0.1; left out: wrong")
     assert {column.title: column.cells for column in found.table}["share of the way to chance"] == [""]
     page = render(found, "reslab analyse", tmp_path).read_text()
     assert "At chance (90 %) as a whole, or less than 1 point below it: wrong. " in page
-    (finding,) = lesion_told.look([wrong], Conditions(zeros, 20)).findings
+    (finding,) = LesionAnalysis().run(Inputs([wrong], zeros, 20)).claims
     assert finding.judgement == "not decided"
-    assert "resnet8-cifar (n = 0)" in finding.told
+    assert "resnet8-cifar (n = 0)" in finding.evidence
 
 
 def none(word):
@@ -150,11 +159,11 @@ def test_values_that_are_not_finite_are_left_out_and_named(kind, column, capsys,
 
 @pytest.mark.parametrize("kind", ["responses", "gradients"])
 def test_a_network_without_any_finite_value_has_its_page(kind, files, digits, tmp_path):
-    found = subjects(files[:1], digits)
+    found = read_subjects(files[:1], digits)
     torch.nn.init.constant_(found[0].states[TRAINED].stem.conv1.weight, float("nan"))
-    told = LOOKS[kind](found, Conditions(digits, 20))
+    told = KINDS[kind].run(Inputs(found, digits, 20))
     assert told.warnings[0].startswith("Values that are not finite in plain8-0 (trained): ")
-    assert "holds" not in {finding.judgement for finding in told.findings}
+    assert "holds" not in {finding.judgement for finding in told.claims}
     render(told, "reslab analyse", tmp_path)
 
 
@@ -162,8 +171,8 @@ def test_runs_whose_values_are_not_finite_are_not_judged():
     spec = network("resnet8-cifar")
     of = [Subject(f"run{seed}", spec, {}) for seed in range(3)]
     runs = Sample((1.0, float("nan"), 1.1))
-    finding = judged("low", "A", "what", (runs, 9.0), (of, of))
-    assert (finding.judgement, finding.told) == (
+    finding = claims.test_claim("low", "A", "what", (runs, 9.0), (of, of))
+    assert (finding.judgement, finding.evidence) == (
         "holds",
         "what: resnet8-cifar 1.05 ± 0.071 (n = 2) and the bound 9; left out: run1",
     )
@@ -172,19 +181,19 @@ def test_runs_whose_values_are_not_finite_are_not_judged():
 def test_a_training_is_shown_along_its_checkpoints(digits):
     spec = fitted(network("resnet8-cifar"), digits)
     moments = {INITIAL: spec.build(), "step 5": spec.build(), "trained": spec.build()}
-    found = gradients_told.look([Subject("run", spec, moments)], Conditions(digits, 20))
+    found = GradientAnalysis().run(Inputs([Subject("run", spec, moments)], digits, 20))
     assert list(found.drawings) == ["gradients", "training"]
     told = {text.split(":")[0] for *_, text in found.drawings["training"].points}
     assert {f"run, {moment}, unit 0" for moment in moments} <= told
     assert [column.cells for column in found.table if column.title == "weights"] == [list(moments)]
-    ends = gradients_told.look([Subject("run", spec, {INITIAL: spec.build()})], Conditions(digits, 20))
+    ends = GradientAnalysis().run(Inputs([Subject("run", spec, {INITIAL: spec.build()})], digits, 20))
     assert list(ends.drawings) == ["gradients"]
 
 
 def test_gradients_are_judged_by_what_a_network_is(digits):
     scaled, gated = "resnet8-cifar merge=scaled merge.shortcut=0.1", "resnet8-cifar merge=gated"
-    of = subjects(["plain8-cifar", "resnet8-cifar", scaled, gated], digits)
-    findings = gradients_told.look(of, Conditions(digits, 20)).findings
+    of = read_subjects(["plain8-cifar", "resnet8-cifar", scaled, gated], digits)
+    findings = GradientAnalysis().run(Inputs(of, digits, 20)).claims
     claims = [finding.claim.split(":")[0] for finding in findings]
     product = "Shortcut factors below 1 multiply to next to nothing"
     alive = "The network is alive, its last maps are not all zero"
@@ -199,27 +208,27 @@ def test_gradients_are_judged_by_what_a_network_is(digits):
         alive,
     ]
     assert [finding.judgement for finding in findings if product in finding.claim] == ["holds", "not decided"]
-    assert "product of 3 factors, initial weights: 0.001, the bound 0.01" in [finding.told for finding in findings]
+    assert "product of 3 factors, initial weights: 0.001, the bound 0.01" in [finding.evidence for finding in findings]
 
 
 def test_fresh_weights_have_nothing_to_lose(digits):
     with pytest.raises(SpecError, match="resnet8-cifar: fresh weights have nothing to lose"):
-        lesion_told.look(subjects(["resnet8-cifar"], digits), Conditions(digits, 20))
+        LesionAnalysis().run(Inputs(read_subjects(["resnet8-cifar"], digits), digits, 20))
 
 
 def test_networks_without_3x3_layers_are_named(digits):
     spec = network("lenet5")
     five = Subject("five", spec, {INITIAL: spec.build()})
     with pytest.raises(SpecError, match="five: no 3×3 layer"):
-        responses_told.look([five], Conditions(digits, 20))
+        ResponseAnalysis().run(Inputs([five], digits, 20))
 
 
 def test_reports_of_changed_fields_have_places_of_their_own():
     words = [f"resnet20-cifar merge=gated merge.bias=-{bias}.0" for bias in range(9)]
-    found = {place("gradients", ["resnet20-cifar", word], "digits") for word in words}
+    found = {folder_name("gradients", ["resnet20-cifar", word], "digits") for word in words}
     assert len(found) == 9
     assert all(re.fullmatch(r"gradients-resnet20-cifar-[0-9a-f]{8}-digits", name) for name in found)
-    assert place("gradients", ["plain20-cifar"] * 2, "digits") == "gradients-plain20-cifar-digits"
+    assert folder_name("gradients", ["plain20-cifar"] * 2, "digits") == "gradients-plain20-cifar-digits"
 
 
 def test_the_command_tells_the_table_the_claims_and_the_page(capsys, tmp_path, monkeypatch):

@@ -5,8 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from reslab.analyse.conditions import Conditions
-from reslab.analyse.subject import INITIAL, TRAINED, Subject, at_once, images, subjects
+from reslab.analyse.inputs import INITIAL, TRAINED, Inputs, Subject, batch_size, read_subjects
 from reslab.data.loader import load
 from reslab.data.normalise import MeanStd
 from reslab.errors import DataError, SpecError
@@ -62,7 +61,7 @@ def kept(tmp_path):
 
 def test_a_runs_initial_weights_are_those_that_its_training_began_with(run, digits):
     before = torch.get_rng_state()
-    (found,) = subjects([str(run)], digits)
+    (found,) = read_subjects([str(run)], digits)
     assert torch.equal(torch.get_rng_state(), before)
     assert (found.label, list(found.states)) == ("still", [INITIAL, TRAINED])
     initial, trained = (dict(module.named_parameters()) for module in found.states.values())
@@ -70,17 +69,17 @@ def test_a_runs_initial_weights_are_those_that_its_training_began_with(run, digi
 
 
 def test_names_files_and_runs_stand_side_by_side(run, digits, tmp_path):
-    (first,) = subjects([str(run)], digits)
+    (first,) = read_subjects([str(run)], digits)
     file = tmp_path / "kept.safetensors"
     save_weights(Weights(first.spec, first.states[TRAINED].state_dict()), file)
-    found = subjects(["resnet8-cifar", str(file), str(run)], digits, seed=3)
+    found = read_subjects(["resnet8-cifar", str(file), str(run)], digits, seed=3)
     assert [(one.label, list(one.states)) for one in found] == [
         ("resnet8-cifar", [INITIAL]),
         ("kept", [TRAINED]),
         ("still", [INITIAL, TRAINED]),
     ]
-    again = subjects(["resnet8-cifar"], digits, seed=3)[0].states[INITIAL]
-    other = subjects(["resnet8-cifar"], digits, seed=4)[0].states[INITIAL]
+    again = read_subjects(["resnet8-cifar"], digits, seed=3)[0].states[INITIAL]
+    other = read_subjects(["resnet8-cifar"], digits, seed=4)[0].states[INITIAL]
     weight = found[0].states[INITIAL].stem.conv1.weight
     assert torch.equal(again.stem.conv1.weight, weight)
     assert not torch.equal(other.stem.conv1.weight, weight)
@@ -91,22 +90,22 @@ def test_what_does_not_fit_the_data_or_is_not_there_is_refused(digits, tmp_path)
     spec = cifar_resnet(8)
     save_weights(Weights(spec, spec.build().state_dict()), file)
     with pytest.raises(SpecError, match="10 classes and 3 channels, but digits has 10 classes and 1 channels"):
-        subjects([str(file)], digits)
+        read_subjects([str(file)], digits)
     with pytest.raises(SpecError, match="named twice"):
-        subjects(["resnet8-cifar"] * 2, digits)
+        read_subjects(["resnet8-cifar"] * 2, digits)
     with pytest.raises(DataError, match="no such file"):
-        subjects(["runs/none"], digits)
+        read_subjects(["runs/none"], digits)
     with pytest.raises(SpecError, match="no network 'resnext50'"):
-        subjects(["resnext50"], digits)
+        read_subjects(["resnext50"], digits)
 
 
 def test_a_network_is_named_with_its_changed_fields_or_given_as_a_value(digits):
     words, value = "resnet8-cifar merge=gated merge.bias=0.0", cifar_resnet(8, merge=Gated(0.0))
-    (named,), (given,) = subjects([words], digits), subjects([value], digits)
+    (named,), (given,) = read_subjects([words], digits), read_subjects([value], digits)
     assert named.spec == given.spec == fitted(value, digits)
     assert named.label == named.kind == given.label == given.kind == words
     with pytest.raises(SpecError, match=r"^merge\.boas: merge is gated and has bias, exclusive"):
-        subjects(["resnet8-cifar merge=gated merge.boas=0.0"], digits)
+        read_subjects(["resnet8-cifar merge=gated merge.boas=0.0"], digits)
 
 
 def test_networks_without_a_name_are_called_as_their_row(digits):
@@ -116,19 +115,19 @@ def test_networks_without_a_name_are_called_as_their_row(digits):
 
 
 def test_batches_are_smaller_where_memory_asks():
-    assert at_once(network("resnet56-cifar")) == 128
-    assert 4 <= at_once(network("inception-resnet-v2")) < 64
+    assert batch_size(network("resnet56-cifar")) == 128
+    assert 4 <= batch_size(network("inception-resnet-v2")) < 64
 
 
 def test_images_are_spread_over_the_test_set_and_seen_as_the_network_does(digits):
-    (subject,) = subjects(["resnet8-cifar"], digits)
-    seen = images(subject, digits, 180)
+    (subject,) = read_subjects(["resnet8-cifar"], digits)
+    seen = Inputs([subject], digits, 180).batches(subject)
     assert [len(labels) for _, labels in seen] == [90, 90]
     where = np.linspace(0, 359, 180).round().astype(int)
     assert torch.equal(torch.cat([labels for _, labels in seen]), torch.from_numpy(digits.test.labels[where]))
     wanted = torch.from_numpy(digits.test.pixels[where[:90]]).float() / 255 - torch.from_numpy(digits.train.mean())
     assert torch.allclose(seen[0][0], wanted)
-    assert sum(len(labels) for _, labels in images(subject, digits, 5000)) == 360
+    assert sum(len(labels) for _, labels in Inputs([subject], digits, 5000).batches(subject)) == 360
 
 
 @pytest.mark.parametrize(
@@ -136,8 +135,8 @@ def test_images_are_spread_over_the_test_set_and_seen_as_the_network_does(digits
 )
 def test_pictures_are_seen_as_an_evaluation_sees_them(said, kept, pictures):
     file, data = kept(**said), load(pictures)
-    (subject,) = subjects([file], data)
-    [(pixels, labels)] = images(subject, data, 100)
+    (subject,) = read_subjects([file], data)
+    [(pixels, labels)] = Inputs([subject], data, 100).batches(subject)
     with loader_for(read_weights(file), data, torch.device("cpu")) as loader:
         [(wanted, right)] = loader.views("test")
     assert torch.equal(pixels, wanted)
@@ -147,15 +146,15 @@ def test_pictures_are_seen_as_an_evaluation_sees_them(said, kept, pictures):
 def test_a_network_of_other_classes_is_refused(kept, pictures):
     data = load(pictures)
     with pytest.raises(SpecError, match=r"a network of other classes than .*: x in the place of a"):
-        subjects([kept(classes=("x", "y"))], data)
-    assert len(subjects([kept(classes=("a", "b"))], data)) == 1
+        read_subjects([kept(classes=("x", "y"))], data)
+    assert len(read_subjects([kept(classes=("a", "b"))], data)) == 1
 
 
 def test_a_folder_as_hugging_face_has_it_is_weights(kept, pictures, tmp_path, monkeypatch):
     file = kept(classes=("a", "b"), whole=True)
     export(file, "huggingface", tmp_path / "model-v1.5")
     monkeypatch.chdir(tmp_path)
-    (found,) = subjects(["model-v1.5"], load(pictures))
+    (found,) = read_subjects(["model-v1.5"], load(pictures))
     assert (found.label, list(found.states)) == ("model-v1.5", [TRAINED])
     weight = read_weights(file).state["stem.conv1.weight"]
     assert torch.equal(found.states[TRAINED].stem.conv1.weight, weight)
@@ -164,18 +163,16 @@ def test_a_folder_as_hugging_face_has_it_is_weights(kept, pictures, tmp_path, mo
 def test_pictures_that_cannot_be_read_are_errors_or_left_out(kept, pictures, tmp_path):
     (tmp_path / "pictures" / "val" / "b" / "2.png").write_bytes(b"none")
     data = load(pictures)
-    found = subjects([kept()], data)
+    found = read_subjects([kept()], data)
     with pytest.raises(DataError, match=r"2\.png: not a picture"):
-        Conditions(data, 100).seen(found[0])
-    conditions = Conditions(data, 100, on_bad="skip")
-    [(pixels, labels)] = conditions.seen(found[0])
+        Inputs(found, data, 100).batches(found[0])
+    inputs = Inputs(found, data, 100, on_bad="skip")
+    [(pixels, labels)] = inputs.batches(found[0])
     assert labels.tolist() == [0] * 4 + [1] * 3
     assert len(pixels) == 7
-    assert [(file[-5:], reason) for file, reason in conditions.skipped.items()] == [("2.png", "not a picture")]
-    assert conditions.facts(found, 0)["images"] == (
-        f"7 of 8 test images of {pictures}, without 1 that could not be read"
-    )
+    assert [(file[-5:], reason) for file, reason in inputs.skipped.items()] == [("2.png", "not a picture")]
+    assert inputs.count_text() == (f"7 of 8 test images of {pictures}, without 1 that could not be read")
     for file in (tmp_path / "pictures" / "val").rglob("*.png"):
         file.write_bytes(b"none")
     with pytest.raises(DataError, match="none of 8 pictures can be read"):
-        conditions.seen(found[0])
+        inputs.batches(found[0])
