@@ -47,7 +47,8 @@ _drawing = threading.RLock()
 @contextmanager
 def style(**settings: Any) -> Iterator[None]:
     """Matplotlib's settings for our figures. They are the whole process's, so that one thread draws at a time."""
-    with _drawing, mpl.rc_context({**STYLE, **settings}):
+    both: dict[Any, Any] = {**STYLE, **settings}
+    with _drawing, mpl.rc_context(both):
         yield
 
 

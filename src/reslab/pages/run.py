@@ -60,7 +60,7 @@ def write_report(path: Path, data: DataSet, device: torch.device, on_bad: OnBad 
         "commands": _commands(run.best_file if result.best else path, shown(data.name)),
     }
     drawings = {
-        "curves": figures.curves(run.metrics, result.best and result.best.step),
+        "curves": figures.curves(run.metrics, result.best.step if result.best else None),
         "confusion": figures.confusion(counts, classes),
     }
     page = Page("run.html", values, tables={"classes": table}, drawings=drawings)

@@ -1,6 +1,7 @@
 """The figures of a run: its learning curves and its confusion matrix."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +13,11 @@ from reslab.runs.contents import Metrics
 _NAMED = 40  # classes that still have their names at the axes
 _COUNTED = 16  # classes whose counts are written into the squares
 _POINTS = 60  # points of a curve that show their values, at most
-_SPLITS = {"train": "training batches", "validation": "validation", "test": "test"}
+_SPLITS: dict[Literal["train", "validation", "test"], str] = {
+    "train": "training batches",
+    "validation": "validation",
+    "test": "test",
+}
 
 
 def curves(metrics: Sequence[Metrics], best_step: int | None) -> Drawing:
@@ -39,7 +44,7 @@ def curves(metrics: Sequence[Metrics], best_step: int | None) -> Drawing:
     return drawing
 
 
-def _curve(drawing: Drawing, ax: Axes, values: Sequence[tuple[int, float | None]], line: dict[str, object]) -> None:
+def _curve(drawing: Drawing, ax: Axes, values: Sequence[tuple[int, float | None]], line: dict[str, Any]) -> None:
     points = [(step, value) for step, value in values if value is not None]
     if not points:
         return

@@ -89,7 +89,7 @@ def _curves_of(drawing: Drawing, axes: tuple[Axes, Axes], plan: Plan, row: Row, 
     split, losses, runs = plan.eval_split, plan.study.losses, plan.runs_of(row.name)
     colour, dashes = COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS)]
     thin = (lambda line: line.train_loss, "{:.3g}") if losses else (lambda line: line.train_error, "{:.2f} %")
-    lines = {"color": colour, "linestyle": dashes}
+    lines: dict[str, Any] = {"color": colour, "linestyle": dashes}
     _curve(drawing, axes[0], runs, *thin, name=f"{row.name}, {_THIN[losses]}", linewidth=0.8, **lines)
     bold = (lambda line: line.error(split), "{:.2f} %")
     label = _label(plan, row)

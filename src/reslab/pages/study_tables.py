@@ -39,6 +39,8 @@ def claims(verdicts: Sequence[Verdict]) -> list[Column]:
 def runs(plan: Plan) -> list[Column]:
     """Every run with its status, errors, training time in seconds and speed."""
     results = [run.run.result if run.done else None for run in plan.runs]
+    seconds = [None if result is None else result.seconds for result in results]
+    speeds = [None if result is None else result.images_per_second for result in results]
     train, test = (
         [measure(run, metric) if run.done else None for run in plan.runs] for metric in ("train_error", "test_error")
     )
@@ -48,8 +50,8 @@ def runs(plan: Plan) -> list[Column]:
         Column("status", [run.status for run in plan.runs], numbers=False),
         Column("training error, %", train, form=".2f", empty="–"),
         Column("test error, %", test, form=".2f", empty="–"),
-        Column("seconds", [result and result.seconds for result in results], form=".1f", empty="–"),
-        Column("images/s", [result and result.images_per_second for result in results], form=",.0f", empty="–"),
+        Column("seconds", seconds, form=".1f", empty="–"),
+        Column("images/s", speeds, form=",.0f", empty="–"),
         Column("directory", [run.out.name for run in plan.runs], numbers=False),
     ]
 
