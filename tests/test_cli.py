@@ -371,7 +371,7 @@ def test_a_network_is_fine_tuned_on_ones_own_folder(capsys, pictures, tmp_path):
     capsys.readouterr()
     assert reslab(*words, *(f"--set={text}" for text in ("steps=6", "evaluate_every=3", "units=[1,1,1,1]"))) == 0
     out, err = capsys.readouterr()
-    assert "begins with the weights of body (SHA-256 " in err
+    assert "initial weights of body (SHA-256 " in err
     assert "the head new for 2 classes" in err
     errors, best, run = out.splitlines()
     assert re.fullmatch(r"validation error [\d.]+ %  test error [\d.]+ %  training error [\d.]+ %", errors)

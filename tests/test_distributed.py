@@ -1,19 +1,19 @@
 """Several processes train as one: the same batches, the same counts, and one of them lost ends all."""
 
 import contextlib
-import json
 import os
 import random
 import re
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from reslab.runs.record import read_metrics
+from reslab.runs.run import Run
 from reslab.weights.manifest import newest
 
 TRAIN = ["train", "resnet8-cifar", "--data", "digits", "--recipe", "demo", "--resume"]
@@ -77,18 +77,18 @@ def tensors(path):
 
 
 def timeless(path):
-    return [{k: v for k, v in line.items() if k not in ("images_per_second", "waiting")} for line in read_metrics(path)]
+    return [replace(line, images_per_second=0.0, waiting=0.0) for line in Run(path).metrics]
 
 
 def test_two_ranks_see_the_images_of_one_and_count_each_once(whole):
-    one, two = (json.loads((whole / name / "result.json").read_text()) for name in ("one", "two"))
-    assert two["test"]["images"] == one["test"]["images"] == 360
-    assert two["train"]["images"] == 1437
-    assert json.loads((whole / "two" / "run.json").read_text())["machine"]["ranks"] == 2
+    one, two = Run(whole / "one"), Run(whole / "two")
+    assert two.result.test.images == one.result.test.images == 360
+    assert two.result.train.images == 1437
+    assert two.record.machine.ranks == 2
     for ours, theirs in zip(timeless(whole / "two"), timeless(whole / "one"), strict=True):
-        assert (ours["step"], ours["rate"]) == (theirs["step"], theirs["rate"])
+        assert (ours.step, ours.rate) == (theirs.step, theirs.rate)
     # BN sees half the batch on each rank, so the losses are near and not equal
-    assert timeless(whole / "two")[0]["train_loss"] == pytest.approx(timeless(whole / "one")[0]["train_loss"], rel=0.1)
+    assert timeless(whole / "two")[0].train_loss == pytest.approx(timeless(whole / "one")[0].train_loss, rel=0.1)
     assert tensors(whole / "two") != tensors(whole / "one")
 
 
@@ -104,12 +104,12 @@ def test_bn_over_all_ranks_is_that_of_one_process(whole, tmp_path):
 STOPPING = """
 import os, signal, sys
 from reslab.train.learner import Learner
-learn = Learner.learn
-def learn_and_stop(self, images, labels, step):
+train_step = Learner.train_step
+def train_step_and_stop(self, images, labels, step):
     if step == int(sys.argv[1]) and self.ranks.rank == 1:
         os.kill(os.getpid(), signal.{signal})
-    return learn(self, images, labels, step)
-Learner.learn = learn_and_stop
+    return train_step(self, images, labels, step)
+Learner.train_step = train_step_and_stop
 from reslab.cli import main
 main(sys.argv[2:])
 """
@@ -122,8 +122,8 @@ def test_ranks_agree_on_stopping_and_two_ranks_resume_bit_for_bit(whole, tmp_pat
     assert [code for code, _, _ in done] == [75, 75]
     assert f"stopped behind step {step}, saved" in done[0][1]
     assert not done[1][1]  # the first rank speaks for all
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert (result["status"], result["step"]) == ("stopped", step)
+    result = Run(tmp_path / "run").result
+    assert (result.status, result.step) == ("stopped", step)
     good(ranks(2, [*RESLAB, *TRAIN, *QUICK, "--strict-resume", "--out", "run"], tmp_path))
     assert tensors(tmp_path / "run") == tensors(whole / "two")
     assert timeless(tmp_path / "run") == timeless(whole / "two")
@@ -139,7 +139,7 @@ def test_another_number_of_ranks_is_a_statistical_resume_or_refused(whole, tmp_p
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
     ((_, err, _),) = good(ranks(1, [*RESLAB, *TRAIN, *QUICK, "--out", "run"], tmp_path))
     assert "statistical resume, not bit for bit: ranks 2, now 1" in err
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "finished"
+    assert Run(tmp_path / "run").status == "finished"
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_torchrun_goes_on_when_a_rank_was_lost(dying, whole, tmp_path):
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
     ((_, err, _),) = good(ranks(1, [*words, *dying], tmp_path))
     assert (tmp_path / "died").exists()
-    assert "goes on behind step 5" in err
+    assert "resumes after step 5" in err
     assert tensors(tmp_path / "run") == tensors(whole / "two")
 
 

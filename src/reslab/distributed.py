@@ -1,4 +1,4 @@
-"""Several processes that train one network: who is who, and what they tell each other. Started by torchrun."""
+"""Data-parallel training (DDP) in several processes, started by torchrun: ranks and collective operations."""
 
 import os
 import time
@@ -15,11 +15,11 @@ from torch.distributed.rendezvous import rendezvous
 from reslab.errors import RankLostError
 
 PATIENCE = timedelta(minutes=5)
-"""How long a rank waits for one that hangs. One that has died is noticed at once."""
+"""How long a rank waits for one that hangs. The death of one is an error at once."""
 
 
 class Ranks(NamedTuple):
-    """The number of this process among all; the first one writes and speaks for all."""
+    """This process's number among all; the first one writes and prints for all."""
 
     rank: int = 0
     total: int = 1
@@ -29,20 +29,20 @@ class Ranks(NamedTuple):
         return self.rank == 0
 
     def share(self, items: Any) -> Any:
-        """This rank's part of an array or list: every total-th item. Nothing is padded, nothing counted twice."""
+        """This rank's share of an array or list: every total-th item, without padding."""
         return items[self.rank :: self.total]
 
 
 def current_rank() -> Ranks:
-    """This process among those that have joined; the only one where none have."""
+    """This process's rank in the process group; the only one without a group."""
     return Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Ranks()
 
 
 @contextmanager
 def process_group() -> Iterator[Ranks]:
-    """Join the ranks that torchrun started (RANK, WORLD_SIZE ...), with gloo for CPU and NCCL for GPU tensors.
+    """Context manager: the process group of torchrun (RANK, WORLD_SIZE ...), gloo for CPU and NCCL for GPU tensors.
 
-    Alone where nothing started several. Raises RankLostError where another rank is lost meanwhile.
+    No group without torchrun. Raises RankLostError if another rank dies.
     """
     if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() or dist.is_initialized():
         yield current_rank()
@@ -53,23 +53,37 @@ def process_group() -> Iterator[Ranks]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, rank, total = next(rendezvous("env://", timeout=PATIENCE))
     attempt = f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
-    # torchrun's store outlives a restart, and with it the addresses of those that died (pytorch issue 135712)
+    # torchrun's store outlives a restart, with the addresses of the processes that died (pytorch issue 135712)
     fresh = dist.PrefixStore(attempt, store)  # type: ignore[attr-defined]
     dist.init_process_group(backend, store=fresh, rank=rank, world_size=total, timeout=PATIENCE)
     try:
         yield current_rank()
     except RuntimeError as error:
-        if isinstance(error, dist.DistError) or "gloo" in str(error):
+        if isinstance(error, dist.DistError) or _is_cut_off():
             raise RankLostError(
                 f"rank {dist.get_rank()}: another rank was lost; the last checkpoint stands\n"
                 "torchrun --max-restarts N ... train ... --resume goes on by itself"
             ) from error
         raise
     finally:
-        # gloo's threads drop what the last exchange held, for which they need the interpreter; who ends the group
-        # while they wait for it waits for ever
+        # gloo's threads need the interpreter to free the tensors of the last operation; ending the group while they
+        # wait for it is a deadlock
         time.sleep(0.1)
         dist.destroy_process_group()
+
+
+def _is_cut_off() -> bool:
+    """Whether the connection to another rank is closed. gloo reports that as a plain RuntimeError, as many others are.
+
+    Nothing is received: a message to a living rank waits in its connection, one to a dead rank fails at once.
+    """
+    try:
+        for rank in range(dist.get_world_size()):
+            if rank != dist.get_rank():
+                dist.isend(torch.zeros(()), rank)
+    except RuntimeError:
+        return True
+    return False
 
 
 def all_reduce_sum(values: Tensor) -> Tensor:
@@ -80,7 +94,7 @@ def all_reduce_sum(values: Tensor) -> Tensor:
 
 
 def all_reduce_min(value: Tensor) -> Tensor:
-    """The least of a tensor's values over all ranks, in place."""
+    """The minimum of a tensor over all ranks, in place."""
     if dist.is_initialized():
         dist.all_reduce(value, dist.ReduceOp.MIN)
     return value
@@ -90,24 +104,24 @@ def any_rank(flag: bool) -> bool:
     """Whether the flag is set on any rank. The ranks wait for each other on the CPU alone."""
     if not dist.is_initialized():
         return flag
-    told = torch.tensor(float(flag))
-    dist.all_reduce(told, dist.ReduceOp.MAX)
-    return bool(told)
+    value = torch.tensor(float(flag))
+    dist.all_reduce(value, dist.ReduceOp.MAX)
+    return bool(value)
 
 
 def broadcast_from_rank0(value: Any) -> Any:
-    """What the first rank has, a plain value, on every rank."""
+    """The first rank's plain value, on every rank."""
     if not dist.is_initialized():
         return value
-    told = [value]
-    dist.broadcast_object_list(told, src=0, device=torch.device("cpu"))
-    return told[0]
+    values = [value]
+    dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+    return values[0]
 
 
 def gather(values: dict[str, str]) -> dict[str, str]:
-    """The tables of all ranks as one."""
+    """The dicts of all ranks as one."""
     if not dist.is_initialized():
         return values
-    told: list[dict[str, str]] = [{}] * dist.get_world_size()
-    dist.all_gather_object(told, values)
-    return {key: value for table in told for key, value in table.items()}
+    gathered: list[dict[str, str]] = [{}] * dist.get_world_size()
+    dist.all_gather_object(gathered, values)
+    return {key: value for each in gathered for key, value in each.items()}

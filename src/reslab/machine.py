@@ -4,8 +4,10 @@ import ctypes
 import os
 import platform
 import shutil
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from reslab.errors import SpecError
@@ -22,16 +24,16 @@ def cores() -> int:
 
 def processor() -> str:
     """The model of the processor."""
-    return _of_processor("model name") or platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
-def maker() -> str:
-    """Who made the processor, in its own spelling, such as "AuthenticAMD"."""
-    return _of_processor("vendor_id") or platform.processor()
+def vendor() -> str:
+    """The vendor of the processor as it spells itself, such as "AuthenticAMD"."""
+    return _cpuinfo("vendor_id") or platform.processor()
 
 
-def _of_processor(key: str) -> str:
-    """What Linux says of the processor; "" elsewhere, and where it does not say."""
+def _cpuinfo(key: str) -> str:
+    """A value of Linux's /proc/cpuinfo; "" elsewhere, or without the key."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -39,34 +41,45 @@ def _of_processor(key: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
-def tune_openmp() -> None:
-    """Choose how long threads that share one operation wait awake for each other, before torch is imported.
+def package_version(name: str) -> str | None:
+    """The version of a package, reslab's own from a source tree too; None if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+        if name != "reslab" or not project.is_file():
+            return None
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
 
-    GNU's OpenMP reads this when it is loaded, and by default lets them wait for milliseconds. Where other work wants
-    the same cores, decoders of pictures or another program, each wait then keeps off what is waited for. So short a
-    wait costs nothing on an idle machine. A choice of the user's stands.
+
+def tune_openmp() -> None:
+    """Shorten the busy waiting of OpenMP's threads for each other; to be called before torch is imported.
+
+    GNU's OpenMP reads the environment when it is loaded; its default is milliseconds, which takes the cores from other
+    work, such as the decoding of pictures. A short wait costs nothing on an idle machine. The user's OMP_WAIT_POLICY
+    and GOMP_SPINCOUNT are kept.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault(_SPINS, "5000")
 
 
 def torch_defaults() -> dict[str, str]:
-    """The environment without what `tune_openmp` chose, for programs that are to be as torch has them."""
+    """The environment without the setting of `tune_openmp`, for programs with torch's own defaults."""
     return {name: value for name, value in os.environ.items() if name != _SPINS}
 
 
 def memory() -> int:
-    """Bytes of the machine's memory."""
+    """The machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def tune_malloc(low_memory: bool = False) -> None:
-    """Choose what this process does with the memory of its tensors, to be called before the first of them is made.
+    """Tune glibc malloc, before the first tensor is made: keep freed blocks, or with low_memory return them.
 
-    glibc gives freed tensors of some megabytes back to the system, and asking for them again, page by page, takes a
-    tenth to a third of a training step, and up to half of an evaluation: they are kept for the next ones. Holes between
-    them would cost a process that is to be `low_memory` several times what it holds: it gives them back, and asks for
-    large pages where the system has them. Under another C library nothing changes.
+    By default glibc returns freed tensors of some megabytes to the system; getting them again, page by page, takes a
+    tenth to a third of a training step, and up to half of an evaluation. Kept blocks leave holes, which can take
+    several times the memory in use: with low_memory they are returned, and torch asks for large pages. Other C
+    libraries are left as they are.
     """
     if low_memory:
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
@@ -78,7 +91,7 @@ def tune_malloc(low_memory: bool = False) -> None:
 
 
 def find_device(word: str) -> str:
-    """The device that a word says: "auto" is cuda where there is one. Raises SpecError where it is not to be had."""
+    """The device of a word: "auto" is cuda if there is one. Raises SpecError for a device that this machine lacks."""
     import torch
 
     if word not in ("auto", "cpu", "cuda"):
@@ -90,19 +103,19 @@ def find_device(word: str) -> str:
         return "cpu"
     ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if ranks > gpus:
-        raise SpecError(f"{ranks} ranks here and {gpus} GPUs: begin one for each, or use --device cpu")
+        raise SpecError(f"{ranks} ranks here and {gpus} GPUs: start one per GPU, or use --device cpu")
     return "cuda"
 
 
 def find_precision(word: str, device: str) -> tuple[str, str]:
-    """The precision that a word says, and why: "auto" is bf16 where the device is faster in it than in float32.
+    """The precision of a word, and the reason: "auto" is bf16 if that is faster than float32 on the device.
 
-    Raises SpecError where it is not to be had.
+    Raises SpecError for bf16 on a device without it.
     """
     if word not in ("auto", "float32", "bf16"):
         raise SpecError(f"no precision {word!r}: choose from auto, float32, bf16")
-    there, fast, why = _bf16(device)
-    if word == "bf16" and not there:
+    exists, fast, why = _bf16(device)
+    if word == "bf16" and not exists:
         raise SpecError(f"no bf16 here ({why}): use --precision float32")
     return (word if word != "auto" else "bf16" if fast else "float32"), why
 
@@ -110,8 +123,8 @@ def find_precision(word: str, device: str) -> tuple[str, str]:
 def _bf16(device: str) -> tuple[bool, bool, str]:
     """Whether a device has bf16, whether it is faster than float32, and why.
 
-    With AVX-512 BF16 alone AMD's processors multiply twice as fast as in float32. Intel's, whose AMX a virtual machine
-    can hide, start one such instruction in two cycles and four of float32's, so that they are half as fast.
+    With AVX-512 BF16 alone AMD's processors multiply twice as fast as in float32. Intel's, if a virtual machine hides
+    their AMX, start one such instruction in two cycles, in which they start four of float32: they are half as fast.
     """
     import torch
 
@@ -122,14 +135,14 @@ def _bf16(device: str) -> tuple[bool, bool, str]:
         return True, True, "processor with AMX"
     if not torch.cpu._is_avx512_bf16_supported():
         return False, False, "processor without bf16"
-    if "AuthenticAMD" in maker():
+    if "AuthenticAMD" in vendor():
         return True, True, "AMD's AVX-512 BF16"
     return True, False, "without AMX, this processor's bf16 is slower than float32"
 
 
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """A GPU's convolutions without TF32, which keeps ten bits of float32's 23. As before when this ends."""
+    """Context manager: a GPU's convolutions without TF32, which has ten bits of mantissa in place of float32's 23."""
     import torch
 
     before = torch.backends.cudnn.allow_tf32
@@ -141,5 +154,5 @@ def without_tf32() -> Iterator[None]:
 
 
 def has_compiler() -> bool:
-    """Whether torch finds a C++ compiler, which its compilation for processors needs."""
+    """Whether there is a C++ compiler for torch.compile on processors."""
     return any(shutil.which(name) for name in ("c++", "g++", "clang++"))

@@ -1,4 +1,4 @@
-"""Stopping by a signal: the first asks for it, the second does it."""
+"""Stopping by a signal: the first one asks for it, the second one exits."""
 
 import os
 import signal
@@ -6,15 +6,15 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-STOPPED = 75  # the exit code of what was stopped and saved
+STOPPED = 75  # the exit code of a run that was stopped and saved
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Stop:
-    """While this is entered, SIGTERM, SIGINT and SIGUSR1 set `asked`; a second one exits at once.
+    """Context manager: SIGTERM, SIGINT and SIGUSR1 set `asked`; a second one exits at once.
 
-    Signals that the process ignores stay ignored. Only the main thread hears signals; in another nothing is changed.
+    Ignored signals stay ignored. Python handles signals in the main thread alone; in another thread this does nothing.
     """
 
     def __init__(self) -> None:
@@ -23,11 +23,11 @@ class Stop:
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
-            heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-            self._before = {number: signal.signal(number, self._hear) for number in heard}
+            handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._handle) for number in handled}
         return self
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
             os._exit(128 + number)
         self.asked = True

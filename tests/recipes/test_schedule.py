@@ -16,5 +16,5 @@ def test_the_rate_never_rises_after_the_warmup(step, drops, warmup):
 
 
 def test_drops_must_rise():
-    with pytest.raises(SpecError, match="must rise"):
+    with pytest.raises(SpecError, match="must be in ascending order"):
         Drops(at=(200, 100))

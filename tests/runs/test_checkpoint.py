@@ -1,5 +1,6 @@
-"""Checkpoints: a run that goes on ends as one that never stopped, whatever stopped it."""
+"""Checkpoints: a resumed run ends as one that never stopped, whatever stopped it."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -20,14 +21,14 @@ from reslab.nets import Conv, Dropped, cifar_resnet
 from reslab.recipes.recipe import SGD, Recipe, RMSProp
 from reslab.recipes.schedule import Drops
 from reslab.runs.execution import Execution
-from reslab.runs.record import read_metrics
+from reslab.runs.run import Run
 from reslab.spec import replace
 from reslab.train import loop
 from reslab.train.loop import fitted, train
 from reslab.weights.file import load
 from reslab.weights.manifest import holds, newest
 
-# an epoch of the digits is 1,437 images: with 479 a batch it ends behind steps 3, 6 and 9
+# an epoch of the digits is 1,437 images: with 479 a batch it ends after steps 3, 6 and 9
 HOW = Recipe(
     steps=10,
     batch=479,
@@ -69,19 +70,19 @@ def weights(run):
     }
 
 
-def told(run):
+def recorded(run):
     """Everything that a run recorded but times."""
-    lines = [{k: v for k, v in line.items() if k not in ("images_per_second", "waiting")} for line in read_metrics(run)]
-    result = json.loads((run / "result.json").read_text())
-    return lines, {key: result[key] for key in ("status", "step", "test", "train")}
+    lines = [dataclasses.replace(line, images_per_second=0.0, waiting=0.0) for line in Run(run).metrics]
+    result = Run(run).result
+    return lines, result.status, result.step, result.test, result.train
 
 
 def assert_ends_as(run, whole):
     assert weights(run) == weights(whole)
-    assert told(run) == told(whole)
+    assert recorded(run) == recorded(whole)
 
 
-class StopsBehind:
+class StopsAfter:
     """A stop that is asked for while a step is under way. The loop asks once a step."""
 
     step = 0
@@ -125,18 +126,18 @@ def unstopped(tmp_path_factory, digits, network):
 
 @pytest.mark.parametrize("step", WHERE, ids=WHERE.get)
 @pytest.mark.parametrize("rule", RULES)
-def test_a_run_stopped_behind_a_step_goes_on_bit_for_bit(step, rule, digits, network, unstopped, tmp_path, monkeypatch):
+def test_a_run_stopped_after_a_step_resumes_bit_for_bit(step, rule, digits, network, unstopped, tmp_path, monkeypatch):
     whole = unstopped(rule)
-    monkeypatch.setattr(StopsBehind, "step", step)
-    monkeypatch.setattr(loop, "Stop", StopsBehind)
+    monkeypatch.setattr(StopsAfter, "step", step)
+    monkeypatch.setattr(loop, "Stop", StopsAfter)
     stopped = train(network, RULES[rule], digits, tmp_path / "run", seed=5)
     monkeypatch.undo()
     assert (stopped["status"], stopped["step"]) == ("stopped", step)
     assert weights(tmp_path / "run") != weights(whole)
     train(network, RULES[rule], digits, tmp_path / "run", seed=5, execution=RESUME)
     assert_ends_as(tmp_path / "run", whole)
-    resumed = json.loads((tmp_path / "run" / "run.json").read_text())["resumed"]
-    assert [(item["step"], item["exact"]) for item in resumed] == [(step, True)]
+    resumed = Run(tmp_path / "run").record.resumed
+    assert [(item.step, item.exact) for item in resumed] == [(step, True)]
 
 
 class Crash(BaseException):
@@ -222,7 +223,7 @@ def crash_at_the_end(run):
     return evaluate_or_crash
 
 
-def test_a_killed_process_goes_on_bit_for_bit(tmp_path):
+def test_a_killed_process_resumes_bit_for_bit(tmp_path):
     words = [sys.executable, "-m", "reslab", "train", "resnet8-cifar", "--data", "digits", "--recipe", "demo"]
     words += ["--set", "steps=60", "--set", "checkpoint_every=5", "--set", "schedule.at=[40]", "--resume", "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -259,7 +260,7 @@ def test_a_changed_spec_is_refused_with_the_difference(digits, network, tmp_path
     how = replace(HOW, schedule=replace(HOW.schedule, rate=0.2))
     with pytest.raises(SpecError, match=r"recipe\.schedule\.rate 0\.1, not 0\.2"):
         train(network, how, digits, tmp_path / "run", seed=5, execution=RESUME)
-    with pytest.raises(SpecError, match="--resume goes on with it"):
+    with pytest.raises(SpecError, match="a stopped run; --resume continues it"):
         train(network, HOW, digits, tmp_path / "run", seed=5)
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
 
@@ -275,8 +276,7 @@ def test_another_machine_makes_it_a_statistical_resume(digits, network, tmp_path
     with pytest.raises(SpecError, match="no exact resume: threads 96, now"):
         train(network, HOW, digits, tmp_path / "run", seed=5, execution=Execution(resume="exact"))
     train(network, HOW, digits, tmp_path / "run", seed=5, execution=RESUME)
-    resumed = json.loads((tmp_path / "run" / "run.json").read_text())["resumed"]
-    assert [item["exact"] for item in resumed] == [False]
+    assert [item.exact for item in Run(tmp_path / "run").record.resumed] == [False]
 
 
 def test_a_second_signal_exits_at_once(tmp_path):

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from reslab.errors import SpecError
 from reslab.pages.study import results
-from reslab.runs.record import is_locked
+from reslab.runs.run import Run
 from reslab.study import cluster
 from reslab.study.cluster import run_on_ray
 from reslab.study.plan import make_plan
@@ -60,7 +60,7 @@ def test_nodes_that_share_no_directory_send_theirs_back(two_nodes, trained, tmp_
     there = make_plan(STUDY, "demo", tmp_path / "there")
     assert run_on_ray(there, two_nodes.address, Console(quiet=True), threads=1) == {}
     assert there.missing == ()
-    assert not any(is_locked(run.out) for run in there.runs)
+    assert not any(Run(run.out).is_locked for run in there.runs)
     for run, same in zip(there.runs, trained.runs, strict=True):
         assert newest(run.out).name == "step-00000020"
         assert (newest(run.out) / "model.safetensors").read_bytes() == (

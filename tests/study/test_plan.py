@@ -13,7 +13,8 @@ from reslab.papers import STUDIES
 from reslab.recipes.named import recipe
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.schedule import Cosine, Drops, Exponential
-from reslab.runs.record import described, read_json, write_json
+from reslab.runs.contents import read_json, to_tree, write_json
+from reslab.runs.record import described
 from reslab.study import budget
 from reslab.study.plan import make_plan
 from reslab.study.verdict import verdicts
@@ -140,7 +141,7 @@ def test_runs_of_other_pictures_are_not_taken_for_these(trained, tmp_path):
     data = load(words)
     plan.must_have_seen(data)
     record = read_json(trained.runs[0].out / "run.json")
-    write_json(plan.runs[0].out / "run.json", record | {"data_set": described(data)})
+    write_json(plan.runs[0].out / "run.json", record | {"data_set": to_tree(described(data))})
     write_json(plan.runs[0].out / "result.json", {"status": "finished"})
     plan.must_have_seen(data)
     for name in ("aaaa", "bbbb"):

@@ -19,7 +19,8 @@ import torch
 from rich.console import Console
 
 from reslab.errors import SpecError
-from reslab.runs.record import is_done, is_locked, read_json, read_metrics
+from reslab.runs.contents import read_json
+from reslab.runs.run import Run
 from reslab.study.plan import Plan, make_plan
 from reslab.study.runner import Reporter, default_workers, gpus, run_plan
 from reslab.weights.manifest import newest
@@ -60,7 +61,7 @@ def test_a_lost_worker_is_replaced_and_its_run_begun_again(tmp_path):
     output = io.StringIO()
 
     def kill_the_first_that_trains():
-        while not any(is_locked(run.out) for run in plan.runs):
+        while not any(Run(run.out).is_locked for run in plan.runs):
             time.sleep(0.01)
         multiprocessing.active_children()[0].kill()
 
@@ -89,7 +90,7 @@ def test_a_stop_ends_the_workers_and_keeps_what_is_finished(tmp_path):
     assert process.returncode == 75
     assert lines[0] == "degradation, demo scale: 24 runs, 0 of them done\n"
     assert "the same command goes on from there" in lines[-1]
-    done = [path for path in (tmp_path / "runs").iterdir() if is_done(path)]
+    done = [path for path in (tmp_path / "runs").iterdir() if Run(path).is_done]
     assert f"stopped: {len(done)} of 24 runs are done" in lines[-1]
     stopped = [path for path in (tmp_path / "runs").iterdir() if path not in done]
     assert stopped
@@ -105,14 +106,14 @@ def test_a_stop_ends_the_workers_and_keeps_what_is_finished(tmp_path):
 def test_a_worker_that_hangs_does_not_keep_the_runner_from_a_stop(tmp_path):
     words = [sys.executable, "-m", "reslab", "demo", "--workers", "2"]
     with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
-        while not any(is_locked(run) for run in tmp_path.glob("runs/*")):
+        while not any(Run(run).is_locked for run in tmp_path.glob("runs/*")):
             time.sleep(0.05)
         hanging = _children(process.pid)[-1]
         os.kill(hanging, signal.SIGSTOP)
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
         process.wait(60)
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 30  # PATIENCE and the end of the process, on a busy machine too
     assert process.returncode == 75
     assert not Path(f"/proc/{hanging}").exists()
 
@@ -129,7 +130,7 @@ def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):
     ends = "".join(file.getvalue() for file in output)
     assert ends.count("training error") >= len(plan.runs)
     for run in plan.runs:
-        assert [line["step"] for line in read_metrics(run.out)] == [5, 10, 15, 20]
+        assert [line.step for line in run.run.metrics] == [5, 10, 15, 20]
         assert "resumed" not in read_json(run.out / "run.json")
 
 
@@ -220,12 +221,12 @@ def test_ten_random_ends_of_the_runner_give_the_same_results(tmp_path):
         with subprocess.Popen(
             words, cwd=killed, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         ) as process:
-            while process.poll() is None and not any(is_locked(run) for run in killed.glob("runs/*")):
+            while process.poll() is None and not any(Run(run).is_locked for run in killed.glob("runs/*")):
                 time.sleep(0.05)
             time.sleep(draw.uniform(0, 4))
             assert process.poll() is None
             process.send_signal(end)
-        while any(is_locked(run) for run in killed.glob("runs/*")):
+        while any(Run(run).is_locked for run in killed.glob("runs/*")):
             time.sleep(0.2)
     subprocess.run(words, cwd=killed, env=environment, check=True, capture_output=True)
     whole, again = (

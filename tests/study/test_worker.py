@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reslab.runs.record import is_locked, read_json, read_metrics
+from reslab.runs.contents import read_json
+from reslab.runs.run import Run
 from reslab.spec import replace
 from reslab.study.plan import make_plan
 from reslab.study.runner import run_plan
@@ -50,7 +51,7 @@ def weights(out):
 
 
 def timeless(out):
-    return [{k: v for k, v in line.items() if k not in ("images_per_second", "waiting")} for line in read_metrics(out)]
+    return [change(line, images_per_second=0, waiting=0) for line in Run(out).metrics]
 
 
 def ranks_of(out):
@@ -80,7 +81,7 @@ def test_a_run_of_two_ranks_has_the_record_of_any_other(whole):
     out, output = whole
     assert "1/1  plain-8  seed 0  training error" in output
     assert read_json(out / "run.json")["machine"]["ranks"] == 2
-    assert [line["step"] for line in timeless(out)] == list(range(5, 85, 5))
+    assert [line.step for line in timeless(out)] == list(range(5, 85, 5))
     assert read_json(out / "result.json")["train"]["images"] == 1437
 
 
@@ -119,7 +120,7 @@ def test_the_ranks_end_with_their_runner_and_the_run_goes_on(whole, tmp_path, en
     with subprocess.Popen([sys.executable, "-c", RUNNER, tmp_path], stderr=subprocess.DEVNULL) as process:
         wait_for(lambda: newest(out))
         process.send_signal(end)
-    wait_for(lambda: not is_locked(out) and not ranks_of(out))
+    wait_for(lambda: not Run(out).is_locked and not ranks_of(out))
     assert not plan.runs[0].done
     if end == signal.SIGINT:
         assert read_json(out / "result.json")["status"] == "stopped"

@@ -22,7 +22,7 @@ from reslab.runs.execution import Chosen, Execution
 from reslab.runs.record import read_json, read_metrics, run_name
 from reslab.spec import digest, replace
 from reslab.train import loop
-from reslab.train.estimate import activation_bytes, forecast
+from reslab.train.estimate import activation_bytes, messages
 from reslab.train.freeze import freeze
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
@@ -84,7 +84,7 @@ def test_the_body_is_the_files_and_the_head_new(body, pictures):
     built = start.build().state_dict()
     assert set(built) - set(start.state) == {"head.linear.weight", "head.linear.bias"}
     assert all(torch.equal(built[key], held.state[key]) for key in start.state)
-    assert "the head new for 3 classes" in next(start.told())
+    assert "the head new for 3 classes" in next(start.messages())
 
 
 def test_the_head_stays_where_the_classes_are_the_same(tmp_path, pictures):
@@ -94,7 +94,7 @@ def test_the_head_stays_where_the_classes_are_the_same(tmp_path, pictures):
         save_weights(Weights(value, state, OURS, names), tmp_path / "w.safetensors")
         start = start_from(tmp_path / "w.safetensors", SMALL, pictures)
         assert ("head.linear.weight" in start.state) == stays, names
-        told = next(start.told())
+        told = next(start.messages())
         assert ("the head too, for the same classes" if stays else "the head new for 3 classes") in told
 
 
@@ -247,7 +247,7 @@ def test_what_is_frozen_is_told_and_takes_less_memory():
     head = 16 * 3 + 3
     kept = activation_bytes(value, 32)
     for how, frozen in ((replace(HOW, freeze="body"), parameters - head), (replace(HOW, bn="frozen"), None)):
-        told = "\n".join(forecast(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
+        told = "\n".join(messages(value, how, load_digits().hold_out(0.1), 0, Chosen("cpu", "float32", False, "so")))
         assert f"frozen: {frozen:,} weights of the body" in told if frozen else "weights of BN, and its stat" in told
     assert activation_bytes(value, 32, 0, replace(HOW, freeze="body")) < kept / 10
 

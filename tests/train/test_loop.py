@@ -23,7 +23,7 @@ from reslab.recipes.schedule import Drops
 from reslab.runs.execution import Chosen, Execution
 from reslab.runs.record import read_metrics
 from reslab.spec import replace
-from reslab.train.estimate import forecast
+from reslab.train.estimate import messages
 from reslab.train.learner import Learner
 from reslab.train.loop import fitted, train
 from reslab.train.optim import make_optimizer
@@ -190,9 +190,12 @@ def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_p
 
 def test_what_will_run_is_told_before_it_runs(digits, network):
     how = replace(QUICK, validation=137, average=0.9, clip=1.0, smoothing=0.1)
-    told = "\n".join(forecast(network, how, digits.hold_out(137), 0, Chosen("cpu", "float32", False, "so")))
+    told = "\n".join(messages(network, how, digits.hold_out(137), 0, Chosen("cpu", "float32", False, "so")))
     assert "12 steps of 32 images, 0.3 epochs of 1,300" in told
-    assert "rate 0.1, times 0.1 at 9; sgd, gradients clipped at 1, label smoothing 0.1, averaged weights" in told
+    assert (
+        "learning rate 0.1, times 0.1 at 9; sgd, gradients clipped at 1, label smoothing 0.1, EMA of the weights"
+        in told
+    )
     count = network.cost().parameters
     decaying, free = (int(text.replace(",", "")) for text in re.findall(r"on ([\d,]+) weights in", told))
     assert decaying + free == count

@@ -2,11 +2,14 @@
 
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from reslab.nets import cifar_resnet
@@ -22,26 +25,26 @@ def gradients():
 
 
 def walk(parameter, optimizer):
-    """Where a parameter is behind each of some given gradients."""
-    found = []
+    """A parameter after each of some given gradients."""
+    values = []
     for gradient in gradients():
         parameter.grad = torch.tensor(gradient)
         optimizer.step()
-        found.append(parameter.detach().clone().numpy())
-    return np.array(found)
+        values.append(parameter.detach().clone().numpy())
+    return np.array(values)
 
 
 def test_rmsprop_is_the_formula_with_epsilon_in_the_root():
     parameter = nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
     groups = [{"params": [parameter], "weight_decay": 0.01}]
-    found = walk(parameter, TFRMSProp(groups, lr=0.045, decay=0.9, momentum=0.8, eps=1.0))
+    values = walk(parameter, TFRMSProp(groups, lr=0.045, decay=0.9, momentum=0.8, eps=1.0))
     w, m, v = np.linspace(-1, 1, 5), np.ones(5), np.zeros(5)
     for step, gradient in enumerate(gradients()):
         g = gradient + 0.01 * w
         m = 0.9 * m + 0.1 * g**2
         v = 0.8 * v + 0.045 * g / np.sqrt(m + 1.0)
         w = w - v
-        np.testing.assert_allclose(found[step], w, rtol=1e-12)
+        np.testing.assert_allclose(values[step], w, rtol=1e-12)
 
 
 THEIRS = """
@@ -52,12 +55,12 @@ from timm.optim import RMSpropTF
 gradients = numpy.load(sys.argv[1])
 p = torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
 optimizer = RMSpropTF([p], lr=0.045, alpha=0.9, momentum=0.9, eps=1.0, weight_decay=4e-5)
-found = []
+values = []
 for gradient in gradients:
     p.grad = torch.tensor(gradient)
     optimizer.step()
-    found.append(p.detach().numpy().copy())
-numpy.save(sys.argv[2], numpy.array(found))
+    values.append(p.detach().numpy().copy())
+numpy.save(sys.argv[2], numpy.array(values))
 """
 
 
@@ -68,13 +71,13 @@ def test_rmsprop_is_timms(tmp_path):
     subprocess.run([os.environ["RESLAB_PEERS"], "-c", THEIRS, *files], check=True)
     parameter = nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
     groups = [{"params": [parameter], "weight_decay": 4e-5}]
-    found = walk(parameter, TFRMSProp(groups, lr=0.045, decay=0.9, momentum=0.9, eps=1.0))
-    np.testing.assert_allclose(found, np.load(Path(files[1])), rtol=1e-12)
+    values = walk(parameter, TFRMSProp(groups, lr=0.045, decay=0.9, momentum=0.9, eps=1.0))
+    np.testing.assert_allclose(values, np.load(Path(files[1])), rtol=1e-12)
 
 
 @pytest.mark.parametrize("rule", [SGD(), SGD(nesterov=True), RMSProp()])
-def test_the_state_goes_out_and_back(rule):
-    how = Recipe(steps=4, optimizer=rule)
+def test_the_state_is_saved_and_loaded(rule):
+    how = Recipe(steps=4, optimizer=rule, head_rate=2.0)
     torch.manual_seed(0)
     networks = [cifar_resnet(8).build().to(memory_format=torch.channels_last) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
@@ -88,29 +91,61 @@ def test_the_state_goes_out_and_back(rule):
 
     step(networks[0], optimizers[0])
     networks[1].load_state_dict(networks[0].state_dict())
-    state = {key: value.clone().contiguous() for key, value in optimizer_state(optimizers[0], networks[0]).items()}
-    load_optimizer_state(optimizers[1], networks[1], state)
+    state = {key: value.clone().contiguous() for key, value in optimizer_state(optimizers[0]).items()}
+    load_optimizer_state(optimizers[1], state)
     for parameter in networks[1].parameters():  # torch's fused step on a GPU asks for it
-        assert {held.stride() for held in optimizers[1].state[parameter].values()} == {parameter.stride()}
+        assert {value.stride() for value in optimizers[1].state[parameter].values()} == {parameter.stride()}
     for network, optimizer in zip(networks, optimizers, strict=True):
         step(network, optimizer)
     for one, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_the_average_follows_with_its_decay_and_soon_forgets_the_beginning():
+@pytest.mark.parametrize(
+    "make", [torch.optim.Adam, torch.optim.NAdam, partial(torch.optim.AdamW, amsgrad=True), torch.optim.Adagrad]
+)
+def test_the_state_of_any_optimizer_is_saved_and_loaded_its_scalars_too(make, tmp_path):
+    torch.manual_seed(0)
+    networks = [cifar_resnet(8).build() for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    optimizers = [make(network.named_parameters(), lr=0.1) for network in networks]
+
+    def step(network, optimizer, seed):
+        torch.manual_seed(seed)
+        optimizer.zero_grad()
+        network(torch.randn(4, 3, 32, 32)).square().mean().backward()
+        optimizer.step()
+
+    for seed in range(3):
+        step(networks[0], optimizers[0], seed)
+    save_file(optimizer_state(optimizers[0]), tmp_path / "optimizer.safetensors")
+    networks[1].load_state_dict(networks[0].state_dict())
+    load_optimizer_state(optimizers[1], load_file(tmp_path / "optimizer.safetensors"))
+    for network, optimizer in zip(networks, optimizers, strict=True):
+        step(network, optimizer, 3)
+    for one, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_optimizer_that_nobody_built_is_an_error():
+    lion = SimpleNamespace(optimizer="lion", rate=float, weight_decay=0.0, head_rate=1.0)
+    with pytest.raises(AssertionError, match="Expected code to be unreachable"):
+        make_optimizer(cifar_resnet(8).build(), lion)
+
+
+def test_the_ema_has_its_decay_and_soon_forgets_the_beginning():
     torch.manual_seed(0)
     network = cifar_resnet(8).build()
-    average = EMA(network, 0.6)
+    ema = EMA(network, 0.6)
     expected = network.head.linear.weight.detach().clone()
     for step in range(20):
         with torch.no_grad():
             network.head.linear.weight.copy_(torch.randn_like(expected))
             network.stem.bn1.running_mean.add_(1.0)
             network.stem.bn1.num_batches_tracked += 1
-        average.update(network, step)
+        ema.update(network, step)
         decay = min(0.6, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * network.head.linear.weight.detach()
-    torch.testing.assert_close(average.network.head.linear.weight, expected)
-    assert average.network.stem.bn1.num_batches_tracked == 20
-    assert 17 < average.network.stem.bn1.running_mean[0] < 20
+    torch.testing.assert_close(ema.network.head.linear.weight, expected)
+    assert ema.network.stem.bn1.num_batches_tracked == 20
+    assert 17 < ema.network.stem.bn1.running_mean[0] < 20

@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -138,15 +139,9 @@ def _random_images(network: NetworkSpec, count: int) -> Images:
 
 def _our_batches(network: NetworkSpec, images: Images, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
     if network.size > _IN_MEMORY:
-        return _one_batch(network, recipe.batch)
+        return repeat((torch.randn(recipe.batch, *network.input), torch.arange(recipe.batch) % network.classes))
     data = DataSet("made-up", images, images, tuple(map(str, range(network.classes))))
     return InMemoryLoader(data, _CPU).batches(0, range(recipe.steps), recipe.batch, recipe.augment)
-
-
-def _one_batch(network: NetworkSpec, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    images, labels = torch.randn(batch, *network.input), torch.arange(batch) % network.classes
-    while True:
-        yield images, labels
 
 
 def _training_burst(learner: Learner, batches: Iterator[tuple[Tensor, Tensor]], how: BenchSettings) -> Burst:

@@ -23,16 +23,13 @@ class Rates(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Our rates and theirs of the same rounds, and the largest relative difference of their results.
-
-    roof: our share of the machine's peak operations per second
-    """
+    """Our rates and theirs of the same rounds, and the largest relative difference of their results."""
 
     work: str
     ours: Rates
     theirs: Rates
     difference: float
-    roof: float | None = None
+    roof: float | None = None  # our share of the machine's peak operations per second
 
     @property
     def ratios(self) -> Rates:

@@ -37,6 +37,12 @@ class Network(nn.Module):
             x = getattr(self, name)(x)
         return x
 
+    @property
+    def stages(self) -> dict[str, nn.Sequential]:
+        """The stages that are several modules in order, by name."""
+        parts = {name: getattr(self, name) for name in self.spec.stage_names}
+        return {name: part for name, part in parts.items() if isinstance(part, nn.Sequential)}
+
     def endpoints(self, x: Tensor) -> dict[str, Tensor]:
         """The output of each part by its name, the last one being the logits."""
         outputs = {}

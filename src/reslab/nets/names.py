@@ -227,19 +227,24 @@ def networks(pattern: str = "*") -> list[Named]:
     return [named for named in NAMED.values() if fnmatchcase(named.name, pattern)]
 
 
-def name_of(network: NetworkSpec) -> str:
-    """The name of a network, whatever its images and classes; its depth or kind and "custom" where it has none."""
-    told = architecture_fields(network)
+def find_name(network: NetworkSpec) -> str | None:
+    """The name of a network, whatever its images and classes; None where it has none."""
+    fields = architecture_fields(network)
     for named in NAMED.values():
-        if told == architecture_fields(named.network):
+        if fields == architecture_fields(named.network):
             return named.name
-    if not isinstance(network, ResNet):
-        return "staged-custom"
-    for family in _CIFAR:
-        with suppress(SpecError):  # a depth that the family has not
-            if told == architecture_fields(_cifar(family, network.depth)):
-                return f"{family}{network.depth}-cifar"
-    return f"resnet{network.depth}-custom"
+    if isinstance(network, ResNet):
+        for family in _CIFAR:
+            with suppress(SpecError):  # a depth that the family has not
+                if fields == architecture_fields(_cifar(family, network.depth)):
+                    return f"{family}{network.depth}-cifar"
+    return None
+
+
+def name_of(network: NetworkSpec) -> str:
+    """The name of a network; its depth or kind and "custom" where it has none."""
+    custom = f"resnet{network.depth}-custom" if isinstance(network, ResNet) else "staged-custom"
+    return find_name(network) or custom
 
 
 def architecture_fields(network: NetworkSpec) -> dict[str, Any]:

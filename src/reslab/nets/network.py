@@ -29,6 +29,11 @@ class NetworkSpec:
         return ()
 
     @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The parts between stem and head."""
+        raise NotImplementedError
+
+    @property
     def input(self) -> Shape:
         """(channels, height, width) of one image."""
         return (self.channels, self.size, self.size)

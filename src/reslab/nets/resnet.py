@@ -84,6 +84,10 @@ class ResNet(NetworkSpec):
         stem = seq(self.stem).out(self.input)[0]
         return (stem, *(width * EXPANSION[self.kernels] for width in self.widths))
 
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return tuple(f"stage{stage}" for stage in range(1, len(self.units) + 1))
+
     def plan(self) -> Chain:
         row = ARRANGEMENTS[self.arrangement]
         stages: list[tuple[str, Node]] = []

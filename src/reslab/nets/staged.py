@@ -125,6 +125,10 @@ class Staged(NetworkSpec):
         except SpecError as error:
             raise SpecError(f"size {self.size}: {error}{self._smallest()}") from None
 
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.stages if stage.name not in ("stem", "last"))
+
     def plan(self) -> Chain:
         stages: dict[str, list[tuple[str, Node]]] = {}
         for path, node, _ in self._nodes(self.size):

@@ -1,4 +1,4 @@
-"""Learning rates as pure functions of the step, counted from 0, and of how many steps there are."""
+"""Learning-rate schedules: pure functions of the step, counted from 0, and of the number of steps."""
 
 import math
 from typing import Annotated, Literal
@@ -13,9 +13,9 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 @spec
 class Drops:
-    """`rate`, multiplied by `factor` at each of the steps `at`; `warmup_rate` in the first `warmup` steps.
+    """The learning rate `rate`, multiplied by `factor` at the steps `at`; `warmup_rate` in the first `warmup` steps.
 
-    A sec. 4.2: 0.1, a tenth of it from steps 32,000 and 48,000 on. C appendix: 400 steps at 0.01 before.
+    A sec. 4.2: 0.1, divided by 10 at steps 32,000 and 48,000. C appendix: after 400 steps at 0.01.
     """
 
     rate: PositiveFloat = 0.1
@@ -27,22 +27,22 @@ class Drops:
 
     def __post_init__(self) -> None:
         if list(self.at) != sorted(set(self.at)):
-            raise SpecError(f"schedule.at {list(self.at)}: the steps of the drops must rise")
+            raise SpecError(f"schedule.at {list(self.at)}: the steps must be in ascending order")
 
     def __call__(self, step: int, steps: int) -> float:
         if step < self.warmup:
             return self.warmup_rate
         return self.rate * self.factor ** sum(step >= drop for drop in self.at)
 
-    def told(self) -> str:
+    def message(self) -> str:
         warmup = f"{self.warmup_rate:g} for {self.warmup:,} steps, " if self.warmup else ""
         drops = f", times {self.factor:g} at {' and '.join(f'{step:,}' for step in self.at)}" if self.at else ""
-        return f"rate {warmup}{self.rate:g}{drops}"
+        return f"learning rate {warmup}{self.rate:g}{drops}"
 
 
 @spec
 class Exponential:
-    """`rate`, multiplied by `factor` every `every` steps. B: 0.045, by 0.94 every two epochs."""
+    """The learning rate `rate`, multiplied by `factor` every `every` steps. B: 0.045, by 0.94 every two epochs."""
 
     every: PositiveInt
     rate: PositiveFloat = 0.045
@@ -52,13 +52,13 @@ class Exponential:
     def __call__(self, step: int, steps: int) -> float:
         return self.rate * self.factor ** (step // self.every)
 
-    def told(self) -> str:
-        return f"rate {self.rate:g}, times {self.factor:g} every {self.every:,} steps"
+    def message(self) -> str:
+        return f"learning rate {self.rate:g}, times {self.factor:g} every {self.every:,} steps"
 
 
 @spec
 class Cosine:
-    """From 0 straight up to `rate` in `warmup` steps, then down along half a cosine to 0 behind the last step.
+    """Linear from 0 to `rate` in `warmup` steps, then half a cosine down to 0 after the last step.
 
     Loshchilov and Hutter 2017, without restarts; the warm-up is Goyal et al. 2017, sec. 2.2.
     """
@@ -72,9 +72,9 @@ class Cosine:
             return self.rate * (step + 1) / self.warmup
         return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / (steps - self.warmup)))
 
-    def told(self) -> str:
+    def message(self) -> str:
         warmup = f"from 0 in {self.warmup:,} steps to " if self.warmup else ""
-        return f"rate {warmup}{self.rate:g}, along a cosine to 0"
+        return f"learning rate {warmup}{self.rate:g}, along a cosine to 0"
 
 
 Schedule = Annotated[Drops | Exponential | Cosine, Field(discriminator="kind")]

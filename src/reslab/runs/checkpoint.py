@@ -1,76 +1,89 @@
-"""Checkpoints: all that a run needs to go on as if it had never stopped."""
+"""Checkpoints: everything that a run needs to continue as if it had never stopped."""
 
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from reslab.disk import write_whole
-from reslab.train.learner import Learner
-from reslab.train.optim import load_optimizer_state, optimizer_state
+from reslab.disk import write_whole, written_whole
+from reslab.errors import DataError
+from reslab.runs.contents import Progress, read_json, read_value, to_tree
+from reslab.runs.run import BEST as BEST
+from reslab.runs.run import CHECKPOINTS
 from reslab.weights.file import MODEL, State, Weights, read_weights, save_state, save_weights
 from reslab.weights.manifest import write_manifest
 
-BEST = "best.safetensors"  # in a run, and in its checkpoints what it was then
 _TRAINING, _OPTIMIZER, _STATE = "training.safetensors", "optimizer.safetensors", "state.json"
 
 
-def save_checkpoint(out: Path, step: int, kept: Weights, learner: Learner | None, told: Any, stay: int = 2) -> Path:
-    """Write checkpoints/step-<step> of a run; only when it stands whole are older ones dropped: `stay` are left.
+class TrainingState(NamedTuple):
+    """A training after some steps.
 
-    It holds `kept`, the network to keep, `told`, plain values, the run's best weights where it keeps them, and, but
-    behind the last step, where learner is None, what going on needs: the optimizer's state and, where the network to
-    keep is an average, the one that learns.
-    It is written beside, synced, named in a manifest and renamed into place.
+    weights: of the model that is evaluated, which is the EMA if there is one
+    progress: state.json
+    training: the state dict of the model that is trained, if it is not the one of `weights`
+    optimizer: the optimizer's tensors by name; None if no step follows
     """
-    folder = out / "checkpoints" / f"step-{step:08d}"
-    beside = folder.with_name(f".{folder.name}.part")
-    for old in (beside, folder):
-        shutil.rmtree(old, ignore_errors=True)  # what a crash left, or a checkpoint that did not hold
-    beside.mkdir(parents=True)
-    save_weights(kept, beside / MODEL)
-    if learner is not None:
-        save_state(_on_cpu(optimizer_state(learner.optimizer, learner.network)), beside / _OPTIMIZER)
-        if learner.ema:
-            save_state(_on_cpu(learner.network.state_dict()), beside / _TRAINING)
-    if (out / BEST).is_file():
-        write_whole(beside / BEST, (out / BEST).read_bytes())
-    write_whole(beside / _STATE, json.dumps({"step": step, **told}, indent=2).encode())
-    write_manifest(beside)
-    beside.rename(folder)
+
+    weights: Weights
+    progress: Progress
+    training: Mapping[str, Tensor] | None = None
+    optimizer: Mapping[str, Tensor] | None = None
+
+
+def save_checkpoint(out: Path, state: TrainingState, keep: int = 2) -> Path:
+    """Write checkpoints/step-<step> of a run atomically, then remove all but the newest `keep`.
+
+    The folder is written under a temporary name, synced, listed in a manifest and renamed. It holds a copy of the run's
+    best weights so far, if the run keeps them.
+    """
+    folder = out / CHECKPOINTS / f"step-{state.progress.step:08d}"
+    shutil.rmtree(folder, ignore_errors=True)  # a damaged checkpoint
+    with written_whole(folder) as part:
+        save_weights(state.weights, part / MODEL)
+        for name, tensors in ((_TRAINING, state.training), (_OPTIMIZER, state.optimizer)):
+            if tensors is not None:
+                save_state({key: value.cpu() for key, value in tensors.items()}, part / name)
+        if (out / BEST).is_file():
+            write_whole(part / BEST, (out / BEST).read_bytes())
+        write_whole(part / _STATE, json.dumps(to_tree(state.progress), indent=2, allow_nan=False).encode())
+        write_manifest(part)
     _sync(folder.parent)
-    for old in sorted(folder.parent.glob("step-*"))[:-stay]:
+    for old in sorted(folder.parent.glob("step-*"))[:-keep]:
         shutil.rmtree(old)
     return folder
 
 
-def restore(folder: Path, learner: Learner) -> dict[str, Any]:
-    """Bring what learns to a checkpoint; return what was told with it."""
-    kept = read_weights(folder / MODEL).state
-    if learner.ema:
-        learner.ema.network.load_state_dict(kept)
-    behind = folder / _TRAINING  # not there behind the last step
-    learner.network.load_state_dict(load_file(behind) if behind.is_file() else kept)
-    if (folder / _OPTIMIZER).is_file():
-        load_optimizer_state(learner.optimizer, learner.network, load_file(folder / _OPTIMIZER))
-    return json.loads((folder / _STATE).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+def read_checkpoint(folder: Path) -> TrainingState:
+    """Read a whole checkpoint. Raises DataError naming a file that is damaged."""
+    progress = read_value(Progress, read_json(folder / _STATE), str(folder / _STATE))
+    return TrainingState(
+        read_weights(folder / MODEL), progress, _tensors(folder / _TRAINING), _tensors(folder / _OPTIMIZER)
+    )
+
+
+def _tensors(file: Path) -> State | None:
+    """The tensors of a file; None if a checkpoint has no such file."""
+    if not file.is_file():
+        return None
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{file}: not a whole safetensors file ({error})") from None
 
 
 def restore_best(out: Path, folder: Path | None) -> None:
-    """Bring a run's best weights to what they were at a checkpoint; None is before the first."""
+    """Restore a run's best weights to those of a checkpoint; with None, from before the first one, remove them."""
     if folder is not None and (folder / BEST).is_file():
         write_whole(out / BEST, (folder / BEST).read_bytes())
     else:
         (out / BEST).unlink(missing_ok=True)
-
-
-def _on_cpu(state: Mapping[str, Tensor]) -> State:
-    return {key: value.cpu() for key, value in state.items()}
 
 
 def _sync(folder: Path) -> None:

@@ -1,31 +1,32 @@
-"""What the JSON files of a run directory hold, as typed values, and their reading."""
+"""The JSON files of a run directory as typed values, read and written."""
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, InstanceOf, NonNegativeInt, PlainValidator, TypeAdapter, ValidationError
+from pydantic.dataclasses import is_pydantic_dataclass
 
+from reslab.disk import write_whole
 from reslab.errors import DataError, SpecError
 from reslab.evaluate import Evaluation
 from reslab.nets import AnyNetwork
 from reslab.recipes.recipe import Recipe
 from reslab.runs.execution import Chosen, Execution
-from reslab.spec import explain, from_json
+from reslab.spec import explain, from_json, plain
 
 T = TypeVar("T")
-Text = InstanceOf[str]  # file names that are not UTF-8 hold lone surrogates, which pydantic's str refuses
+Text = InstanceOf[str]  # names of files that are not UTF-8 hold lone surrogates, which pydantic's str refuses
+Split = Literal["train", "validation", "test"]
 
 
 def _spec(cls: Any) -> PlainValidator:
-    """A field that holds a spec: specs are strict, and take lists for tuples from JSON text alone."""
+    """A field that holds a spec. Specs are strict: they take lists for tuples from JSON text alone."""
 
     def read(tree: Any) -> Any:
-        if isinstance(tree, dict) and cls is AnyNetwork:
-            tree = {key: value for key, value in tree.items() if key != "name"}
         try:
             return from_json(cls, json.dumps(tree))
         except SpecError as error:
@@ -34,16 +35,17 @@ def _spec(cls: Any) -> PlainValidator:
     return PlainValidator(read)
 
 
-def _known(cls: type[NamedTuple]) -> BeforeValidator:
-    """A field that holds a named tuple: unlike a dataclass it refuses unknown keys, which are left out here."""
-
-    def read(tree: Any) -> Any:
-        return {key: value for key, value in tree.items() if key in cls._fields} if isinstance(tree, dict) else tree
-
-    return BeforeValidator(read)
+def _known_fields(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    return {key: value for key, value in tree.items() if key in Evaluation._fields}
 
 
-class Source(NamedTuple):
+Evaluated = Annotated[Evaluation, BeforeValidator(_known_fields)]  # a named tuple refuses unknown keys
+
+
+@dataclass(frozen=True)
+class Source:
     """The file that a training's first weights came from: its name, and its SHA-256 in hex."""
 
     file: Text
@@ -58,19 +60,19 @@ class SplitDescription:
     digest: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataDescription:
-    """The classes and splits of a data set, by which a run recognises it."""
+    """The splits and classes of a data set, by which a run recognises it."""
 
     train: SplitDescription
+    validation: SplitDescription | None = None
     test: SplitDescription
     classes: tuple[Text, ...]
-    validation: SplitDescription | None = None
 
     @property
-    def splits(self) -> dict[str, SplitDescription]:
-        splits = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: split for name, split in splits.items() if split is not None}
+    def splits(self) -> dict[Split, SplitDescription]:
+        splits: dict[Split, SplitDescription | None] = {"train": self.train, "validation": self.validation}
+        return {name: split for name, split in {**splits, "test": self.test}.items() if split is not None}
 
 
 @dataclass(frozen=True)
@@ -88,36 +90,53 @@ class Machine:
 
 @dataclass(frozen=True)
 class Resumption:
-    """Where and with what a run was resumed after a step; `exact`: with the same bits as an uninterrupted run."""
+    """The step after which a run was resumed, and with what; `exact`: with the bits of an uninterrupted run."""
 
     step: NonNegativeInt
     exact: bool
     started: str
     execution: Annotated[Execution, _spec(Execution)]
-    chosen: Annotated[Chosen, _known(Chosen)]
+    chosen: Chosen
     versions: dict[str, str | None]
     machine: Machine
-    commit: str | None = None
+    commit: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """run.json: the specs, first weights and seed of a run, and the machine and versions that it ran with."""
+    """run.json: the specs, first weights and seed of a run, and the machine and versions that it ran with.
+
+    name: the network's; weights: the file of the first ones, None for fresh ones
+    commit: of reslab's own source, "+" after it for uncommitted changes; None if unknown
+    """
 
     network: Annotated[AnyNetwork, _spec(AnyNetwork)]
     name: str
+    weights: Source | None
     recipe: Annotated[Recipe, _spec(Recipe)]
     data: Text
     data_set: DataDescription
     seed: int
     execution: Annotated[Execution, _spec(Execution)]
-    chosen: Annotated[Chosen, _known(Chosen)]
+    chosen: Chosen
     started: str
     versions: dict[str, str | None]
     machine: Machine
-    commit: str | None = None
-    weights: Annotated[Source, _known(Source)] | None = None
+    commit: str | None
     resumed: tuple[Resumption, ...] = ()
+
+    @staticmethod
+    def read(file: Path) -> "RunRecord":
+        """Raises DataError as `read_value`. In the file the name is one of the network's keys."""
+        tree = read_json(file)
+        if isinstance(tree, dict) and isinstance(network := tree.get("network"), dict):
+            fields = {key: value for key, value in network.items() if key != "name"}
+            tree = {"weights": None, **tree, "network": fields, "name": network.get("name")}  # older files: no weights
+        return read_value(RunRecord, tree, str(file))
+
+    def to_json(self) -> dict[str, Any]:
+        tree = to_tree(self)
+        return {"network": {"name": tree.pop("name"), **tree.pop("network")}, **tree}
 
 
 @dataclass(frozen=True)
@@ -138,16 +157,13 @@ class Metrics:
     validation_loss: float | None = None
     validation_error: float | None = None
 
-    def error(self, split: Literal["train", "validation", "test"]) -> float | None:
-        """The error of a split in percent; None where this line has none."""
+    def error(self, split: Split) -> float | None:
+        """The error of a split in percent; None if this line has none."""
         return getattr(self, f"{split}_error")  # type: ignore[no-any-return]
 
-    def loss(self, split: Literal["train", "validation", "test"]) -> float | None:
-        """The mean loss of a split; None where this line has none."""
+    def loss(self, split: Split) -> float | None:
+        """The mean loss of a split; None if this line has none."""
         return getattr(self, f"{split}_loss")  # type: ignore[no-any-return]
-
-
-Evaluated = Annotated[Evaluation, _known(Evaluation)]
 
 
 @dataclass(frozen=True)
@@ -175,12 +191,34 @@ class Result:
     images_per_second: float = 0.0
     waiting_seconds: float = 0.0
     compile_seconds: float = 0.0
+    batch: tuple[Text, ...] = ()
     test: Evaluated | None = None
     train: Evaluated | None = None
     validation: Evaluated | None = None
     best: Best | None = None
-    batch: tuple[Text, ...] = ()
     skipped: dict[Text, Text] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MeterState:
+    """A Meter's counts in a checkpoint; `open_` ones are since the last log. sums: of loss, wrong and all images."""
+
+    sums: tuple[float, float, float]
+    all_images: NonNegativeInt
+    open_seconds: float
+    seconds: float
+    open_waiting: float
+    waiting: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """state.json: how far a run is at a checkpoint. metrics_bytes: the length of metrics.jsonl."""
+
+    step: NonNegativeInt
+    meter: MeterState
+    metrics_bytes: NonNegativeInt
+    best: Best | None
 
 
 def read_json(path: Path) -> Any:
@@ -192,13 +230,14 @@ def read_json(path: Path) -> Any:
     return parse(content, str(path))
 
 
-def parse(content: bytes, place: str) -> Any:
+def parse(content: bytes, source: str) -> Any:
+    """JSON as plain types, numbers finite. Raises DataError naming `source`."""
     try:
         return json.loads(content.decode("utf-8"), parse_constant=_not_finite, parse_float=_finite)
     except RecursionError:
-        raise DataError(f"{place}: not JSON (nested too deep)") from None
+        raise DataError(f"{source}: not JSON (nested too deep)") from None
     except ValueError as error:
-        raise DataError(f"{place}: not JSON ({error})") from None
+        raise DataError(f"{source}: not JSON ({error})") from None
 
 
 def _not_finite(text: str) -> float:
@@ -215,11 +254,34 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def read_value(cls: type[T], tree: Any, place: str) -> T:
-    """Plain JSON types as a value. Raises DataError naming the key that is missing or wrong."""
+def read_value(cls: type[T], tree: Any, source: str) -> T:
+    """Plain types as a value, unknown keys left out. Raises DataError naming `source` and the key that is wrong."""
     try:
         return _adapter(cls).validate_python(tree)  # type: ignore[no-any-return, arg-type]
     except ValidationError as error:
-        raise DataError(f"{place}: {explain(error)[:300]}") from None
+        raise DataError(f"{source}: {explain(error)[:300]}") from None
     except RecursionError:
-        raise DataError(f"{place}: nested too deep") from None
+        raise DataError(f"{source}: nested too deep") from None
+
+
+def to_tree(value: Any) -> Any:
+    """A value as plain types. A field that may be None or empty, and is, is left out, but for those of specs."""
+    if is_pydantic_dataclass(type(value)):
+        return plain(value)
+    if is_dataclass(value):
+        pairs = [(each, getattr(value, each.name)) for each in fields(value)]
+        return {each.name: to_tree(inner) for each, inner in pairs if not _is_absent(each, inner)}
+    if isinstance(value, tuple):
+        named = getattr(value, "_asdict", None)
+        return named() if named else [to_tree(inner) for inner in value]
+    return value
+
+
+def _is_absent(each: Field[Any], value: Any) -> bool:
+    has_default = each.default is not MISSING or each.default_factory is not MISSING
+    return has_default and (value is None or value in ((), {}))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain types as a JSON file; readers see it whole. Raises ValueError for a number that is not finite."""
+    write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

@@ -1,9 +1,10 @@
-"""How a run is carried out: what changes its time and its memory, not what is learnt."""
+"""How a run is executed: settings that change its time and memory, not what is learnt."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import NonNegativeInt
 
@@ -14,18 +15,18 @@ from reslab.spec import spec
 
 @spec
 class Execution:
-    """Where a run is trained, and what it does where things do not go by plan.
+    """Device, precision, compilation, memory and resumption of a run.
 
-    device: "cpu", "cuda", or "auto", which is cuda where there is one
-    precision: "bf16" computes convolutions and what follows them in bfloat16, with weights, BN's statistics and the
-    loss in float32; "float32" is the reference; "auto" is the faster of the two on the processor or GPU
-    compile: "on" compiles a step before the first, "off" does not; "auto" does where it pays
-    deterministic: a GPU too computes the same bits each time, float32 without TF32, more slowly; a processor does so
-    anyway
-    recompute: units of a stage that keep only the first one's input until the way back; 0 keeps all activations
-    on_bad: what a picture that cannot be read does: "error" ends the run, "skip" leaves it out and tells of it
-    resume: "never" begins, "any" goes on from the last checkpoint where there is one, "exact" does so only where the
-    end will be, bit for bit, that of a run which never stopped
+    device: "cpu", "cuda", or "auto": cuda if there is one
+    precision: "bf16" is mixed precision: convolutions and the layers after them in bfloat16, weights, BN statistics and
+    the loss in float32; "float32" is the reference; "auto" is the faster of the two on this device
+    compile: "on" compiles the training step, "off" does not; "auto" does if that saves time
+    deterministic: the same bits each time on a GPU too, in float32 without TF32, more slowly; CPUs always give them
+    recompute: activation checkpointing: units per segment, of which only the input is stored for the backward pass; 0
+    stores all activations
+    on_bad: a picture that cannot be read ends the run ("error"), or is skipped and listed in result.json ("skip")
+    resume: "never" begins a new run, "any" resumes from the last checkpoint if there is one, "exact" does so only if
+    the run will end with the same bits as an uninterrupted one
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -41,8 +42,9 @@ DEFAULT = Execution()
 _PAYS = {"cpu": 5e13, "cuda": 5e16}  # multiply-adds: some ten minutes of training
 
 
-class Chosen(NamedTuple):
-    """What "auto" came to on this machine, and why. A run that is resumed keeps to it."""
+@dataclass(frozen=True)
+class Chosen:
+    """The values chosen for "auto" on this machine, and why. A resumed run keeps them."""
 
     device: str
     precision: str
@@ -51,9 +53,9 @@ class Chosen(NamedTuple):
 
 
 def choose(execution: Execution, work: float) -> Chosen:
-    """Choose what is left to choose. work: multiply-adds of the whole training.
+    """Replace "auto" settings by values. work: multiply-adds of the whole training.
 
-    Raises SpecError for a device or precision that is not to be had, or a compilation without a compiler.
+    Raises SpecError for a device or precision that this machine lacks, or a compilation without a compiler.
     """
     device = find_device(execution.device)
     precision, bf16_why = find_precision(execution.precision, device)
@@ -62,9 +64,9 @@ def choose(execution: Execution, work: float) -> Chosen:
 
 
 def _compiles(execution: Execution, device: str, work: float) -> tuple[bool, str]:
-    """Compilation takes about a minute, and pays where it is much less than what it saves.
+    """Whether to compile, and why: compilation takes about a minute, which must be much less than it saves.
 
-    Measured: a third of the step with AMX, nothing with AVX-512 BF16 alone.
+    Measured: it saves a third of the step with AMX, nothing with AVX-512 BF16 alone.
     """
     import torch
 
@@ -89,10 +91,7 @@ def _compiles(execution: Execution, device: str, work: float) -> tuple[bool, str
 
 @contextmanager
 def deterministic_mode(deterministic: bool) -> Iterator[None]:
-    """Torch's settings for a run: algorithms that give the same bits each time, or the fastest ones of a GPU.
-
-    They are as before when this ends.
-    """
+    """Context manager: deterministic algorithms, or cuDNN benchmark mode; restores the previous flags."""
     import torch
 
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark

@@ -1,102 +1,90 @@
-"""A run directory: everything about one training, in files that a crash cannot tear."""
+"""The writer of a run directory: its record, metrics and result, in files that a crash cannot tear."""
 
-import fcntl
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import IO, Any
 
 import torch
 
-from reslab.data.images import DataSet
-from reslab.disk import write_whole
+from reslab.data.images import DataSet, Split
+from reslab.disk import open_no_link
 from reslab.distributed import current_rank
 from reslab.errors import SpecError
-from reslab.machine import processor
+from reslab.machine import package_version, processor
 from reslab.nets import AnyNetwork, name_of
 from reslab.nets.network import NetworkSpec
 from reslab.recipes.recipe import Recipe
-from reslab.runs.contents import Source
-from reslab.runs.contents import read_json as read_json
+from reslab.runs.contents import (
+    DataDescription,
+    Machine,
+    Metrics,
+    Result,
+    Resumption,
+    RunRecord,
+    Source,
+    SplitDescription,
+    read_json,
+    to_tree,
+    write_json,
+)
 from reslab.runs.execution import Chosen, Execution
+from reslab.runs.run import CHECKPOINTS, LOCK, METRICS, RECORD, RESULT, EvalSplit, Run
 from reslab.spec import digest, from_json, plain, replace
-from reslab.train.start import Start
 from reslab.weights.manifest import newest
 
 
 def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int, source: Source | None = None) -> str:
     """<network>-<data>-s<seed>-<8 hex of the specs>: equal for equal runs, and a legal file name."""
     place = data.replace(":", "-").replace("/", "_")
-    begun = [source.sha256] if source else []
-    return f"{name_of(network)}-{place}-s{seed}-{digest(network, recipe, data, *begun)}"
+    weights = [source.sha256] if source else []
+    return f"{name_of(network)}-{place}-s{seed}-{digest(network, recipe, data, *weights)}"
 
 
-def facts(
-    start: Start, recipe: Recipe, data: DataSet, seed: int, execution: Execution, chosen: Chosen
-) -> dict[str, Any]:
-    """What run.json says: the specs, weights and seed, and on what machine and with which versions they ran."""
+def described(data: DataSet) -> DataDescription:
+    """The splits of a data set by their number of images and digest, and its classes."""
+
+    def split(images: Split) -> SplitDescription:
+        return SplitDescription(len(images.labels), images.digest())
+
+    validation = split(data.validation) if data.validation else None
+    return DataDescription(
+        train=split(data.train), validation=validation, test=split(data.test), classes=tuple(data.classes)
+    )
+
+
+def environment(execution: Execution, chosen: Chosen) -> dict[str, Any]:
+    """The fields of a RunRecord about this process: its time, settings, versions, machine and commit."""
+    packages = ("reslab", "torch", "numpy", "pillow", "scikit-learn")
     return {
-        "network": {"name": name_of(start.network), **plain(start.network)},
-        "weights": start.source and start.source._asdict(),
-        "recipe": plain(recipe),
-        "data": data.name,
-        "data_set": described(data),
-        "seed": seed,
-        "execution": plain(execution),
-        "chosen": chosen._asdict(),
+        "execution": execution,
+        "chosen": chosen,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in ("reslab", "torch", "numpy", "pillow", "scikit-learn")},
-        "machine": machine(torch.device(chosen.device)),
+        "versions": {"python": platform.python_version()} | {name: package_version(name) for name in packages},
+        "machine": _machine(chosen.device),
         "commit": _commit(),
     }
 
 
-def described(data: DataSet) -> dict[str, Any]:
-    """What of a data set a run must find again: its classes, and the images of its parts by number and digest."""
-    parts = {"train": data.train, "validation": data.validation, "test": data.test}
-    told: dict[str, Any] = {
-        name: {"images": len(part.labels), "digest": part.digest()} for name, part in parts.items() if part is not None
-    }
-    return told | {"classes": list(data.classes)}
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    """The hardware that a run uses: processor, cores and threads, ranks, and the GPU where one is used."""
-    found = {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "ranks": current_rank().total,
-        "system": platform.platform(),
-        "device": device.type,
-    }
-    if device.type == "cuda":
-        found["gpu"] = torch.cuda.get_device_name(device)
-    return found
-
-
-def keep_recorded_choices(execution: Execution, out: Path) -> Execution:
-    """The execution with what a run that is resumed chose when it began, where it is left to choose."""
-    if execution.resume == "never" or not (out / "run.json").is_file():
-        return execution
-    begun = read_json(out / "run.json")["chosen"]
-    compiled = "on" if begun["compile"] and not execution.recompute else "off"
-    return replace(
-        execution,
-        precision=begun["precision"] if execution.precision == "auto" else execution.precision,
-        compile=compiled if execution.compile == "auto" else execution.compile,
+def _machine(device: str) -> Machine:
+    return Machine(
+        processor=processor(),
+        cores=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        ranks=current_rank().total,
+        system=platform.platform(),
+        device=device,
+        gpu=torch.cuda.get_device_name() if device == "cuda" else None,
     )
 
 
 def _commit() -> str | None:
-    """The commit of reslab's own source, where it runs from a checkout; "+" marks uncommitted changes."""
+    """The commit of reslab's own source if it runs from a checkout; "+" marks uncommitted changes."""
     source = Path(__file__).resolve().parents[3]
     if not (source / ".git").exists():
         return None
@@ -109,162 +97,123 @@ def _commit() -> str | None:
     return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write plain values as a file that a reader sees whole."""
-    write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-
-
-def read_metrics(run: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a run's metrics.jsonl. A last line that a crash cut short, or that is being written, is left out."""
-    try:
-        text = (run / "metrics.jsonl").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return
-    for line in text.splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield json.loads(line)
-
-
-def watched(lines: Iterable[dict[str, Any]]) -> str:
-    """The part whose error a run's metrics tell while it is trained: "validation" where there is one, or "test"."""
-    return "validation" if any("validation_error" in line for line in lines) else "test"
-
-
-def is_done(run: Path) -> bool:
-    """Whether a run has come to its end, good or diverged; one that was stopped has not."""
-    path = run / "result.json"
-    return path.is_file() and read_json(path)["status"] != "stopped"
-
-
-def hold(run: Path) -> TextIO | None:
-    """Lock a run directory, made where there is none, until what is returned is closed; None where another has it."""
-    run.mkdir(parents=True, exist_ok=True)
-    lock = (run / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
-
-
-def is_locked(run: Path) -> bool:
-    """Whether a process is writing to a run directory."""
-    try:
-        with (run / ".lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+def keep_recorded_choices(execution: Execution, out: Path) -> Execution:
+    """On resume, replace "auto" settings by those recorded in run.json."""
+    run = Run(out)
+    if execution.resume == "never" or not run.exists:
+        return execution
+    chosen = run.record.chosen
+    compiled = "on" if chosen.compile and not execution.recompute else "off"
+    return replace(
+        execution,
+        precision=chosen.precision if execution.precision == "auto" else execution.precision,
+        compile=compiled if execution.compile == "auto" else execution.compile,
+    )
 
 
 class Record:
     """The one writer of a run directory, from its first line to its result.
 
-    `checkpoint` is the one to go on from, once it is entered; None where there is none, or nothing is to be resumed.
-    Raises SpecError where another process writes to it, where it has come to its end already, where it holds another
-    run or anything else, and where it has checkpoints and is not to `resume` from them.
+    `checkpoint` is the folder to resume from, once this is entered; None if there is none, or without `resume`.
+    Raises SpecError if another process writes to the directory, if its run has ended already, if it holds another run
+    or anything else, and if it has checkpoints and is not to `resume` from them.
     """
 
-    def __init__(self, out: Path, told: dict[str, Any], resume: bool = False):
+    def __init__(self, out: Path, record: RunRecord, resume: bool = False):
         self.out = out
-        self.told = told
+        self.record = record
         self.resume = resume
         self.checkpoint: Path | None = None
-        self._metrics: TextIO | None = None
 
     def __enter__(self) -> "Record":
-        strange = self.out.is_dir() and any(self.out.iterdir()) and not (self.out / "run.json").is_file()
-        if self.out.is_file() or (strange and not (self.out / ".lock").is_file()):
+        run = Run(self.out)
+        foreign = self.out.is_dir() and any(self.out.iterdir()) and not run.exists
+        if self.out.is_file() or (foreign and not (self.out / LOCK).exists()):
             raise SpecError(f"{self.out}: exists and is no run; choose another --out")
-        lock = hold(self.out)
+        lock = run.lock()
         if lock is None:
             raise SpecError(f"{self.out}: another process is training this run")
         self._lock = lock
+        run = Run(self.out)  # as the last writer left it
         try:
-            self._check()
+            self._check(run)
             self.checkpoint = newest(self.out) if self.resume else None
-            if self.checkpoint is None or not (self.out / "run.json").is_file():
-                write_json(self.out / "run.json", self.told)
-            (self.out / "result.json").unlink(missing_ok=True)
-            self._metrics = (self.out / "metrics.jsonl").open("a" if self.resume else "w", encoding="utf-8")
+            if self.checkpoint is None or not run.exists:
+                write_json(self.out / RECORD, self.record.to_json())
+            (self.out / RESULT).unlink(missing_ok=True)
+            self._metrics: IO[str] = open_no_link(self.out / METRICS, "a" if self.resume else "w")
         except BaseException:
             self._lock.close()
             raise
         return self
 
-    def _check(self) -> None:
-        if not (self.out / "run.json").is_file():
+    def _check(self, run: Run) -> None:
+        if not run.exists:
             return
-        held = read_json(self.out / "run.json")
+        held, ours = read_json(self.out / RECORD), json.loads(json.dumps(self.record.to_json()))
+        held = held if isinstance(held, dict) else {}
         for key in ("network", "weights", "recipe", "data", "data_set", "seed"):
-            theirs, ours = (_said(key, tree.get(key)) for tree in (held, json.loads(json.dumps(self.told))))
-            if theirs != ours:
-                told = _difference(theirs, ours, key)
-                raise SpecError(f"{self.out}: holds another run ({told}); choose another --out")
-        if is_done(self.out):
-            status = read_json(self.out / "result.json")["status"]
-            raise SpecError(f"{self.out}: this run is {status}; choose another --out or --seed, or remove it")
-        if not self.resume and any((self.out / "checkpoints").glob("step-*")):
-            raise SpecError(f"{self.out}: a run that was stopped; --resume goes on with it, or choose another --out")
+            one, other = (_comparable(key, tree.get(key)) for tree in (held, ours))
+            if one != other:
+                raise SpecError(f"{self.out}: holds another run ({_difference(one, other, key)}); choose another --out")
+        if run.is_done:
+            raise SpecError(f"{self.out}: this run is {run.status}; choose another --out or --seed, or remove it")
+        if not self.resume and any((self.out / CHECKPOINTS).glob("step-*")):
+            raise SpecError(f"{self.out}: a stopped run; --resume continues it, or choose another --out")
 
     def differences(self) -> str:
-        """What makes going on here other than bit for bit; "" for nothing."""
-        held = read_json(self.out / "run.json")
-        on_gpu = self.told["machine"]["device"] == "cuda"
-        where = ("device", "gpu" if on_gpu else "processor", "threads", "ranks")
-        pairs = [("torch", held["versions"]["torch"], self.told["versions"]["torch"])]
-        pairs += [(key, held["machine"].get(key), self.told["machine"][key]) for key in where]
-        pairs += [(key, held["chosen"][key], self.told["chosen"][key]) for key in ("precision", "compile")]
-        pairs += [("on_bad", held["execution"]["on_bad"], self.told["execution"]["on_bad"])]
-        told = [f"{key} {before}, now {now}" for key, before, now in pairs if before != now]
-        if on_gpu and not (held["execution"]["deterministic"] and self.told["execution"]["deterministic"]):
-            told.append("a GPU without --deterministic")
-        return ", ".join(told)
+        """Why resuming here does not give the same bits; "" if it does."""
+        before, now = Run(self.out).record, self.record
+        on_gpu = now.machine.device == "cuda"
+        pairs = [("torch", before.versions.get("torch"), now.versions["torch"])]
+        for key in ("device", "gpu" if on_gpu else "processor", "threads", "ranks"):
+            pairs.append((key, getattr(before.machine, key), getattr(now.machine, key)))
+        for key in ("precision", "compile"):
+            pairs.append((key, getattr(before.chosen, key), getattr(now.chosen, key)))
+        pairs.append(("on_bad", before.execution.on_bad, now.execution.on_bad))
+        reasons = [f"{key} {one}, now {other}" for key, one, other in pairs if one != other]
+        if on_gpu and not (before.execution.deterministic and now.execution.deterministic):
+            reasons.append("a GPU without --deterministic")
+        return ", ".join(reasons)
 
     def resumed(self, step: int) -> None:
-        """Note in run.json that the run goes on behind a step."""
-        held = read_json(self.out / "run.json")
-        again = {key: self.told[key] for key in ("started", "execution", "chosen", "versions", "machine", "commit")}
-        held.setdefault("resumed", []).append({"step": step, "exact": not self.differences(), **again})
-        write_json(self.out / "run.json", held)
+        """Add to run.json that the run is resumed after a step."""
+        tree, exact = read_json(self.out / RECORD), not self.differences()
+        own = {each.name: getattr(self.record, each.name) for each in fields(Resumption)[2:]}
+        resumption = Resumption(step, exact, **own)
+        tree.setdefault("resumed", []).append(to_tree(resumption))
+        write_json(self.out / RECORD, tree)
 
     def rewind(self, length: int) -> None:
-        """BudgetCut metrics.jsonl to the bytes that it had at a checkpoint."""
-        assert self._metrics is not None
-        os.truncate(self.out / "metrics.jsonl", length)
+        """Cut metrics.jsonl to the bytes that it had at a checkpoint."""
+        os.ftruncate(self._metrics.fileno(), length)
 
     def synced(self) -> int:
-        """The bytes of metrics.jsonl, all of them on the disk."""
-        assert self._metrics is not None
+        """The length of metrics.jsonl in bytes, all of them on the disk."""
         os.fsync(self._metrics.fileno())
-        return os.fstat(self._metrics.fileno()).st_size  # its position is still the one before a rewind
+        return os.fstat(self._metrics.fileno()).st_size  # the file's position is still the one before a rewind
 
-    def log(self, **metrics: Any) -> None:
+    def log(self, line: Metrics) -> None:
         """Add a line to metrics.jsonl."""
-        assert self._metrics is not None
-        self._metrics.write(json.dumps(metrics) + "\n")
+        self._metrics.write(json.dumps(to_tree(line), allow_nan=False) + "\n")
         self._metrics.flush()
 
-    def finish(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Write result.json and return the result."""
-        assert self._metrics is not None
+    def finish(self, result: Result) -> dict[str, Any]:
+        """Write result.json; return its content."""
         os.fsync(self._metrics.fileno())
-        write_json(self.out / "result.json", result)
-        return result
+        tree: dict[str, Any] = to_tree(result)
+        write_json(self.out / RESULT, tree)
+        return tree
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._metrics is not None:
-            self._metrics.close()
+        self._metrics.close()
         self._lock.close()
 
 
 class NullRecord:
-    """What the ranks behind the first have in a Record's place: nothing is written."""
+    """No-op Record for ranks > 0."""
 
     checkpoint: Path | None = None
 
@@ -281,31 +230,51 @@ class NullRecord:
     def synced(self) -> int:
         return 0
 
-    def log(self, **metrics: Any) -> None: ...
+    def log(self, line: Metrics) -> None: ...
 
-    def finish(self, result: dict[str, Any]) -> dict[str, Any]:
-        return result
+    def finish(self, result: Result) -> dict[str, Any]:
+        return to_tree(result)  # type: ignore[no-any-return]
 
     def __exit__(self, *error: object) -> None: ...
 
 
-def _said(key: str, tree: Any) -> Any:
-    """What a part of run.json says, in today's words: a spec that has gained a field since has it at its default."""
+def _comparable(key: str, tree: Any) -> Any:
+    """An entry of run.json; a spec has fields that it has gained since at their defaults."""
     if key == "weights":
-        return tree and tree["sha256"]
-    if key not in ("network", "recipe"):
+        return tree["sha256"] if isinstance(tree, dict) and "sha256" in tree else tree
+    if key not in ("network", "recipe") or not isinstance(tree, dict):
         return tree
+    spec = {name: value for name, value in tree.items() if (key, name) != ("network", "name")}
     try:
-        bare = {name: value for name, value in tree.items() if (key, name) != ("network", "name")}
-        return plain(from_json(AnyNetwork if key == "network" else Recipe, json.dumps(bare)))
-    except (SpecError, AttributeError):  # of a later version, or damaged: it is shown as it is
+        return plain(from_json(AnyNetwork if key == "network" else Recipe, json.dumps(spec)))
+    except SpecError:  # of a later version, or damaged: compared as it is
         return tree
 
 
 def _difference(held: Any, ours: Any, key: str) -> str:
-    """The first place where two trees of plain values differ: "recipe.schedule.rate 0.1, not 0.2"."""
+    """The first difference of two trees of plain types: "recipe.schedule.rate 0.1, not 0.2"."""
     if isinstance(held, dict) and isinstance(ours, dict):
         for name in {**held, **ours}:
             if held.get(name) != ours.get(name):
                 return _difference(held.get(name), ours.get(name), f"{key}.{name}")
     return f"{key} {held}, not {ours}"
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    return [to_tree(line) for line in Run(run).metrics]
+
+
+def watched(lines: Any) -> EvalSplit:
+    return "validation" if any("validation_error" in line for line in lines) else "test"
+
+
+def is_done(run: Path) -> bool:
+    return Run(run).is_done
+
+
+def is_locked(run: Path) -> bool:
+    return Run(run).is_locked
+
+
+def hold(run: Path) -> IO[str] | None:
+    return Run(run).lock()

@@ -1,14 +1,13 @@
 """A run directory as a value: its record, metrics, result, checkpoints, weights, status and lock."""
 
-import errno
 import fcntl
-import os
 import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, TextIO
+from typing import IO, Literal, NamedTuple
 
+from reslab.disk import open_no_link
 from reslab.errors import DataError
 from reslab.runs.contents import Metrics, Result, RunRecord, parse, read_json, read_value
 from reslab.weights.file import MODEL, Weights, read_weights
@@ -48,12 +47,8 @@ class Run:
 
     @cached_property
     def record(self) -> RunRecord:
-        """run.json. Raises DataError where there is none."""
-        file = self.path / RECORD
-        tree = read_json(file)
-        network = tree.get("network") if isinstance(tree, dict) else None
-        name = network.get("name") if isinstance(network, dict) else None
-        return read_value(RunRecord, tree if name is None else {**tree, "name": name}, str(file))
+        """run.json. Raises DataError if there is none."""
+        return RunRecord.read(self.path / RECORD)
 
     @cached_property
     def result(self) -> Result | None:
@@ -96,7 +91,7 @@ class Run:
     def is_locked(self) -> bool:
         """Whether a process is writing to the run."""
         try:
-            with open_lock(self.path, os.O_RDONLY) as file:
+            with _open_lock(self.path, "r") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
@@ -104,10 +99,10 @@ class Run:
             return True
         return False
 
-    def lock(self) -> TextIO | None:
+    def lock(self) -> IO[str] | None:
         """Lock the directory, made if missing, until the returned file is closed; None if another process has it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        file = open_lock(self.path, os.O_RDWR | os.O_CREAT)
+        file = _open_lock(self.path, "a")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -154,13 +149,11 @@ def eval_split(metrics: Iterable[Metrics]) -> EvalSplit:
     return "validation" if any(line.validation_error is not None for line in metrics) else "test"
 
 
-def open_lock(run: Path, flags: int) -> TextIO:
-    """Open a run's lock file, never a link in its place. Raises DataError where it cannot be opened."""
-    path = run / LOCK
+def _open_lock(run: Path, mode: str) -> IO[str]:
+    """Open a run's lock file, without emptying it. Raises DataError if there is a link or folder in its place."""
     try:
-        return os.fdopen(os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r")
+        return open_no_link(run / LOCK, mode)
     except FileNotFoundError:
         raise
     except OSError as error:
-        reason = "a link, which is not followed" if error.errno == errno.ELOOP else error.strerror
-        raise DataError(f"{path}: {reason}") from None
+        raise DataError(f"{run / LOCK}: {error.strerror}") from None

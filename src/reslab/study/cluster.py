@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from rich.console import Console
 
@@ -57,7 +57,7 @@ class _Tasks:
         self.ray, self.shape = ray, (threads, ranks)
         self.shared = not plan.missing or _is_shared(ray, plan.missing[0].out.absolute().parent)
         self.tasks: dict[Any, PlannedRun] = {}
-        self.locks: dict[PlannedRun, TextIO] = {}
+        self.locks: dict[PlannedRun, IO[str]] = {}
 
     @property
     def running(self) -> Collection[PlannedRun]:

@@ -11,8 +11,8 @@ from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
 from reslab.papers.claims import PICTURES, Row, Scale, Study
 from reslab.recipes.recipe import Recipe
-from reslab.runs.contents import DataDescription, read_json, read_value
-from reslab.runs.record import described, run_name, write_json
+from reslab.runs.contents import DataDescription, read_json, write_json
+from reslab.runs.record import described, run_name
 from reslab.runs.run import EvalSplit, Run
 from reslab.spec import digest, replace
 from reslab.study.budget import BudgetCut, cut
@@ -119,8 +119,7 @@ class Plan:
                 continue
             share = 0.0 if data.validation else planned.recipe.validation
             if share not in now:
-                held_out = data.hold_out(share) if share else data
-                now[share] = read_value(DataDescription, described(held_out), data.name)
+                now[share] = described(data.hold_out(share) if share else data)
             if planned.run.record.data_set != now[share]:
                 raise SpecError(
                     f"{planned.out}: trained on other images than {data.name} has now, and one table cannot have both\n"

@@ -26,7 +26,7 @@ from reslab.study.worker import Failed, Outcome, end_with_parent, train_run, wri
 from reslab.train.loop import duration
 
 POLL = 0.5  # seconds between two polls of the running ones
-PATIENCE = 8.0  # seconds for all running ones to end their step and save when the runner is stopped
+PATIENCE = 6.0  # seconds for all running ones to end their step and save when the runner is stopped
 
 
 class Backend(Protocol):

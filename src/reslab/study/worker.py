@@ -19,9 +19,8 @@ from reslab.data.loader import load
 from reslab.errors import RankLostError
 from reslab.nets import AnyNetwork
 from reslab.recipes.recipe import Recipe
-from reslab.runs.contents import Result, read_json
+from reslab.runs.contents import Result, read_json, write_json
 from reslab.runs.execution import Execution
-from reslab.runs.record import write_json
 from reslab.spec import from_json, to_json
 from reslab.stop import Stop
 from reslab.study.plan import PlannedRun

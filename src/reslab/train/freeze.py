@@ -1,4 +1,4 @@
-"""What of a network stays as it is while the rest learns."""
+"""The modules that a recipe freezes."""
 
 from torch import nn
 
@@ -7,17 +7,17 @@ from reslab.recipes.recipe import Recipe
 
 
 def in_head(name: str) -> bool:
-    """Whether a part or parameter is of the head or an auxiliary classifier; everything else is the body."""
+    """Whether a module or parameter is of the head or an auxiliary classifier; all others are the body."""
     return name.startswith(("head", "auxiliary"))
 
 
 def freeze(network: Network, recipe: Recipe) -> list[nn.Module]:
-    """Take the gradients from what a recipe freezes; return the modules that stay in evaluation mode."""
-    still: list[nn.Module] = []
+    """Set requires_grad=False on frozen modules and return them, to be kept in eval mode."""
+    frozen: list[nn.Module] = []
     if recipe.freeze == "body":
-        still += [part for name, part in network.named_children() if not in_head(name)]
+        frozen += [module for name, module in network.named_children() if not in_head(name)]
     if recipe.bn == "frozen":
-        still += [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for module in still:
+        frozen += [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for module in frozen:
         module.requires_grad_(False)
-    return still
+    return frozen

@@ -1,4 +1,4 @@
-"""What learns: a network with its loss, its optimizer and its average, in step with those of the other ranks."""
+"""A network with its loss, optimizer and EMA, in step with those of the other ranks."""
 
 from contextlib import nullcontext
 
@@ -9,34 +9,37 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from reslab.distributed import current_rank
+from reslab.errors import DataError
 from reslab.nets.modules import Network
 from reslab.recipes.recipe import Recipe
-from reslab.train.activation_checkpointing import recompute
+from reslab.runs.checkpoint import TrainingState
+from reslab.train.activation_checkpointing import checkpoint_activations
 from reslab.train.ema import EMA
 from reslab.train.freeze import freeze
-from reslab.train.optim import make_optimizer
-from reslab.train.syncbn import synchronise
+from reslab.train.optim import load_optimizer_state, make_optimizer, optimizer_state
+from reslab.train.syncbn import convert_bn
 
 
 class Learner:
-    """A network that learns by a recipe.
+    """A network that is trained by a recipe.
 
-    recompute_units: units of a stage of which only the first one's input is kept until the way back; 0 keeps all
-    bf16: convolutions and what follows them compute in bfloat16; weights, BN's statistics and the loss stay float32
-    compiles: the step is compiled when it is first taken
+    recompute: activation checkpointing: units per segment, of which only the input is stored; 0 stores everything
+    bf16: mixed precision: convolutions and the layers after them in bfloat16; weights, BN statistics and the loss in
+    float32
+    compiles: torch.compile of the step, when it is first taken
     """
 
     def __init__(
-        self, network: Network, recipe: Recipe, recompute_units: int = 0, bf16: bool = False, compiles: bool = False
+        self, network: Network, recipe: Recipe, recompute: int = 0, bf16: bool = False, compiles: bool = False
     ):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
         self.ranks = current_rank()
         if recipe.bn == "all" and self.ranks.total > 1:
-            synchronise(network)
-        if recompute_units:
-            recompute(network, recompute_units)
-        self._still = freeze(network, recipe)
+            convert_bn(network)
+        if recompute:
+            checkpoint_activations(network, recompute)
+        self._frozen = freeze(network, recipe)
         self.optimizer = make_optimizer(network, recipe)
         self.ema = EMA(network, recipe.average) if recipe.average else None
         self._loss: nn.Module = Loss(network, recipe.smoothing, bf16)
@@ -53,11 +56,11 @@ class Learner:
         """One step: forward, loss, backward, update.
 
         This rank's images (N, C, H, W) and labels (N,) of a step's batch -> the mean loss () and the logits
-        (N, classes) from before the update. An image counts the same whatever rank it is on.
+        (N, classes) before the update. An image counts the same on every rank.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(step) * group["factor"]
-        for module in self._still:
+        for module in self._frozen:
             module.eval()
         loss, logits = self._loss(images.contiguous(memory_format=torch.channels_last), labels)
         self.optimizer.zero_grad()
@@ -71,12 +74,29 @@ class Learner:
         return loss.detach(), logits.detach()
 
     def eval_model(self) -> Network:
-        """The network to evaluate and to keep: the average where there is one, with the first rank's BN statistics."""
+        """The model to evaluate and save: the EMA if enabled; BN buffers from rank 0."""
         network = self.ema.network if self.ema else self.network
         if self.ranks.total > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
         return network
+
+    def training_state(self) -> dict[str, Tensor] | None:
+        """The state dict of the model that is trained; None without EMA, where it is that of `eval_model`."""
+        return self.network.state_dict() if self.ema else None
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        return optimizer_state(self.optimizer)
+
+    def load(self, state: TrainingState) -> None:
+        """Continue from a checkpoint. Raises DataError if it is of another network."""
+        if state.weights.network != self.network.spec:
+            raise DataError(f"checkpoint of step {state.progress.step}: weights of another network")
+        if self.ema:
+            self.ema.network.load_state_dict(state.weights.state)
+        self.network.load_state_dict(state.weights.state if state.training is None else state.training)
+        if state.optimizer is not None:
+            load_optimizer_state(self.optimizer, state.optimizer)
 
     def is_finite(self) -> bool:
         """Whether every weight is a finite number."""
@@ -84,7 +104,7 @@ class Learner:
 
 
 class Loss(nn.Module):
-    """Cross-entropy with smoothed labels, and that of the auxiliary classifiers with their weights.
+    """Cross-entropy with label smoothing, plus the weighted ones of the auxiliary classifiers.
 
     Images (N, C, H, W) and labels (N,) -> the mean loss () and the logits (N, classes), in float32.
     """
@@ -97,11 +117,10 @@ class Loss(nn.Module):
         self.weights = [item.weight for item in getattr(network.spec, "auxiliary", ())]
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        lower = torch.autocast(images.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-        with lower:
-            logits, auxiliaries = self.network.with_auxiliary(images)
+        with torch.autocast(images.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+            logits, aux_logits = self.network.with_auxiliary(images)
         logits = logits.float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
-        for weight, auxiliary in zip(self.weights, auxiliaries, strict=True):
+        for weight, auxiliary in zip(self.weights, aux_logits, strict=True):
             loss = loss + weight * F.cross_entropy(auxiliary.float(), labels, label_smoothing=self.smoothing)
         return loss, logits

@@ -1,5 +1,8 @@
-"""How a network learns: one loop over steps."""
+"""The training loop."""
 
+import dataclasses
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -7,7 +10,8 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from reslab.data.batches import Loader, SplitName, positions
+from reslab.data.batches import Loader, positions
+from reslab.data.crops import Crops
 from reslab.data.images import DataSet, Images
 from reslab.data.loader import make_loader
 from reslab.data.seeds import torch_seed
@@ -15,21 +19,24 @@ from reslab.distributed import any_rank, broadcast_from_rank0, gather, process_g
 from reslab.errors import SpecError
 from reslab.evaluate import Evaluation, evaluate
 from reslab.machine import tune_malloc
+from reslab.nets import name_of
 from reslab.nets.network import NetworkSpec
 from reslab.recipes.recipe import Recipe
-from reslab.runs.checkpoint import BEST, restore, restore_best, save_checkpoint
+from reslab.runs.checkpoint import TrainingState, read_checkpoint, restore_best, save_checkpoint
+from reslab.runs.contents import Best, Metrics, Progress, Result, RunRecord, Split
 from reslab.runs.execution import DEFAULT, Execution, choose, deterministic_mode
-from reslab.runs.record import NullRecord, Record, facts, keep_recorded_choices
+from reslab.runs.record import NullRecord, Record, described, environment, keep_recorded_choices
+from reslab.runs.run import BEST, EvalSplit
 from reslab.spec import replace
 from reslab.stop import Stop
-from reslab.train.estimate import forecast, needs_low_memory, work
+from reslab.train import estimate
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.start import Start
 from reslab.weights.file import Weights, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
-_WORTH_TELLING = 5  # percent of the time
+_LONG_WAIT = 5  # percent of the time
 
 
 def fitted(network: N, data: DataSet) -> N:
@@ -47,79 +54,124 @@ def train(
     execution: Execution = DEFAULT,
     console: Console | None = None,
 ) -> dict[str, Any]:
-    """Train a network and keep its record in the run directory `out`. Returns what result.json holds.
+    """Train a network in the run directory `out`. Returns the content of result.json.
 
-    The network is that of the data's images and classes (`fitted`), with fresh weights, or what `start_from` made of a
-    file, whose weights say how images are normalised. Everything random is a pure function of the seed and the step;
-    torch's own generator is seeded anew at each step. A run that is resumed goes on from its last whole checkpoint and
-    ends with the weights of one that never stopped. SIGTERM, SIGINT and SIGUSR1 end the run behind the step, saved,
-    with status "stopped"; a loss or weights that are no longer finite end it with status "diverged", a result like any
-    other, which names the batch. Started by torchrun, the ranks share each batch. Progress is shown on `console`.
-    Raises SpecError where the network does not fit the data, `out` holds something else, or an exact resume is not to
-    be had; DataError where a picture cannot be read.
+    The network is for the data's images and classes (`fitted`), with fresh weights, or is what `start_from` made of a
+    file, whose weights determine the normalisation. Everything random is a pure function of the seed and the step:
+    torch's own generator is seeded at each step. A resumed run continues from its last whole checkpoint and ends with
+    the weights of an uninterrupted one. SIGTERM, SIGINT and SIGUSR1 end the run after the step, saved, with status
+    "stopped"; a loss or weights that are not finite end it with status "diverged", a result like any other, with the
+    images of the batch. Under torchrun the ranks share each batch. Progress is printed on `console`.
+    Raises SpecError if the network does not fit the data, if `out` holds something else, or if an exact resume is
+    impossible; DataError if a picture cannot be read.
     """
     start = network if isinstance(network, Start) else Start(network)
     network = start.network
+    data = _with_validation(data, recipe)
     if recipe.freeze and start.source is None:
-        raise SpecError(f"freeze {recipe.freeze}: leaves fresh weights as they are; begin with those of a run or file")
+        raise SpecError(f"freeze {recipe.freeze}: fresh weights would stay as they are; give those of a run or file")
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
     execution = keep_recorded_choices(execution, out)
-    tune_malloc(needs_low_memory(network, recipe.batch, execution.recompute))
-    chosen = choose(execution, work(network, recipe))
-    place = torch.device(chosen.device)
-    if recipe.validation and data.validation is None:
-        data = data.hold_out(recipe.validation)
-    if recipe.best and data.validation is None:
-        raise SpecError("best: chosen by validation images, and there are none; --set validation=0.1 holds some out")
+    tune_malloc(estimate.needs_low_memory(network, recipe.batch, execution.recompute))
+    chosen = choose(execution, estimate.work(network, recipe))
+    device = torch.device(chosen.device)
     with (
         process_group() as ranks,
         Stop() as stop,
         deterministic_mode(execution.deterministic),
-        make_loader(data, place, network.size, start.normalise, execution.on_bad) as loader,
+        make_loader(data, device, network.size, start.normalise, execution.on_bad) as loader,
     ):
         loader.check(recipe.augment, recipe.crops)
-        console = console if ranks.first else None
-        told = facts(start, recipe, data, seed, execution, chosen)
-        recorded = Record(out, told, execution.resume != "never") if ranks.first else NullRecord()
-        with recorded as record:
-            if console is not None:
-                for line in (*start.told(), *forecast(network, recipe, data, execution.recompute, chosen)):
-                    console.print(line, highlight=False, soft_wrap=True)
+        run_record = RunRecord(
+            network=start.network,  # type: ignore[arg-type]
+            name=name_of(start.network),
+            weights=start.source,
+            recipe=recipe,
+            data=data.name,
+            data_set=described(data),
+            seed=seed,
+            **environment(execution, chosen),
+        )
+        with Record(out, run_record, execution.resume != "never") if ranks.first else NullRecord() as record:
+            reporter = _Reporter(console if ranks.first else None, recipe)
+            reporter.print(start.messages())
+            reporter.print(estimate.messages(network, recipe, data, execution.recompute, chosen))
             torch.manual_seed(torch_seed(seed, "weights", 0))
             bf16 = chosen.precision == "bf16"
-            learner = Learner(start.build().to(place), recipe, execution.recompute, bf16, chosen.compile)
-            run = _Run(out, seed, record, loader, learner, console)
-            first = run.restore(execution.resume)
-            return run.steps(first, stop)
+            learner = Learner(start.build().to(device), recipe, execution.recompute, bf16, chosen.compile)
+            training = _Training(out, seed, record, loader, learner, reporter)
+            return training.run(training.restore(execution.resume), stop)
 
 
-class _Run:
-    """A training under way."""
+def _with_validation(data: DataSet, recipe: Recipe) -> DataSet:
+    """The data set with the validation images that a recipe asks for."""
+    if recipe.validation and data.validation is None:
+        return data.hold_out(recipe.validation)
+    if recipe.best and data.validation is None:
+        raise SpecError("best: chosen by validation images, and there are none; --set validation=0.1 holds some out")
+    return data
+
+
+class _Reporter:
+    """Prints the progress of a training on a console; nothing without one."""
+
+    def __init__(self, console: Console | None, recipe: Recipe):
+        self._console = console
+        self._recipe = recipe
+
+    def print(self, lines: Iterable[str]) -> None:
+        if self._console is not None:
+            for line in lines:
+                self._console.print(line, highlight=False, soft_wrap=True)
+
+    def steps(self, first: int) -> Iterable[int]:
+        """The steps from `first` on, with a progress bar on a terminal."""
+        hidden = self._console is None or not self._console.is_terminal
+        steps = range(first, self._recipe.steps)
+        return track(steps, "training", console=self._console, disable=hidden, transient=True)
+
+    def log(self, line: Metrics, split: EvalSplit) -> None:
+        left = self._recipe.steps - line.step
+        text = f"step {line.step}/{self._recipe.steps}  rate {line.rate:.3g}  training error {line.train_error:.2f} %"
+        if (error := line.error(split)) is not None:
+            text += f"  {split} error {error:.2f} %"
+        text += f"  {line.images_per_second:,.0f} images/s"
+        if line.waiting >= _LONG_WAIT:
+            text += f"  {line.waiting:.0f} % of the time waiting for data"
+        if left and line.images_per_second:  # 0 if all steps since the last log were compilation
+            text += f"  {duration(left * self._recipe.batch / line.images_per_second)} left"
+        self.print([text])
+
+
+class _NotFiniteError(Exception):
+    """A loss or weight that is not finite at a step, counted from 0."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+
+class _Training:
+    """A training in progress."""
 
     def __init__(
-        self,
-        out: Path,
-        seed: int,
-        record: Record | NullRecord,
-        loader: Loader,
-        learner: Learner,
-        console: Console | None,
+        self, out: Path, seed: int, record: Record | NullRecord, loader: Loader, learner: Learner, reporter: _Reporter
     ):
         self.out = out
         self.seed = seed
         self.record = record
         self.loader = loader
         self.learner = learner
+        self.reporter = reporter
         self.recipe = learner.recipe
         self.ranks = learner.ranks
-        self.console = console
         self.meter = Meter(loader.device)
-        self.watched: SplitName = "test" if loader.data.validation is None else "validation"
-        self.best: dict[str, Any] | None = None
+        self.eval_split: EvalSplit = "test" if loader.data.validation is None else "validation"
+        self.evaluation: Evaluation | None = None  # the last one of the eval split
+        self.best: Best | None = None
 
     def restore(self, resume: str) -> int:
-        """Bring the run to its last whole checkpoint; return the step that comes next, 0 where there is none."""
+        """Restore the last whole checkpoint; return the next step, 0 without a checkpoint."""
         folder = broadcast_from_rank0(self.record.checkpoint)
         if self.ranks.first:
             restore_best(self.out, folder)
@@ -128,122 +180,123 @@ class _Run:
             return 0
         differences = broadcast_from_rank0(self.record.differences())
         if differences and resume == "exact":
-            raise SpecError(f"{self.out}: no exact resume: {differences}; --resume alone goes on statistically")
-        told = restore(folder, self.learner)
-        self.record.rewind(told["metrics_bytes"])
-        self.record.resumed(told["step"])
-        self.meter.restore(told["meter"], self.ranks.first)
-        self.best = told.get("best")
-        if self.console is not None:
-            self.console.print(f"goes on behind step {told['step']}", highlight=False)
-            if differences:
-                self.console.print(f"statistical resume, not bit for bit: {differences}", highlight=False)
-        return int(told["step"])
+            raise SpecError(f"{self.out}: no exact resume: {differences}; --resume alone resumes statistically")
+        state = read_checkpoint(folder)
+        self.learner.load(state)
+        progress = state.progress
+        self.record.rewind(progress.metrics_bytes)
+        self.record.resumed(progress.step)
+        self.meter.load(progress.meter, self.ranks.first)
+        self.best = progress.best
+        self.reporter.print([f"resumes after step {progress.step}"])
+        if differences:
+            self.reporter.print([f"statistical resume, not bit for bit: {differences}"])
+        return progress.step
 
-    def steps(self, first: int, stop: Stop) -> dict[str, Any]:
-        """Learn from step `first` on, and tell how it ended."""
+    def run(self, first: int, stop: Stop) -> dict[str, Any]:
+        """Train from step `first` on; return the content of result.json."""
+        try:
+            return self.record.finish(self._steps(first, stop) or self._final_result())
+        except _NotFiniteError as error:
+            split, batch = self.loader.split("train"), self.recipe.batch
+            images = split.names(positions(self.seed, error.step, batch, len(split.labels)))
+            result = Result("diverged", error.step + 1, **self.meter.totals(), batch=tuple(images))
+            return self.record.finish(result)
+
+    def _steps(self, first: int, stop: Stop) -> Result | None:
+        """Train; None at the end, or the result of a stop."""
         recipe, learner, meter = self.recipe, self.learner, self.meter
         batches = self.loader.batches(self.seed, range(first, recipe.steps), recipe.batch, recipe.augment)
-        visible = self.console is not None and self.console.is_terminal
-        numbers = track(
-            range(first, recipe.steps), "training", console=self.console, disable=not visible, transient=True
-        )
-        watched = None
         meter.resume()
-        for step in numbers:
+        for step in self.reporter.steps(first):
             with meter.waits():
                 images, labels = next(batches)
             torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
             loss, logits = learner.train_step(images, labels, step)
             meter.add(step, loss, logits, labels)
             if step == first and learner.compiles:
-                meter.set_aside(recipe.batch)
+                meter.compiled(recipe.batch)
 
             done = step + 1
             last, stops = done == recipe.steps, any_rank(stop.asked)
             evaluates = last or done % recipe.evaluate_every == 0
             logs = evaluates or done % recipe.log_every == 0
             saves = last or stops or done % recipe.checkpoint_every == 0
-            if logs or saves:
-                bad = meter.first_bad()
-                if bad is None and saves and any_rank(not learner.is_finite()):
-                    bad = step
-                if bad is not None:
-                    return self._diverged(bad)
+            if not (logs or saves):
+                continue
+            if (bad := meter.first_bad()) is not None:
+                raise _NotFiniteError(bad)
+            if saves and any_rank(not learner.is_finite()):
+                raise _NotFiniteError(step)
             if logs:
-                line: dict[str, Any] = {"step": done, "rate": recipe.rate(step), **meter.read()}
-                if evaluates:
-                    watched = evaluate(learner.eval_model(), self.loader.views(self.watched))
-                    line |= {f"{self.watched}_loss": watched.loss, f"{self.watched}_error": watched.top1_error}
-                    if recipe.best:
-                        self._keep_best(done, watched)
-                self.record.log(**line)
-                self._tell(line)
+                self._log(done, evaluates)
             if saves:
                 self._save(done, last)
             if stops and not last:
-                return self.record.finish({"status": "stopped", "step": done, **meter.totals()})
-            if logs or saves:
-                meter.resume()
+                return Result("stopped", done, **meter.totals())
+            meter.resume()
+        return None
 
-        network = learner.eval_model()
-        result: dict[str, Any] = {"status": "finished", "step": recipe.steps, **meter.totals()}
-        parts: list[SplitName] = ["test", "train"]
-        if self.watched not in parts:
-            parts.append(self.watched)
-        for part in parts:
-            crops = recipe.crops if part == "test" else 1
-            known = watched if part == self.watched and crops == 1 else None
-            result[part] = (known or evaluate(network, self.loader.views(part, crops)))._asdict()
-        if self.best:
-            network.load_state_dict(read_weights(self.out / BEST).state)
-            result["best"] = self.best | {"test": evaluate(network, self.loader.views("test", recipe.crops))._asdict()}
-        if skipped := gather(self.loader.skipped):
-            result["skipped"] = skipped
-        return self.record.finish(result)
+    def _log(self, done: int, evaluates: bool) -> None:
+        line = Metrics(step=done, rate=self.recipe.rate(done - 1), **self.meter.since_last_log())
+        if evaluates:
+            self.evaluation = evaluation = self._evaluate(self.eval_split, done)
+            changes: dict[str, Any] = {
+                f"{self.eval_split}_loss": evaluation.loss,
+                f"{self.eval_split}_error": evaluation.top1_error,
+            }
+            line = dataclasses.replace(line, **changes)
+            if self.recipe.best:
+                self._keep_best(done, evaluation)
+        self.record.log(line)
+        self.reporter.log(line, self.eval_split)
+
+    def _evaluate(self, split: Split, done: int, crops: Crops = 1) -> Evaluation:
+        evaluation = evaluate(self.learner.eval_model(), self.loader.views(split, crops))
+        if not math.isfinite(evaluation.loss):
+            raise _NotFiniteError(done - 1)
+        return evaluation
+
+    def _final_result(self) -> Result:
+        """Evaluate the last weights and, if they are kept, the best ones."""
+        recipe, totals = self.recipe, self.meter.totals()
+        evaluations: dict[str, Any] = {}
+        wanted: list[tuple[Split, Crops]] = [("test", recipe.crops), ("train", 1), (self.eval_split, 1)]
+        for split, crops in wanted:
+            if split == self.eval_split and crops == 1 and self.evaluation is not None:
+                evaluations[split] = self.evaluation
+            elif split not in evaluations:
+                evaluations[split] = self._evaluate(split, recipe.steps, crops)
+        best = self.best
+        if best is not None:
+            self.learner.eval_model().load_state_dict(read_weights(self.out / BEST).state)
+            best = dataclasses.replace(best, test=self._evaluate("test", recipe.steps, recipe.crops))
+        return Result("finished", recipe.steps, **totals, **evaluations, best=best, skipped=gather(self.loader.skipped))
 
     def _save(self, done: int, last: bool) -> None:
-        kept = self._kept()
-        told = {"meter": self.meter.told(), "metrics_bytes": self.record.synced(), "best": self.best}
+        learner, weights = self.learner, self._weights()
+        progress = Progress(done, self.meter.state(), self.record.synced(), self.best)
         if self.ranks.first:
-            learner = None if last else self.learner
-            save_checkpoint(self.out, done, kept, learner, told, self.recipe.checkpoints_kept)
+            state = TrainingState(weights, progress)
+            if not last:
+                state = state._replace(training=learner.training_state(), optimizer=learner.optimizer_state())
+            save_checkpoint(self.out, state, self.recipe.checkpoints_kept)
 
-    def _keep_best(self, done: int, watched: Evaluation) -> None:
+    def _keep_best(self, done: int, evaluation: Evaluation) -> None:
         best = self.best
-        if best and (best["validation_error"], best["validation_loss"]) <= (watched.top1_error, watched.loss):
+        if best and (best.validation_error, best.validation_loss) <= (evaluation.top1_error, evaluation.loss):
             return
-        self.best = {"step": done, "validation_error": watched.top1_error, "validation_loss": watched.loss}
-        kept = self._kept()
+        self.best = Best(done, evaluation.top1_error, evaluation.loss)
+        weights = self._weights()
         if self.ranks.first:
-            save_weights(kept, self.out / BEST)
+            save_weights(weights, self.out / BEST)
 
-    def _kept(self) -> Weights:
-        """The weights to keep, with what using them takes."""
+    def _weights(self) -> Weights:
+        """The weights to save, with their normalisation and classes."""
         network = self.learner.eval_model()
         state = {key: tensor.cpu() for key, tensor in network.state_dict().items()}
         data = self.loader.data
         return Weights(network.spec, state, self.loader.normalise, data.classes, isinstance(data.train, Images))
-
-    def _diverged(self, step: int) -> dict[str, Any]:
-        part = self.loader.split("train")
-        batch = part.names(positions(self.seed, step, self.recipe.batch, len(part.labels)))
-        result = {"status": "diverged", "step": step + 1, **self.meter.totals(), "batch": batch}
-        return self.record.finish(result)
-
-    def _tell(self, line: dict[str, Any]) -> None:
-        if self.console is None:
-            return
-        steps, step = self.recipe.steps, line["step"]
-        text = f"step {step}/{steps}  rate {line['rate']:.3g}  training error {line['train_error']:.2f} %"
-        if f"{self.watched}_error" in line:
-            text += f"  {self.watched} error {line[f'{self.watched}_error']:.2f} %"
-        text += f"  {line['images_per_second']:,.0f} images/s"
-        if line["waiting"] >= _WORTH_TELLING:
-            text += f"  {line['waiting']:.0f} % of the time waiting for data"
-        if step < steps and line["images_per_second"]:  # none where compilation was all that there was
-            text += f"  {duration((steps - step) * self.recipe.batch / line['images_per_second'])} left"
-        self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

@@ -1,23 +1,43 @@
-"""What training tells between two lines of its record."""
+"""Training loss, error and throughput."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from reslab.distributed import all_reduce_min, all_reduce_sum
+from reslab.runs.contents import MeterState
 
 _NEVER = 2**62
 
 
-class Meter:
-    """Loss and error of the training batches between two readings, the time that they took, and the first bad loss.
+class LogLine(TypedDict):
+    """Mean loss, error in percent, images per second, and the percentage of the time waiting for data."""
 
-    Sums stay on the device until they are read, so that no step waits for them. Ranks read and tell together; what
-    they read is of all of them.
+    train_loss: float
+    train_error: float
+    images_per_second: float
+    waiting: float
+
+
+class Totals(TypedDict):
+    """Seconds of training, data included, without evaluation and compilation, images per second in them, seconds of
+    waiting for data, and seconds of compilation."""
+
+    seconds: float
+    images_per_second: float
+    waiting_seconds: float
+    compile_seconds: float
+
+
+class Meter:
+    """Running training loss, error and throughput since the last log; step of the first non-finite loss.
+
+    Sums stay on the device until the log, so that no step waits for them. All ranks call its methods together; the
+    numbers are over all of them. `open_` times are since the last log.
     """
 
     def __init__(self, device: torch.device):
@@ -26,7 +46,7 @@ class Meter:
         self.all_images = 0
         self.open_seconds = self.seconds = 0.0
         self.open_waiting = self.waiting = 0.0
-        self.compile_seconds, self.aside = 0.0, 0.0
+        self.compile_seconds, self.compile_images = 0.0, 0
         self._since: float | None = None
         self._waited = 0.0  # for the last batch
 
@@ -39,45 +59,44 @@ class Meter:
 
     @contextmanager
     def waits(self) -> Iterator[None]:
-        """Count the time within as time of waiting for data."""
+        """Context manager: count its time as waiting for data."""
         since = time.perf_counter()
         yield
         self._waited = time.perf_counter() - since
         self.open_waiting += self._waited
 
     def first_bad(self) -> int | None:
-        """The first step, from 0, whose loss was no finite number."""
+        """The first step, from 0, whose loss is not finite."""
         step = int(all_reduce_min(self.bad.clone()))
         return None if step == _NEVER else step
 
-    def read(self) -> dict[str, float]:
-        """Since the last reading: mean loss, error in percent, images per second and the percentage of the time that
-        went by waiting for data. The clock stops until `resume`."""
+    def since_last_log(self) -> LogLine:
+        """The numbers since the last log, which is now. The clock stops until `resume`."""
         loss, wrong, images = all_reduce_sum(self.sums.clone()).tolist()
         self._pause()
-        line = {
-            "train_loss": loss / images,
-            "train_error": 100 * wrong / images,
-            "images_per_second": (images - self.aside) / self.open_seconds if self.open_seconds else 0.0,
-            "waiting": 100 * self.open_waiting / self.open_seconds if self.open_seconds else 0.0,
-        }
+        line = LogLine(
+            train_loss=loss / images,
+            train_error=100 * wrong / images,
+            images_per_second=(images - self.compile_images) / self.open_seconds if self.open_seconds else 0.0,
+            waiting=100 * self.open_waiting / self.open_seconds if self.open_seconds else 0.0,
+        )
         self.seconds += self.open_seconds
         self.waiting += self.open_waiting
-        self.all_images += int(images - self.aside)
-        self.aside = 0.0
+        self.all_images += int(images - self.compile_images)
+        self.compile_images = 0
         self.sums.zero_()
         self.open_seconds = self.open_waiting = 0.0
         return line
 
-    def set_aside(self, images: int) -> None:
-        """Count the step since the clock was started as compilation: its time is no training time, nor are its
-        images, those of all ranks."""
+    def compiled(self, images: int) -> None:
+        """Count the step since the clock started as compilation: neither its time nor its images, over all ranks,
+        are of training."""
         before = self.open_seconds
         self._pause()
         self.compile_seconds += self.open_seconds - before
         self.open_seconds = before
         self.open_waiting -= self._waited
-        self.aside += images
+        self.compile_images += images
         self.resume()
 
     def _pause(self) -> None:
@@ -89,27 +108,29 @@ class Meter:
         """Start the clock."""
         self._since = time.perf_counter()
 
-    def told(self) -> dict[str, Any]:
-        """All that it counted, for `restore`; the clock stops until `resume`."""
-        sums = all_reduce_sum(self.sums.clone()).tolist()
+    def state(self) -> MeterState:
+        """The counts for `load`; the clock stops until `resume`."""
+        loss, wrong, images = all_reduce_sum(self.sums.clone()).tolist()
         self._pause()
-        plain: dict[str, Any] = {"sums": sums, "all_images": self.all_images}
-        plain |= {"open_seconds": self.open_seconds, "seconds": self.seconds}
-        return plain | {"open_waiting": self.open_waiting, "waiting": self.waiting}
+        times = (self.open_seconds, self.seconds, self.open_waiting, self.waiting)
+        return MeterState((loss, wrong, images), self.all_images, *times)
 
-    def restore(self, told: dict[str, Any], first: bool) -> None:
-        """Count on from what was told; the first rank has the sums of all."""
+    def load(self, state: MeterState, first: bool) -> None:
+        """Continue from a state; the first rank takes the sums of all."""
         if first:
-            self.sums.copy_(torch.tensor(told["sums"], dtype=torch.float64))
-        self.all_images = told["all_images"]
-        self.open_seconds, self.seconds = told["open_seconds"], told["seconds"]
-        self.open_waiting, self.waiting = told["open_waiting"], told["waiting"]
+            self.sums.copy_(torch.tensor(state.sums, dtype=torch.float64))
+        self.all_images = state.all_images
+        self.open_seconds, self.seconds = state.open_seconds, state.seconds
+        self.open_waiting, self.waiting = state.open_waiting, state.waiting
 
-    def totals(self) -> dict[str, float]:
-        """Seconds of training, data included, evaluation and compilation left out, images per second in them, and the
-        seconds that went by waiting for data."""
-        images = self.all_images + float(all_reduce_sum(self.sums.clone())[2]) - self.aside
+    def totals(self) -> Totals:
+        """The numbers of the whole run. The clock stops until `resume`."""
+        images = self.all_images + float(all_reduce_sum(self.sums.clone())[2]) - self.compile_images
         self._pause()
         seconds = self.seconds + self.open_seconds
-        told = {"seconds": seconds, "images_per_second": images / seconds if seconds else 0.0}
-        return told | {"waiting_seconds": self.waiting + self.open_waiting, "compile_seconds": self.compile_seconds}
+        return Totals(
+            seconds=seconds,
+            images_per_second=images / seconds if seconds else 0.0,
+            waiting_seconds=self.waiting + self.open_waiting,
+            compile_seconds=self.compile_seconds,
+        )

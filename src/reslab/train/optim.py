@@ -1,17 +1,19 @@
 """The optimizer of a recipe."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
 
-from reslab.recipes.recipe import SGD, Recipe
+from reslab.recipes.recipe import SGD, Recipe, RMSProp
 from reslab.train.freeze import in_head
 
 
 class TFRMSProp(torch.optim.Optimizer):
-    """RMSProp as TensorFlow has it: m = decay m + (1 - decay) g²; v = momentum v + rate g / sqrt(m + eps); w -= v.
+    """RMSProp as in TensorFlow: m = decay m + (1 - decay) g²; v = momentum v + rate g / sqrt(m + eps); w -= v.
 
     m begins at 1. Weight decay is added to the gradient.
     """
@@ -42,52 +44,62 @@ class TFRMSProp(torch.optim.Optimizer):
             torch._foreach_sub_(parameters, velocities)
 
 
-def groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """What decays and what does not: weights of convolutions and linear layers do, biases and BN's scale and shift not.
+def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Parameter groups: weights of convolutions and linear layers decay, biases and BN's scale and shift do not.
 
-    The paper is read as fb.resnet.torch's authors read it, who say that the paper decays convolutions alone. Each group
-    has its `factor` of the learning rate; what is frozen is in none.
+    The paper is read as by fb.resnet.torch's authors, who say that it decays convolutions alone. Each group has its
+    `factor` of the learning rate and its parameters by name; frozen parameters are in none.
     """
-    learning = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
-    if recipe.head_rate == 1:
-        return _parted([parameter for _, parameter in learning], recipe.weight_decay, 1.0)
-    body = [parameter for name, parameter in learning if not in_head(name)]
-    head = [parameter for name, parameter in learning if in_head(name)]
-    return [*_parted(body, recipe.weight_decay, 1.0), *_parted(head, recipe.weight_decay, recipe.head_rate)]
-
-
-def _parted(parameters: list[nn.Parameter], weight_decay: float, factor: float) -> list[dict[str, Any]]:
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay, "factor": factor},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, "factor": factor},
-    ]
+    groups = []
+    for head, decays in itertools.product((False, True), (True, False)):
+        params = [
+            (name, parameter)
+            for name, parameter in network.named_parameters()
+            if parameter.requires_grad and in_head(name) == head and (parameter.ndim > 1) == decays
+        ]
+        if params:
+            weight_decay, factor = recipe.weight_decay if decays else 0.0, recipe.head_rate if head else 1.0
+            groups.append({"params": params, "weight_decay": weight_decay, "factor": factor})
+    return groups
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The optimizer of a recipe over a network's parameters."""
-    rule, rate = recipe.optimizer, recipe.rate(0)
-    parts = groups(network, recipe)
-    if isinstance(rule, SGD):
-        on_gpu = all(parameter.is_cuda for part in parts for parameter in part["params"])
-        return torch.optim.SGD(parts, lr=rate, momentum=rule.momentum, nesterov=rule.nesterov, fused=on_gpu or None)
-    return TFRMSProp(parts, lr=rate, decay=rule.decay, momentum=rule.momentum, eps=rule.epsilon)
+    rate, groups = recipe.rate(0), parameter_groups(network, recipe)
+    match recipe.optimizer:
+        case SGD(momentum=momentum, nesterov=nesterov):
+            fused = all(parameter.is_cuda for parameter in network.parameters()) or None
+            return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=fused)
+        case RMSProp(decay=decay, momentum=momentum, epsilon=epsilon):
+            return TFRMSProp(groups, lr=rate, decay=decay, momentum=momentum, eps=epsilon)
+        case _:
+            assert_never(recipe.optimizer)
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """The optimizer's tensors, each as `<parameter>:<what it is>`."""
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state of an optimizer with named parameters: tensors and scalars by `<parameter>:<key>`."""
+    saved = optimizer.state_dict()
     return {
-        f"{name}:{what}": value
-        for name, parameter in network.named_parameters()
-        if parameter in optimizer.state
-        for what, value in optimizer.state[parameter].items()
-        if isinstance(value, Tensor)
+        f"{name}:{key}": torch.as_tensor(value)
+        for group in saved["param_groups"]
+        for name, index in zip(group["param_names"], group["params"], strict=True)
+        for key, value in saved["state"].get(index, {}).items()
+        if value is not None
     }
 
 
-def load_optimizer_state(optimizer: torch.optim.Optimizer, network: nn.Module, state: dict[str, Tensor]) -> None:
-    """Give an optimizer the tensors that `optimizer_state` told."""
-    parameters = dict(network.named_parameters())
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """Load the state written by `optimizer_state`."""
+    values: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for key, value in state.items():
-        name, _, what = key.partition(":")
-        parameter = parameters[name]  # torch's fused step wants its tensors laid out as the parameter is
-        optimizer.state[parameter][what] = torch.empty_like(parameter).copy_(value)
+        name, _, what = key.rpartition(":")
+        values[name][what] = value
+    saved = optimizer.state_dict()
+    for group, numbers in zip(optimizer.param_groups, saved["param_groups"], strict=True):
+        for name, parameter, index in zip(group["param_names"], group["params"], numbers["params"], strict=True):
+            # torch's fused step needs tensors in the memory format of the parameter
+            saved["state"][index] = {
+                what: torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+                for what, value in values[name].items()
+            }
+    optimizer.load_state_dict(saved)
