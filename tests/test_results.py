@@ -58,7 +58,7 @@ def test_no_large_file_is_kept():
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("weights/*")), ids=lambda path: path.stem)
 def test_the_weights_that_we_ship_have_the_error_of_their_run(path):
     [record] = RESULTS.glob(f"runs/{path.stem}-*")
-    told = json.loads((record / "result.json").read_text())["test"]
-    found = evaluate_network(path, "cifar10")
-    assert found.images == told["images"] == 10_000
-    assert found.top1_error == pytest.approx(told["top1_error"], abs=0.1)  # which was measured in bfloat16
+    recorded = json.loads((record / "result.json").read_text())["test"]
+    measured = evaluate_network(path, "cifar10")
+    assert measured.images == recorded["images"] == 10_000
+    assert measured.top1_error == pytest.approx(recorded["top1_error"], abs=0.1)  # recorded in bfloat16

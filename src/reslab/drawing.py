@@ -1,21 +1,34 @@
-"""A figure with what its caption says and what its points tell, as a file and as an element of a page."""
+"""A figure with its caption and the values of its points: as a file, and as an element of a page."""
 
 import io
 import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito's, told apart by all
+FileFormat = Literal["png", "pdf", "svg"]
+
+COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+)  # Okabe and Ito, colour-blind safe
 DASHES = ("-", "--", ":", "-.")  # for more rows than colours
-FORMATS = ("png", "svg", "pdf")
 
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -27,6 +40,16 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "reslab",  # the same figure gives the same file
 }
+_DATES: dict[FileFormat, str] = {"png": "Software", "svg": "Date", "pdf": "CreationDate"}  # left out of each file
+_drawing = threading.RLock()
+
+
+@contextmanager
+def style(**settings: Any) -> Iterator[None]:
+    """Matplotlib's settings for our figures. They are the whole process's, so that one thread draws at a time."""
+    both: dict[Any, Any] = {**STYLE, **settings}
+    with _drawing, mpl.rc_context(both):
+        yield
 
 
 def line(index: int) -> dict[str, Any]:
@@ -38,9 +61,9 @@ def line(index: int) -> dict[str, Any]:
 
 
 def scale(ax: Axes, values: NDArray[np.float64]) -> None:
-    """Make an axis of values logarithmic, where they are over more than a power of ten, or else begin at zero.
+    """A logarithmic y axis for values over more than a power of ten, or else one from zero.
 
-    Those that are not finite or not positive are not shown, and do not count.
+    Values that are not finite or not positive are not shown, and do not count.
     """
     shown = values[np.isfinite(values) & (values > 0)]
     if not shown.size:
@@ -58,46 +81,61 @@ def scale(ax: Axes, values: NDArray[np.float64]) -> None:
 
 @dataclass
 class Drawing:
-    """A figure, what its caption says, and the points that tell their values to a person who looks at them closely."""
+    """A figure, its caption, and the points that show their values under a mouse pointer.
+
+    points: each with its axes, x, y and text
+    as_text: an SVG keeps its letters as text, for names in scripts that matplotlib's font lacks
+    """
 
     figure: Figure
     caption: str
     points: list[tuple[Axes, float, float, str]] = field(default_factory=list)
+    as_text: bool = False
+
+    def save(self, file_format: FileFormat) -> bytes:
+        """The figure as the bytes of a file, the same bytes for the same figure."""
+        buffer = io.BytesIO()
+        with style(**{"svg.fonttype": "none" if self.as_text else "path"}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+            self._without_math()
+            self.figure.savefig(buffer, format=file_format, dpi=150, metadata={_DATES[file_format]: None})
+        return buffer.getvalue()
+
+    def _without_math(self) -> None:
+        """Draw names as they are, with their dollar signs; only the powers of ten at a logarithmic axis are math."""
+        axes = [axis for ax in self.figure.axes for axis in (ax.xaxis, ax.yaxis)]
+        powers = {text for axis in axes if axis.get_scale() == "log" for text in axis.get_ticklabels(which="both")}
+        for text in self.figure.findobj(Text):
+            if text not in powers:
+                text.set_parse_math(False)
+
+    def inline(self, svg: bytes, prefix: str) -> str:
+        """An SVG file of the figure as an element of a page: no addresses, ids that begin with `prefix`, its points.
+
+        The SVG must be the last file that was saved, so that the points are where it has them.
+        """
+        text = svg.decode()
+        text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+        text = re.sub(r"<\w[^>]*>", lambda tag: _prefixed(tag[0], prefix), text)
+        head, rest = text.split(">", 1)
+        rest = rest.replace("</svg>", f'<g class="points">{self._circles()}</g></svg>')
+        return re.sub(r'\s(width|height)="[^"]*"', "", head) + ">" + rest
+
+    def _circles(self) -> str:
+        """An invisible circle on each point that is within its axes, with its text."""
+        width, height = self.figure.get_size_inches() * 72  # SVG's unit is a point
+        circles = []
+        for ax, x, y, text in self.points:
+            place = ax.transData.transform((x, y))
+            across, up = self.figure.transFigure.inverted().transform(place)
+            if -0.01 <= ax.transAxes.inverted().transform(place)[1] <= 1.01:
+                centre = f'cx="{across * width:.1f}" cy="{(1 - up) * height:.1f}"'
+                circles.append(f'<circle {centre} r="5"><title>{escape(text)}</title></circle>')
+        return "".join(circles)
 
 
-def drawn(figure: Figure, file_format: str) -> bytes:
-    """A figure as the bytes of a file, the same bytes for the same figure."""
-    dateless = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format=file_format, dpi=150, metadata=dateless[file_format])
-    return buffer.getvalue()
-
-
-def inline(drawing: Drawing, svg: bytes, prefix: str) -> str:
-    """An SVG file as an element of a page: no addresses, names that no other figure's can meet, and its points.
-
-    To be called when the SVG is the last that was drawn of the figure, so that the points are where it has them.
-    """
-    text = svg.decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
-    text = re.sub(r'\bid="', f'id="{prefix}-', text)
-    text = text.replace('xlink:href="#', f'href="#{prefix}-').replace("url(#", f"url(#{prefix}-")
-    head, rest = text.split(">", 1)
-    rest = rest.replace("</svg>", f'<g class="points">{_circles(drawing)}</g></svg>')
-    return re.sub(r'\s(width|height)="[^"]*"', "", head) + ">" + rest
-
-
-def _circles(drawing: Drawing) -> str:
-    """An invisible circle on each point that is within its axes, with what it tells."""
-    figure = drawing.figure
-    width, height = figure.get_size_inches() * 72  # SVG's unit is a point
-    circles = []
-    for ax, x, y, told in drawing.points:
-        across, up = figure.transFigure.inverted().transform(ax.transData.transform((x, y)))
-        if -0.01 <= ax.transAxes.inverted().transform(ax.transData.transform((x, y)))[1] <= 1.01:
-            place = f'cx="{across * width:.1f}" cy="{(1 - up) * height:.1f}"'
-            circles.append(f'<circle {place} r="5"><title>{escape(told)}</title></circle>')
-    return "".join(circles)
+def _prefixed(tag: str, prefix: str) -> str:
+    """A tag without namespaces, whose ids, and references to ids, begin with a prefix."""
+    tag = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", tag)
+    tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
+    return tag.replace('xlink:href="#', f'href="#{prefix}-').replace("url(#", f"url(#{prefix}-")

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reslab.stats import Sample
@@ -23,7 +23,7 @@ _LATEX = {
     "|": r"\textbar{}",
 }
 _LATEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"}
-_MARKDOWN = str.maketrans({"\n": " "} | {letter: f"\\{letter}" for letter in "\\`*<|["})
+_MARKDOWN = str.maketrans({"\n": " "} | {letter: f"\\{letter}" for letter in "\\`*<|[$"})
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,21 @@ class Column:
 
     @property
     def cells(self) -> list[str]:
-        """The values as text."""
+        """The values as text, with the plain minus signs that programs read."""
         return [self._cell(value) for value in self.values]
+
+    @property
+    def typeset(self) -> list[str]:
+        """The values as text for a page, with the minus signs of typography."""
+        return [cell if isinstance(value, str) else cell.replace("-", "−") for cell, value in self._pairs()]
+
+    @property
+    def formula_free(self) -> list[str]:
+        """The values as text for a spreadsheet, which takes no name for a formula."""
+        return [_quoted(cell) if isinstance(value, str) and not self.numbers else cell for cell, value in self._pairs()]
+
+    def _pairs(self) -> Iterator[tuple[str, Value]]:
+        return zip(self.cells, self.values, strict=True)
 
     def _cell(self, value: Value) -> str:
         if value is None or _is_empty(value):
@@ -66,6 +79,11 @@ def _is_empty(value: Value) -> bool:
     return isinstance(number, float) and not math.isfinite(number)
 
 
+def _quoted(text: str) -> str:
+    """A text, after an apostrophe where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def columns(titles: Sequence[str], lines: Sequence[Sequence[Value]], text: int = 1, form: str = "") -> list[Column]:
     """A table from its lines; its first `text` columns hold text, the others numbers in one form."""
     values = zip(*lines, strict=True) if lines else ((),) * len(titles)
@@ -77,7 +95,8 @@ def columns(titles: Sequence[str], lines: Sequence[Sequence[Value]], text: int =
 
 def _csv(table: Sequence[Column]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(_lines(table))
+    lines = zip(*([_quoted(column.title), *column.formula_free] for column in table), strict=True)
+    csv.writer(buffer, lineterminator="\n").writerows(lines)
     return buffer.getvalue()
 
 
@@ -89,9 +108,9 @@ def _markdown(table: Sequence[Column]) -> str:
 
 def _latex(table: Sequence[Column]) -> str:
     head, *rest = ["  " + " & ".join(map(_escaped, line)) + r" \\" for line in _lines(table)]
-    form = "".join("r" if column.numbers else "l" for column in table)
+    alignment = "".join("r" if column.numbers else "l" for column in table)
     body = "\n".join(rest)
-    return f"\\begin{{tabular}}{{{form}}}\n  \\hline\n{head}\n  \\hline\n{body}\n  \\hline\n\\end{{tabular}}\n"
+    return f"\\begin{{tabular}}{{{alignment}}}\n  \\hline\n{head}\n  \\hline\n{body}\n  \\hline\n\\end{{tabular}}\n"
 
 
 def _escaped(text: str) -> str:
@@ -99,7 +118,7 @@ def _escaped(text: str) -> str:
 
 
 def _lines(table: Sequence[Column]) -> list[list[str]]:
-    return [[column.title for column in table], *map(list, zip(*(column.cells for column in table), strict=True))]
+    return [[column.title for column in table], *map(list, zip(*(column.typeset for column in table), strict=True))]
 
 
 FORMATS = {"csv": _csv, "tex": _latex, "md": _markdown}

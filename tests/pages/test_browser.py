@@ -26,7 +26,7 @@ def report(trained, tmp_path_factory):
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_whole_quiet_and_tells_its_points(browser, report, width, scheme):
+def test_the_page_fits_loads_nothing_and_shows_the_values_of_its_points(browser, report, width, scheme):
     assert report.stat().st_size < 2_000_000
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     wrong, asked = [], []
@@ -43,13 +43,13 @@ def test_the_page_is_whole_quiet_and_tells_its_points(browser, report, width, sc
         assert box["width"] > 250
         assert box["height"] > 100
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("#told").is_hidden()
+    assert page.locator("#tooltip").is_hidden()
     point = page.locator(".points circle", has_text="ResNet-8, test, step 20").first
     point.scroll_into_view_if_needed()
     point.hover()
-    assert page.locator("#told").inner_text().startswith("ResNet-8, test, step 20: ")
-    told = page.locator("#told").bounding_box()
-    assert told["x"] >= 0
-    assert told["x"] + told["width"] <= width
+    assert page.locator("#tooltip").inner_text().startswith("ResNet-8, test, step 20: ")
+    tooltip = page.locator("#tooltip").bounding_box()
+    assert tooltip["x"] >= 0
+    assert tooltip["x"] + tooltip["width"] <= width
     assert wrong == []
     page.close()

@@ -1,4 +1,4 @@
-"""The report of a run: counts that are right, mistakes that are shown, a page that needs nothing else."""
+"""The report of a run: counts that are right, mistakes that are shown, a page that loads nothing."""
 
 import os
 import re
@@ -48,14 +48,14 @@ class TakesRedForGreen(nn.Module):
         return torch.tensor([[0.0, 2.0, 1.0], [0.0, 3.0, 0.0], [4.0, 0.0, 0.0]])[strongest]
 
 
-def test_what_is_taken_for_what_is_counted(pictures):
+def test_the_confusion_matrix_counts_predictions(pictures):
     with make_loader(pictures, CPU, 16) as loader:
-        found = guess(TakesRedForGreen(), loader, "test")
-    assert found.confusion(3).tolist() == [[3, 0, 0], [0, 2, 0], [0, 1, 0]]
-    assert found.error() == pytest.approx(100 / 6)
-    assert found.worst(5) == [5]
+        predictions = guess(TakesRedForGreen(), loader, "test")
+    assert predictions.confusion(3).tolist() == [[3, 0, 0], [0, 2, 0], [0, 1, 0]]
+    assert predictions.error() == pytest.approx(100 / 6)
+    assert predictions.worst(5) == [5]
     chances = torch.tensor([0.0, 2.0, 1.0]).softmax(0)
-    assert (found.sure[5], found.true[5]) == pytest.approx((chances[1].item(), chances[2].item()))
+    assert (predictions.sure[5], predictions.true[5]) == pytest.approx((chances[1].item(), chances[2].item()))
 
 
 def test_the_probabilities_of_crops_are_averaged(pictures):
@@ -69,25 +69,25 @@ def test_the_probabilities_of_crops_are_averaged(pictures):
             return logits
 
     with make_loader(pictures, CPU, 16) as loader:
-        found = guess(Sides(), loader, "test", crops=10)
-    assert found.guessed.tolist() == [2] * 6
-    assert found.sure == pytest.approx([0.9] * 6)
+        predictions = guess(Sides(), loader, "test", crops=10)
+    assert predictions.guessed.tolist() == [2] * 6
+    assert predictions.sure == pytest.approx([0.9] * 6)
 
 
 def test_pictures_that_cannot_be_read_do_not_shift_the_others(tmp_path, pictures):
     (tmp_path / "data" / "val" / CLASSES[0] / "1.png").write_bytes(b"damaged")
     with make_loader(pictures, CPU, 16, on_bad="skip") as loader:
-        found = guess(TakesRedForGreen(), loader, "test")
-    assert len(found.labels) == 5
-    assert found.part.names(np.array(found.worst(5))) == ["red/0.png"]
+        predictions = guess(TakesRedForGreen(), loader, "test")
+    assert len(predictions.labels) == 5
+    assert predictions.part.names(np.array(predictions.worst(5))) == ["red/0.png"]
 
 
 def test_the_worst_mistakes_come_first():
     labels = np.array([0, 0, 1, 1])
     true = np.array([0.3, 0.1, 0.9, 0.2])
-    found = Guesses(None, labels, np.array([1, 1, 1, 0]), np.array([0.7, 0.9, 0.9, 0.8]), true)
-    assert found.worst(9) == [1, 3, 0]
-    assert found.worst(2) == [1, 3]
+    predictions = Guesses(None, labels, np.array([1, 1, 1, 0]), np.array([0.7, 0.9, 0.9, 0.8]), true)
+    assert predictions.worst(9) == [1, 3, 0]
+    assert predictions.worst(2) == [1, 3]
 
 
 def test_the_page_has_everything_and_needs_nothing(pictures, tmp_path):
@@ -136,7 +136,7 @@ def test_many_classes_are_drawn_without_names():
     counts[3, 4] = 1
     assert confusion(counts, tuple(f"class {index}" for index in range(60))).points == []
     named = confusion(counts[:30, :30], tuple(f"class {index}" for index in range(30)))
-    assert ("class 3 taken for class 4: 1 of 2") in [point[3] for point in named.points]
+    assert "class 3 predicted as class 4: 1 of 2" in [point[3] for point in named.points]
 
 
 def test_a_run_without_a_result_has_no_page(pictures, tmp_path):

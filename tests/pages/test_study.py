@@ -1,11 +1,14 @@
-"""Reports: complete, self-contained, the same from the same records, and no hostile name gets through."""
+"""Reports: complete, self-contained, the same from the same records, with every hostile name as text."""
 
 import csv
 import json
 import re
 import shutil
+import sys
+from collections import Counter
 from dataclasses import replace as change
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -67,11 +70,11 @@ def test_the_page_says_scale_claims_numbers_and_how_to_do_it_again(report, train
     assert "Demo scale, not the paper's" in text
     assert "A small study of <b>&shortcuts</b>" in text  # as text, not as a tag
     assert "reslab study run small --scale demo --seeds 2" in text
-    found = results(trained)
-    for claim in found["claims"]:
+    content = results(trained)
+    for claim in content["claims"]:
         assert claim["judgement"] in text
         assert claim["claim"] in text
-    for row in found["rows"]:
+    for row in content["rows"]:
         assert row["measured"]["test_error"]["text"] in text
     assert "published" not in text.replace("beside a published one", "")
     assert "8.75" not in text
@@ -83,17 +86,17 @@ def test_only_the_paper_scale_stands_beside_published_numbers(trained, tmp_path)
     text = Tags((tmp_path / "report.html").read_text()).text
     assert "published" in text
     assert "8.75" in text
-    told = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))[1]
-    measured = float(told["final test error, %"].split(" ± ")[0])
-    assert float(told["deviation"].replace("−", "-")) == pytest.approx(measured - 8.75, abs=0.011)
+    line = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))[1]
+    measured = float(line["final test error, %"].split(" ± ")[0])
+    assert float(line["deviation"]) == pytest.approx(measured - 8.75, abs=0.011)
 
 
 def test_claims_and_runs_are_tables_too(report, trained):
-    found = results(trained)
+    content = results(trained)
     claims = list(csv.DictReader((report / "claims.csv").read_text().splitlines()))
     assert [claim["claim"] for claim in claims] == ["Residual is better", "Residual is not worse"]
-    assert [claim["judgement"] for claim in claims] == [claim["judgement"] for claim in found["claims"]]
-    assert float(claims[0]["difference"]) == pytest.approx(found["claims"][0]["difference"], abs=0.006)
+    assert [claim["judgement"] for claim in claims] == [claim["judgement"] for claim in content["claims"]]
+    assert float(claims[0]["difference"]) == pytest.approx(content["claims"][0]["difference"], abs=0.006)
     runs = list(csv.DictReader((report / "runs.csv").read_text().splitlines()))
     assert [(run["run"], int(run["seed"])) for run in runs] == [(run.row, run.seed) for run in trained.runs]
     for name in ("claims", "runs"):
@@ -104,9 +107,9 @@ def test_losses_are_drawn_on_a_logarithmic_axis(trained):
     study = change(trained.study, losses=True)
     drawing = curves(change(trained, study=study))
     assert [ax.get_yscale() for ax in drawing.figure.axes] == ["log", "log", "linear", "linear"]
-    told = [text for _, _, _, text in drawing.points]
-    assert any(re.fullmatch(r"ResNet-8, training loss, step 20: [\d.]+", text) for text in told)
-    assert any(re.fullmatch(r"ResNet-8, test, step 20: [\d.]+ %", text) for text in told)
+    texts = [text for _, _, _, text in drawing.points]
+    assert any(re.fullmatch(r"ResNet-8, training loss, step 20: [\d.]+", text) for text in texts)
+    assert any(re.fullmatch(r"ResNet-8, test, step 20: [\d.]+ %", text) for text in texts)
 
 
 def test_pictures_with_a_validation_part_are_drawn_by_it(trained, tmp_path):
@@ -134,14 +137,14 @@ def test_figures_are_readable_in_every_format(report):
 
 def test_tables_agree_with_the_records(report, trained):
     rows = list(csv.DictReader((report / "table.csv").read_text().splitlines()))
-    found = json.loads((report / "results.json").read_text())
-    assert found == json.loads(json.dumps(results(trained)))
+    content = json.loads((report / "results.json").read_text())
+    assert content == json.loads(json.dumps(results(trained)))
     assert [row["network"] for row in rows] == ["plain-8", "ResNet-8"]
-    for row, told in zip(rows, found["rows"], strict=True):
-        values = [run["test_error"] for run in found["runs"] if run["row"] == row["network"]]
+    for row, summary in zip(rows, content["rows"], strict=True):
+        values = [run["test_error"] for run in content["runs"] if run["row"] == row["network"]]
         assert float(row["final test error, %"].split(" ± ")[0]) == pytest.approx(sum(values) / 2, abs=0.01)
-        assert told["n"] == int(row["n"]) == 2
-        assert int(row["parameters"].replace(",", "")) == told["parameters"]
+        assert summary["n"] == int(row["n"]) == 2
+        assert int(row["parameters"].replace(",", "")) == summary["parameters"]
     markdown = (report / "table.md").read_text().splitlines()
     assert len(markdown) == 4
     assert markdown[2].count("|") == len(rows[0]) + 1
@@ -156,6 +159,23 @@ def test_the_same_records_give_the_same_files(report, trained, tmp_path):
     render(trained, tmp_path)
     for path in sorted(report.rglob("*.*")):
         assert (tmp_path / path.relative_to(report)).read_bytes() == path.read_bytes(), path
+
+
+def test_a_report_opens_each_file_of_a_run_once(trained, tmp_path):
+    runs = trained.runs[0].out.parent
+    opened = []
+
+    def count(event, arguments):
+        if event == "open" and Path(str(arguments[0])).is_relative_to(runs) and opening:
+            opened.append(Path(arguments[0]))
+
+    sys.addaudithook(count)
+    opening = True
+    render(make_plan(STUDY, "demo", runs), tmp_path)
+    opening = False
+    assert set(Counter(opened).values()) == {1}
+    assert {file.name for file in opened} == {"run.json", "result.json", "metrics.jsonl"}
+    assert len({file.parent for file in opened}) == len(trained.runs)
 
 
 def test_a_study_with_runs_missing_says_so(tmp_path):
@@ -194,7 +214,7 @@ def test_hostile_names_are_text_in_every_form(tmp_path):
         assert name in [line[0] for line in lines]
 
 
-def test_points_tell_their_values_where_the_figure_has_them(report):
+def test_points_show_their_values_where_the_figure_has_them(report):
     page = (report / "report.html").read_text()
     titles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="5"><title>(.*?)</title>', page)
     assert any(title.startswith("ResNet-8, test, step 20: ") for _, _, title in titles)
@@ -216,12 +236,12 @@ def test_the_index_lists_reports_and_skips_what_is_none(report, tmp_path):
 
 def test_analyses_of_a_studys_runs_stand_on_its_page_and_in_the_index(trained, tmp_path):
     for folder, label in (("inside", trained.runs[0].out.name), ("elsewhere", "resnet20-cifar")):
-        look = {"kind": "responses", "title": f"Responses {folder}", "networks": {label: "resnet20-cifar"}}
+        analysis = {"kind": "responses", "title": f"Responses {folder}", "networks": {label: "resnet20-cifar"}}
         (tmp_path / folder).mkdir()
-        told = look | {"findings": [{"judgement": "holds"}]}
-        (tmp_path / folder / "results.json").write_text(json.dumps(told))
+        analysis |= {"findings": [{"judgement": "holds"}]}
+        (tmp_path / folder / "results.json").write_text(json.dumps(analysis))
     (tmp_path / "older").mkdir()
-    (tmp_path / "older" / "results.json").write_text(json.dumps(told | {"networks": ["resnet20-cifar"]}))
+    (tmp_path / "older" / "results.json").write_text(json.dumps(analysis | {"networks": ["resnet20-cifar"]}))
     page = Tags(render(trained, tmp_path / "report").read_text())
     assert "Responses inside" in page.text
     assert "Responses elsewhere" not in page.text

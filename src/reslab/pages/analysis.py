@@ -1,37 +1,24 @@
-"""An analysis as a directory: a page, its table and its figures."""
+"""An analysis as a directory: a page, its tables and its figures."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from reslab import drawing
 from reslab.analyse.analysis import Report
 from reslab.analyse.claims import ClaimResult
-from reslab.disk import write_whole
-from reslab.pages.template import template
-from reslab.table import FORMATS
+from reslab.pages.page import Page
 
 
 def render(analysis: Report, command: str, out: Path) -> Path:
-    """Write analysis.html, results.json, the tables and the figures (PNG, PDF, SVG) into `out`.
-
-    command: what makes it again. Each file replaces its forerunner whole. Returns the page's path.
-    """
-    files = {"results.json": (json.dumps(results(analysis, command), indent=2, allow_nan=False) + "\n").encode()}
-    for ending, write in FORMATS.items():
-        files[f"table.{ending}"] = write(analysis.table).encode()
-    for name, columns in analysis.tables.items():
-        files[f"{name}.csv"] = FORMATS["csv"](columns).encode()
-    svgs = {}
-    for name, figure in analysis.drawings.items():
-        for file_format in ("png", "pdf", "svg"):  # the page's is the last that is drawn
-            files[f"figures/{name}.{file_format}"] = drawing.drawn(figure.figure, file_format)
-        svgs[name] = (drawing.inline(figure, files[f"figures/{name}.svg"], name), figure.caption)
-    page = template("analysis.html").render(analysis=analysis, svgs=svgs, command=command)
-    files["analysis.html"] = page.encode()
-    for file_name, content in files.items():
-        write_whole(out / file_name, content)
-    return out / "analysis.html"
+    """Write analysis.html and the files beside it into `out`; `command` makes the analysis again. -> the page's path"""
+    page = Page(
+        "analysis.html",
+        {"analysis": analysis, "command": command},
+        tables={"table": analysis.table},
+        drawings=analysis.drawings,
+        data=analysis.tables,
+        results=results(analysis, command),
+    )
+    return page.write(out / "analysis.html")
 
 
 def results(analysis: Report, command: str) -> dict[str, Any]:

@@ -1,99 +1,101 @@
 """A study's report: made from the run directories alone, so that it can be made again at any time."""
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from reslab import drawing
 from reslab.disk import write_whole
 from reslab.errors import DataError
 from reslab.nets import ResNet, name_of
 from reslab.pages import study_figures as figures
 from reslab.pages import study_tables as tables
-from reslab.pages.template import template
+from reslab.pages.page import Page
 from reslab.papers.claims import COUNTED, METRICS, Row
-from reslab.runs.record import is_locked, read_json
-from reslab.stats import CONFIDENCE
+from reslab.runs.contents import RunRecord, read_json
+from reslab.stats import CONFIDENCE, Sample
 from reslab.study.plan import Plan, PlannedRun
 from reslab.study.runner import progress
 from reslab.study.verdict import Verdict, measure, sample, verdicts
-from reslab.table import FORMATS
 
 
 def render(plan: Plan, out: Path) -> Path:
-    """Write report.html, results.json, the tables (CSV, LaTeX, Markdown) and the figures (PNG, PDF, SVG) into `out`.
-
-    Each file replaces its forerunner whole. Returns the page's path.
-    """
-    found = results(plan)
-    files: dict[str, bytes] = {"results.json": (json.dumps(found, indent=2, allow_nan=False) + "\n").encode()}
-    for name, columns in tables.of_study(plan, found).items():
-        for ending, write in FORMATS.items():
-            files[f"{name}.{ending}"] = write(columns).encode()
-    svgs = {}
-    for name, figure in figures.drawings(plan).items():
-        for file_format in ("png", "pdf", "svg"):  # the page's is the last that is drawn
-            files[f"figures/{name}.{file_format}"] = drawing.drawn(figure.figure, file_format)
-        svgs[name] = (drawing.inline(figure, files[f"figures/{name}.svg"], name), figure.caption)
-    inside = _analyses(out.parent, {run.out.name for run in plan.runs})
-    files["report.html"] = _page(plan, found, svgs, inside=inside).encode()
-    for file_name, content in files.items():
-        write_whole(out / file_name, content)
-    return out / "report.html"
+    """Write report.html and the files beside it into `out`, with links to the analyses beside `out` of its networks."""
+    return _page(plan, analyses=_analyses(out.parent, {run.out.name for run in plan.runs})).write(out / "report.html")
 
 
-def page(plan: Plan, watched: bool = False) -> str:
-    """The report's page alone; `watched` looks for a newer one every few seconds."""
-    drawings = figures.drawings(plan)
-    svgs = {
-        name: (drawing.inline(figure, drawing.drawn(figure.figure, "svg"), name), figure.caption)
-        for name, figure in drawings.items()
-    }
-    return _page(plan, results(plan), svgs, watched)
+def live_page(plan: Plan) -> str:
+    """The report's page alone, which looks for a newer one every few seconds."""
+    return _page(plan, live=True).html()
 
 
 def write_index(reports: Path) -> Path:
     """Write index.html over all reports and analyses in a directory; returns its path."""
-    found = []
-    for folder, told in _told(reports):
-        try:
-            found.append({**told, "page": f"{folder}/report.html", "judged": _judged(told["claims"])})
-        except (KeyError, TypeError):  # another's file, or one of an older form: it is not listed
-            continue
-    page = template("index.html").render(reports=found, analyses=_analyses(reports))
-    write_whole(reports / "index.html", page.encode())
+    studies = []
+    for folder, summary in _summaries(reports):
+        with suppress(KeyError, TypeError):  # another's file, or one of an older form, is not listed
+            judged = _judgements(summary["claims"])
+            studies.append({**summary, "page": f"{folder}/report.html", "judged": judged})
+    index = Page("index.html", {"reports": studies, "analyses": _analyses(reports)})
+    write_whole(reports / "index.html", index.html().encode())
     return reports / "index.html"
 
 
-def _told(reports: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What every results.json of the directory's folders says, with the folder's name."""
+def _summaries(reports: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The folders of a directory with the content of their results.json."""
     for file in sorted(reports.glob("*/results.json")):
         with suppress(DataError):
             yield file.parent.name, read_json(file)
 
 
-def _analyses(reports: Path, of: set[str] | None = None) -> list[dict[str, Any]]:
-    """The analyses in a directory, or those that looked into one of some networks."""
-    found = []
-    for folder, told in _told(reports):
-        try:
-            if of is None or of & told["networks"].keys():
-                judged, kinds = _judged(told["findings"]), Counter(told["networks"].values())
-                found.append({**told, "page": f"{folder}/analysis.html", "judged": judged, "kinds": kinds})
-        except (KeyError, TypeError, AttributeError):
-            continue
-    return found
+def _analyses(reports: Path, networks: set[str] | None = None) -> list[dict[str, Any]]:
+    """The analyses in a directory: all, or those of one of some networks."""
+    analyses = []
+    for folder, summary in _summaries(reports):
+        with suppress(KeyError, TypeError, AttributeError):
+            if networks is None or networks & summary["networks"].keys():
+                judged, kinds = _judgements(summary["findings"]), Counter(summary["networks"].values())
+                analyses.append({**summary, "page": f"{folder}/analysis.html", "judged": judged, "kinds": kinds})
+    return analyses
 
 
-def _judged(claims: list[dict[str, Any]]) -> dict[str, int]:
+def _judgements(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return dict(Counter(claim["judgement"] for claim in claims))
 
 
+def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] = ()) -> Page:
+    judged = verdicts(plan)
+    values = {
+        "plan": plan,
+        "study": plan.study,
+        "scale": plan.scale,
+        "verdicts": judged,
+        "metrics": METRICS,
+        "shown_metrics": tables.shown_metrics(plan),
+        "compared_metrics": tables.compared_metrics(plan),
+        "together": sum(verdict.measured for verdict in judged),
+        "panels": len({row.panel for row in plan.rows}),
+        "cost": _cost(plan),
+        "running": [(run.row, run.seed, *progress(run)) for run in plan.missing if run.run.is_locked],
+        "live": live,
+        "analyses": analyses,
+    }
+    return Page(
+        "report.html",
+        values,
+        tables=tables.of_study(plan, judged),
+        drawings=figures.drawings(plan),
+        results=_results(plan, judged),
+    )
+
+
 def results(plan: Plan) -> dict[str, Any]:
-    """Everything that the report says, as plain JSON types."""
+    """The content of the report, as plain JSON types."""
+    return _results(plan, verdicts(plan))
+
+
+def _results(plan: Plan, judged: Sequence[Verdict]) -> dict[str, Any]:
     return {
         "study": plan.study.name,
         "title": plan.study.title,
@@ -103,7 +105,7 @@ def results(plan: Plan) -> dict[str, Any]:
         "cut": str(plan.cut) if plan.cut else None,
         "command": plan.command,
         "confidence": CONFIDENCE,
-        "claims": [_claim(verdict) for verdict in verdicts(plan)],
+        "claims": [_claim(verdict) for verdict in judged],
         "rows": [_row(plan, row) for row in plan.rows],
         "cost": _cost(plan),
         "runs": [_run(run) for run in plan.runs],
@@ -118,7 +120,7 @@ def _claim(verdict: Verdict) -> dict[str, Any]:
         "judgement": verdict.judgement,
         "jointly": verdict.jointly,
         "measured": verdict.measured,
-        "metric": METRICS[claim.metric],
+        "metric": str(METRICS[claim.metric]),
         "lower": {"row": claim.lower, "n": verdict.lower.n, "measured": str(verdict.lower)},
         "higher": {"row": claim.higher, "n": verdict.higher.n, "measured": str(verdict.higher)},
         "difference": verdict.difference,
@@ -131,7 +133,8 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
     network = plan.network(row)
     cost = network.cost()
     done = plan.runs_of(row.name)
-    told: dict[str, Any] = {
+    published = row.published if plan.beside_published else None
+    return {
         "row": row.name,
         "panel": row.panel,
         "network": name_of(network),
@@ -139,69 +142,46 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "n": len(done),
-        "diverged": sum(read_json(run.out / "result.json")["status"] == "diverged" for run in done),
+        "diverged": sum(run.run.status == "diverged" for run in done),
         "absent": plan.absent.get(row.name),
-        "measured": {},
-        "published": None,
+        "measured": {metric: _sample(sample(plan, row.name, metric)) for metric in plan.study.metrics},
+        "published": published and published._asdict() | {"values": dict(published.values), "told": published.citation},
     }
-    for metric in plan.study.metrics:
-        found = sample(plan, row.name, metric)
-        middles = {"mean": found.mean, "std": found.std, "median": found.median}
-        told["measured"][metric] = {**middles, "values": list(found.values), "text": str(found)}
-    if row.published is not None and plan.beside_published:
-        published = row.published
-        told["published"] = published._asdict() | {"values": dict(published.values), "told": published.citation}
-    return told
+
+
+def _sample(measured: Sample) -> dict[str, Any]:
+    middles = {"mean": measured.mean, "std": measured.std, "median": measured.median}
+    return {**middles, "values": list(measured.values), "text": str(measured)}
 
 
 def _run(run: PlannedRun) -> dict[str, Any]:
-    told = {"row": run.row, "seed": run.seed, "directory": run.out.name, "status": run.status}
-    if not run.done:
-        return told
-    result = read_json(run.out / "result.json")
-    told |= {key: result[key] for key in ("step", "seconds", "images_per_second")}
-    return told | {metric: measure(run, metric) for metric in METRICS if metric not in COUNTED}
+    result = run.run.result
+    summary: dict[str, Any] = {"row": run.row, "seed": run.seed, "directory": run.out.name, "status": run.status}
+    if result is None or not run.done:
+        return summary
+    summary |= {"step": result.step, "seconds": result.seconds, "images_per_second": result.images_per_second}
+    return summary | {metric: measure(run, metric) for metric in METRICS if metric not in COUNTED}
 
 
 def _cost(plan: Plan) -> dict[str, Any]:
-    """How long the runs trained, on what, with which versions; each said once with the number of runs it is true of."""
+    """The runs' training time, machines, versions and commits, each with its number of runs."""
     done = [run for run in plan.runs if run.done]
-    facts = [read_json(run.out / "run.json") for run in done]
-    machines = Counter(
-        f"{fact['machine'].get('gpu') or fact['machine']['processor']}, {fact['machine']['cores']} cores, "
-        + (f"ranks of a run: {fact['machine']['ranks']}, in each " if fact["machine"]["ranks"] > 1 else "")
-        + f"threads in a run: {fact['machine']['threads']}, {fact['chosen']['precision']}"
-        for fact in facts
-    )
-    versions = Counter(", ".join(f"{name} {number}" for name, number in fact["versions"].items()) for fact in facts)
+    records = [run.run.record for run in done]
+    versions = [", ".join(f"{name} {number}" for name, number in record.versions.items()) for record in records]
     return {
         "runs": len(done),
         "planned": len(plan.runs),
-        "training_seconds": sum(read_json(run.out / "result.json")["seconds"] for run in done),
-        "machines": dict(machines),
-        "versions": dict(versions),
-        "commits": dict(Counter(fact["commit"] or "not from a checkout" for fact in facts)),
+        "training_seconds": sum(run.run.result.seconds for run in done if run.run.result),
+        "machines": dict(Counter(map(_machine, records))),
+        "versions": dict(Counter(versions)),
+        "commits": dict(Counter(record.commit or "not from a checkout" for record in records)),
     }
 
 
-def _page(
-    plan: Plan,
-    found: dict[str, Any],
-    svgs: dict[str, tuple[str, str]],
-    watched: bool = False,
-    inside: Sequence[dict[str, Any]] = (),
-) -> str:
-    running = [(run.row, run.seed, *progress(run)) for run in plan.missing if is_locked(run.out)]
-    return template("report.html").render(
-        plan=plan,
-        study=plan.study,
-        scale=plan.scale,
-        found=found,
-        tables=tables.of_study(plan, found),
-        metrics=METRICS,
-        together=sum(claim["measured"] for claim in found["claims"]),
-        svgs=svgs,
-        running=running,
-        watched=watched,
-        inside=inside,
+def _machine(record: RunRecord) -> str:
+    machine = record.machine
+    ranks = f"ranks of a run: {machine.ranks}, in each " if machine.ranks > 1 else ""
+    return (
+        f"{machine.gpu or machine.processor}, {machine.cores} cores, "
+        f"{ranks}threads in a run: {machine.threads}, {record.chosen.precision}"
     )

@@ -1,33 +1,32 @@
 """The figures of a study, as a person expects them in a paper."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reslab.drawing import COLOURS, DASHES, STYLE, Drawing
+from reslab.drawing import COLOURS, DASHES, Drawing, style
 from reslab.nets import ResNet
 from reslab.papers.claims import METRICS, Metric, Row
-from reslab.runs.record import read_metrics
+from reslab.runs.contents import Metrics
 from reslab.study.plan import Plan, PlannedRun
 from reslab.study.verdict import sample
 
 _LONG = 20  # letters of a name that take half of a panel's width
-_TOLD = 60  # points of a curve, at most, that tell their values
-_THIN = {False: ("train_error", "training"), True: ("train_loss", "training loss")}
-"""What a thin curve is, by whether it shows losses: in metrics.jsonl, and in words."""
+_POINTS = 60  # points of a curve that show their values, at most
+_MARKS = "so^Dv*"
+_THIN = {False: "training", True: "training loss"}
+"""Name of the thin curves, by whether they show losses."""
 _CAPTION = {
-    False: "Thin: error of the training batches between two readings; bold: error on the whole {part} set, in "
+    False: "Thin: running error of the training batches; bold: error on the whole {split} set, in evaluation mode.",
+    True: "Thin, left axis: running loss of the training batches; bold, right axis: error on the whole {split} set, in "
     "evaluation mode.",
-    True: "Thin, on the left: loss of the training batches between two readings; bold, on the right: error on the "
-    "whole {part} set, in evaluation mode.",
 }
 
 
 def drawings(plan: Plan) -> dict[str, Drawing]:
-    """The figures of a plan by name: its curves, where it trains, and its second figure."""
+    """The figures of a plan by name: its curves, if it trains, and its second figure."""
     second = {"depth": depths, "rows": finals, "cost": costs}[plan.study.second]
     trained = {"curves": curves(plan)} if plan.runs else {}
     return trained | {plan.study.second: second(plan)}
@@ -46,14 +45,11 @@ def _label(plan: Plan, row: Row) -> str:
 
 
 def curves(plan: Plan) -> Drawing:
-    """What is learnt over steps, a panel beside the other: thin the training batches, bold the error on the test set,
-    or on the validation set where there is one.
+    """Learning curves over steps, one panel beside the other: training batches thin, the eval split's error bold.
 
     The thin curves are errors, as in A Figs. 4 and 6, or losses on a logarithmic axis, as in C Figs. 1, 3 and 6.
     """
-    losses = plan.study.losses
-    thin, told = _THIN[losses]
-    part = plan.eval_split
+    losses, split = plan.study.losses, plan.eval_split
     grouped = {
         panel: kept
         for panel, rows in panels(plan).items()
@@ -63,66 +59,83 @@ def curves(plan: Plan) -> Drawing:
         rows[:0] = [row for row in plan.rows if row.name == plan.study.baseline and row not in rows]
     columns = 1 if max(len(_label(plan, row)) for row in plan.rows) > _LONG else 2
     legend = max(-(-len(rows) // columns) for rows in grouped.values())
-    with mpl.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(4.4 * len(grouped), 3.4 + 0.22 * legend), layout="constrained")
         axes = figure.subplots(1, len(grouped), sharey=True, squeeze=False)[0]
         drawing = Drawing(
             figure,
-            f"{_CAPTION[losses].format(part=part)} Lines are means over the seeds, bands reach from the least to the "
-            "greatest. The test set chooses nothing: the last weights are the result. "
-            f"Early {part} errors also show how BN's running averages, which evaluation uses, lag behind the weights.",
+            f"{_CAPTION[losses].format(split=split)} Lines: means over the seeds; bands: minimum to maximum. "
+            "The test set chooses nothing: the result is that of the last weights. "
+            f"Early {split} errors also show how BN's running averages, which evaluation uses, lag the weights.",
         )
         errors = [ax.twinx() if losses else ax for ax in axes]
         for ax, bold, (panel, rows) in zip(axes, errors, grouped.items(), strict=True):
             for index, row in enumerate(rows):
-                runs = plan.runs_of(row.name)
-                look = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS)]}
-                _curve(drawing, ax, runs, thin, f"{row.name}, {told}", linewidth=0.8, **look)
-                label = _label(plan, row)
-                _curve(drawing, bold, runs, f"{part}_error", f"{row.name}, {part}", linewidth=2.2, label=label, **look)
+                _curves_of(drawing, (ax, bold), plan, row, index)
             longest = max(run.recipe.steps for run in plan.runs if run.row in [row.name for row in rows])
             ax.set(title=panel, xlabel="step", xlim=(0, longest))
             bold.set_ylim(0, plan.scale.top)
             bold.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=columns, fontsize=9)
         if losses:
-            _with_losses(axes, errors, part)
-            axes[0].set_yscale("log" if drawing.points else "linear")  # of all; without a run there is nothing to scale
+            _with_losses(axes, errors, split)
+            axes[0].set_yscale("log" if drawing.points else "linear")  # shared by all; without runs there are no values
         else:
-            axes[0].set_ylabel(f"error, %   (thin: training, bold: {part})")
+            axes[0].set_ylabel(f"error, %   (thin: training, bold: {split})")
     return drawing
 
 
-def _with_losses(axes: Sequence[Axes], errors: Sequence[Axes], part: str) -> None:
-    """Losses on the left, told at the first panel; errors on the right, told at the last."""
+def _curves_of(drawing: Drawing, axes: tuple[Axes, Axes], plan: Plan, row: Row, index: int) -> None:
+    """A row's thin and bold curve, with the index-th colour and dashes."""
+    split, losses, runs = plan.eval_split, plan.study.losses, plan.runs_of(row.name)
+    colour, dashes = COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS)]
+    thin = (lambda line: line.train_loss, "{:.3g}") if losses else (lambda line: line.train_error, "{:.2f} %")
+    lines: dict[str, Any] = {"color": colour, "linestyle": dashes}
+    _curve(drawing, axes[0], runs, *thin, name=f"{row.name}, {_THIN[losses]}", linewidth=0.8, **lines)
+    bold = (lambda line: line.error(split), "{:.2f} %")
+    label = _label(plan, row)
+    _curve(drawing, axes[1], runs, *bold, name=f"{row.name}, {split}", linewidth=2.2, label=label, **lines)
+
+
+def _with_losses(axes: Sequence[Axes], errors: Sequence[Axes], split: str) -> None:
+    """Losses at the left axis, named at the first panel; errors at the right axis, named at the last."""
     axes[0].set_ylabel("training loss   (thin)")
     for bold in errors:
         bold.grid(visible=False)
         bold.spines["right"].set_visible(True)
         bold.tick_params(labelright=bold is errors[-1])
-    errors[-1].set_ylabel(f"{part} error, %   (bold)")
+    errors[-1].set_ylabel(f"{split} error, %   (bold)")
 
 
-def _curve(drawing: Drawing, ax: Axes, runs: list[PlannedRun], key: str, told: str, **look: Any) -> None:
-    at: dict[int, list[float]] = {}
+def _curve(
+    drawing: Drawing,
+    ax: Axes,
+    runs: Sequence[PlannedRun],
+    value: Callable[[Metrics], float | None],
+    form: str,
+    *,
+    name: str,
+    **line: Any,
+) -> None:
+    """The mean over some runs of a value of their metrics, and its range."""
+    by_step: dict[int, list[float]] = {}
     for run in runs:
-        for line in read_metrics(run.out):
-            if key in line:
-                at.setdefault(line["step"], []).append(line[key])
-    steps = sorted(at)
-    means = [sum(at[step]) / len(at[step]) for step in steps]
-    ax.plot(steps, means, **look)
+        for metrics in run.run.metrics:
+            if (number := value(metrics)) is not None:
+                by_step.setdefault(metrics.step, []).append(number)
+    steps = sorted(by_step)
+    means = [sum(by_step[step]) / len(by_step[step]) for step in steps]
+    ax.plot(steps, means, **line)
     if len(runs) > 1:
-        lows, highs = [min(at[step]) for step in steps], [max(at[step]) for step in steps]
-        ax.fill_between(steps, lows, highs, color=look["color"], alpha=0.12, linewidth=0)
-    every = max(1, len(steps) // _TOLD)
-    for step, value in list(zip(steps, means, strict=True))[every - 1 :: every]:
-        found = f"{value:.3g}" if key == "train_loss" else f"{value:.2f} %"
-        drawing.points.append((ax, step, value, f"{told}, step {step:,}: {found}"))
+        lows, highs = [min(by_step[step]) for step in steps], [max(by_step[step]) for step in steps]
+        ax.fill_between(steps, lows, highs, color=line["color"], alpha=0.12, linewidth=0)
+    every = max(1, len(steps) // _POINTS)
+    for step, mean in list(zip(steps, means, strict=True))[every - 1 :: every]:
+        drawing.points.append((ax, step, mean, f"{name}, step {step:,}: {form.format(mean)}"))
 
 
 def depths(plan: Plan) -> Drawing:
     """The final training error over the depth, a line for each panel's rows and a point for each run."""
-    with mpl.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(4.6, 3.4), layout="constrained")
         drawing = Drawing(
             figure,
@@ -130,22 +143,22 @@ def depths(plan: Plan) -> Drawing:
             "lines through the means.",
         )
         ax = figure.subplots()
-        known_depths = set()
-        for (panel, rows), colour, mark in zip(panels(plan).items(), COLOURS, "so^Dv*", strict=False):
-            known = []
+        ticks = set()
+        for (panel, rows), colour, mark in zip(panels(plan).items(), COLOURS, _MARKS, strict=False):
+            means = []
             for row in rows:
-                network, found = plan.network(row), sample(plan, row.name, "train_error")
-                if isinstance(network, ResNet) and found.mean is not None:
-                    known.append((network.depth, found.mean))
-                    ax.plot([network.depth] * found.n, found.values, mark, color=colour, markersize=4, alpha=0.45)
-                    told = f"{row.name}: {found} % (n = {found.n})"
-                    drawing.points.append((ax, network.depth, found.mean, told))
-            if known:
-                known_depths |= {depth for depth, _ in known}
-                ax.plot(*zip(*known, strict=True), f"{mark}-", color=colour, linewidth=1.8, label=panel)
+                network, errors = plan.network(row), sample(plan, row.name, "train_error")
+                if isinstance(network, ResNet) and errors.mean is not None:
+                    means.append((network.depth, errors.mean))
+                    ax.plot([network.depth] * errors.n, errors.values, mark, color=colour, markersize=4, alpha=0.45)
+                    text = f"{row.name}: {errors} % (n = {errors.n})"
+                    drawing.points.append((ax, network.depth, errors.mean, text))
+            if means:
+                ticks |= {depth for depth, _ in means}
+                ax.plot(*zip(*means, strict=True), f"{mark}-", color=colour, linewidth=1.8, label=panel)
         ax.set(xlabel="depth, weight layers", ylabel="final training error, %", ylim=(-3, 100))
-        if known_depths:
-            ax.set_xticks(sorted(known_depths))
+        if ticks:
+            ax.set_xticks(sorted(ticks))
             ax.legend()
     return drawing
 
@@ -153,27 +166,23 @@ def depths(plan: Plan) -> Drawing:
 def finals(plan: Plan) -> Drawing:
     """The final test error of every row: a faint mark for each run, a strong one for the mean or the median."""
     rows = plan.rows
-    paper = plan.beside_published
-    with mpl.rc_context(STYLE):
+    kind = "median" if plan.study.medians else "mean"
+    diamond = "; a diamond for the published value" if plan.beside_published else ""
+    caption = f"Test error of the last weights: a faint mark for each run, a strong one for the {kind}{diamond}."
+    with style():
         figure = Figure(figsize=(7.0, 0.8 + 0.34 * len(rows)), layout="constrained")
-        kind = "median" if plan.study.medians else "mean"
-        published = "; a diamond for the published value" if paper else ""
-        drawing = Drawing(
-            figure,
-            f"Test error of the last weights: a faint mark for each run, a strong one for the {kind}{published}.",
-        )
+        drawing = Drawing(figure, caption)
         ax = figure.subplots()
         for place, row in enumerate(rows):
-            found = sample(plan, row.name, "test_error")
-            middle = found.median if plan.study.medians else found.mean
+            errors = sample(plan, row.name, "test_error")
+            middle = errors.median if plan.study.medians else errors.mean
             if middle is not None:
-                ax.plot(found.values, [place] * found.n, "o", color=COLOURS[0], markersize=4, alpha=0.35)
+                ax.plot(errors.values, [place] * errors.n, "o", color=COLOURS[0], markersize=4, alpha=0.35)
                 ax.plot([middle], [place], "o", color=COLOURS[0], markersize=7)
-                drawing.points.append(
-                    (ax, middle, place, f"{row.name}: {found} % (n = {found.n}), {kind} {middle:.2f} %")
-                )
+                text = f"{row.name}: {errors} % (n = {errors.n}), {kind} {middle:.2f} %"
+                drawing.points.append((ax, middle, place, text))
             value = row.published.values.get("test_error") if row.published else None
-            if paper and isinstance(value, float):
+            if plan.beside_published and isinstance(value, float):
                 ax.plot([value], [place], "D", color=COLOURS[3], markersize=6, fillstyle="none")
                 drawing.points.append((ax, value, place, f"{row.name}, published: {value:.2f} %"))
         ax.set_yticks(range(len(rows)), [_label(plan, row) for row in rows])
@@ -183,25 +192,26 @@ def finals(plan: Plan) -> Drawing:
 
 
 def costs(plan: Plan) -> Drawing:
-    """Test error over multiply-adds where networks are trained, parameters over multiply-adds where they are not."""
+    """Test error over multiply-adds, or parameters over multiply-adds for networks that are not trained."""
     metric: Metric = "test_error" if plan.runs else "parameters"
-    with mpl.rc_context(STYLE):
+    title = str(METRICS[metric])
+    with style():
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-        drawing = Drawing(figure, f"{METRICS[metric].capitalize()}, over multiply-adds, on a logarithmic scale.")
+        drawing = Drawing(figure, f"{title.capitalize()}, over multiply-adds, on a logarithmic scale.")
         ax = figure.subplots()
-        for (panel, rows), colour, mark in zip(panels(plan).items(), COLOURS, "so^Dv*", strict=False):
+        for (panel, rows), colour, mark in zip(panels(plan).items(), COLOURS, _MARKS, strict=False):
             places = []
             for row in rows:
-                found, cost = sample(plan, row.name, metric), sample(plan, row.name, "multiply_adds").mean
-                if found.mean is None or cost is None:
+                measured, cost = sample(plan, row.name, metric), sample(plan, row.name, "multiply_adds").mean
+                if measured.mean is None or cost is None:
                     continue
-                places.append((cost, found.mean))
+                places.append((cost, measured.mean))
                 ax.annotate(row.name, places[-1], xytext=(4, 4), textcoords="offset points", fontsize=7)
-                told = f"{row.name}: {found} {METRICS[metric].rpartition(', ')[2]}, {cost:.3g} billion multiply-adds"
-                drawing.points.append((ax, *places[-1], told))
+                text = f"{row.name}: {measured} {METRICS[metric].unit}, {cost:.3g} billion multiply-adds"
+                drawing.points.append((ax, *places[-1], text))
             if places:
                 ax.plot(*zip(*places, strict=True), mark, color=colour, label=panel)
-        ax.set(xlabel=METRICS["multiply_adds"], ylabel=METRICS[metric], xscale="log")
+        ax.set(xlabel=str(METRICS["multiply_adds"]), ylabel=title, xscale="log")
         if metric == "parameters":
             ax.set_yscale("log")
         if drawing.points:

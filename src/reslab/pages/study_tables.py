@@ -1,114 +1,129 @@
 """The tables of a study: its results, its claims, its runs."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from reslab.papers.claims import COUNTED, FAILED, METRICS, Metric
+from reslab.papers.claims import COUNTED, METRICS, Metric, Row
 from reslab.study.plan import Plan
-from reslab.study.verdict import measure
+from reslab.study.verdict import Verdict, measure, sample
 from reslab.table import Column
 
 
-def of_study(plan: Plan, found: dict[str, Any]) -> dict[str, list[Column]]:
-    """Its tables by name, `found` being what `results` says; those of claims and runs where it has any."""
-    tables = {"table": columns(plan, found["rows"]), "claims": claims(found["claims"]), "runs": runs(found["runs"])}
-    return {name: table for name, table in tables.items() if table[0].cells}
+def of_study(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, list[Column]]:
+    """The tables by name; those of claims and runs only if there are any."""
+    tables = {"table": rows(plan), "claims": claims(verdicts), "runs": runs(plan)}
+    return {name: table for name, table in tables.items() if table[0].values}
 
 
-def claims(told: list[dict[str, Any]]) -> list[Column]:
-    """The table of a study's claims, `told` being those of `results`."""
-    sides = ("lower", "higher")
-    intervals = [claim["interval"] or (None, None) for claim in told]
+def claims(verdicts: Sequence[Verdict]) -> list[Column]:
+    """Every claim with its verdict, both sides, and the interval of their difference."""
+    intervals = [verdict.interval or (None, None) for verdict in verdicts]
     return [
-        Column("claim", [claim["claim"] for claim in told], numbers=False),
-        Column("source", [claim["source"] for claim in told], numbers=False),
-        Column("judgement", [claim["judgement"] for claim in told], numbers=False),
-        Column("all claims together", [claim["jointly"] for claim in told], numbers=False),
-        Column("measured by", [claim["metric"] for claim in told], numbers=False),
-        *(
-            column
-            for side in sides
-            for column in (
-                Column(side, [f"{claim[side]['row']}" for claim in told], numbers=False),
-                Column("its mean", [claim[side]["measured"] for claim in told]),
-                Column("its n", [f"{claim[side]['n']}" for claim in told]),
-            )
-        ),
-        Column("difference", [_number(claim["difference"], "") for claim in told]),
-        Column("interval from", [_number(low, "") for low, _ in intervals]),
-        Column("to", [_number(high, "") for _, high in intervals]),
-        Column("margin", [f"{claim['margin']:g}" for claim in told]),
+        Column("claim", [verdict.claim.text for verdict in verdicts], numbers=False),
+        Column("source", [verdict.claim.source for verdict in verdicts], numbers=False),
+        Column("judgement", [verdict.judgement for verdict in verdicts], numbers=False),
+        Column("all claims together", [verdict.jointly for verdict in verdicts], numbers=False),
+        Column("measured by", [str(METRICS[verdict.claim.metric]) for verdict in verdicts], numbers=False),
+        Column("lower", [str(verdict.claim.lower) for verdict in verdicts], numbers=False),
+        Column("its mean", [verdict.lower for verdict in verdicts]),
+        Column("its n", [verdict.lower.n for verdict in verdicts]),
+        Column("higher", [str(verdict.claim.higher) for verdict in verdicts], numbers=False),
+        Column("its mean", [verdict.higher for verdict in verdicts]),
+        Column("its n", [verdict.higher.n for verdict in verdicts]),
+        Column("difference", [verdict.difference for verdict in verdicts], form=".2f"),
+        Column("interval from", [low for low, _ in intervals], form=".2f"),
+        Column("to", [high for _, high in intervals], form=".2f"),
+        Column("margin", [verdict.claim.margin for verdict in verdicts], form="g"),
     ]
 
 
-def runs(told: list[dict[str, Any]]) -> list[Column]:
-    """The table of a study's runs, `told` being those of `results`."""
-
-    def numbers(key: str, form: str) -> list[str]:
-        return [format(run[key], form) if key in run else "–" for run in told]
-
+def runs(plan: Plan) -> list[Column]:
+    """Every run with its status, errors, training time in seconds and speed."""
+    results = [run.run.result if run.done else None for run in plan.runs]
+    seconds = [None if result is None else result.seconds for result in results]
+    speeds = [None if result is None else result.images_per_second for result in results]
+    train, test = (
+        [measure(run, metric) if run.done else None for run in plan.runs] for metric in ("train_error", "test_error")
+    )
     return [
-        Column("run", [run["row"] for run in told], numbers=False),
-        Column("seed", [f"{run['seed']}" for run in told]),
-        Column("status", [run["status"] for run in told], numbers=False),
-        Column("training error, %", numbers("train_error", ".2f")),
-        Column("test error, %", numbers("test_error", ".2f")),
-        Column("seconds", numbers("seconds", ".1f")),
-        Column("images/s", numbers("images_per_second", ",.0f")),
-        Column("directory", [run["directory"] for run in told], numbers=False),
+        Column("run", [run.row for run in plan.runs], numbers=False),
+        Column("seed", [run.seed for run in plan.runs]),
+        Column("status", [run.status for run in plan.runs], numbers=False),
+        Column("training error, %", train, form=".2f", empty="–"),
+        Column("test error, %", test, form=".2f", empty="–"),
+        Column("seconds", seconds, form=".1f", empty="–"),
+        Column("images/s", speeds, form=",.0f", empty="–"),
+        Column("directory", [run.out.name for run in plan.runs], numbers=False),
     ]
 
 
-def columns(plan: Plan, rows: list[dict[str, Any]]) -> list[Column]:
-    """The table of a study's results, `rows` being those of `results`."""
-    found = [Column("network", [row["row"] for row in rows], numbers=False)]
-    for metric in (metric for metric in COUNTED if metric not in plan.study.metrics):
-        found.append(
-            Column(METRICS[metric].partition(",")[0].partition(" for")[0], [f"{row[metric]:,}" for row in rows])
-        )
+def rows(plan: Plan) -> list[Column]:
+    """Every row with its network's cost and its metrics, beside the published values where the scale allows it."""
+    names = [row.name for row in plan.rows]
+    costs = [plan.network(row).cost() for row in plan.rows]
+    table = [Column("network", names, numbers=False)]
+    if "parameters" not in plan.study.metrics:
+        table.append(Column("parameters", [cost.parameters for cost in costs], form=","))
+    if "multiply_adds" not in plan.study.metrics:
+        table.append(Column("multiply-adds", [cost.multiply_adds for cost in costs], form=","))
     if plan.runs or plan.absent:
-        found.append(Column("n", [_count(row) for row in rows]))
-    for metric in metrics(plan):
-        found.append(Column(METRICS[metric], [row["measured"][metric]["text"] for row in rows]))
+        table.append(Column("n", [_count(plan, name) for name in names]))
+    compared = compared_metrics(plan)
+    for metric in shown_metrics(plan):
+        samples = [sample(plan, name, metric) for name in names]
+        table.append(Column(str(METRICS[metric]), samples))
         if plan.study.medians and metric == "test_error":
-            found.append(Column("its median", [_number(row["measured"][metric]["median"]) for row in rows]))
-        if any(row["published"] and metric in row["published"]["values"] for row in rows):
-            found.append(Column("published", [_published(row, metric) for row in rows]))
-            found.append(Column("deviation", [_deviation(row, metric) for row in rows]))
-    if any(row["published"] for row in rows):
-        sources = [row["published"]["told"] if row["published"] else "" for row in rows]
-        found.append(Column("source", sources, numbers=False))
-    return found
+            medians = [measured.median for measured in samples]
+            table.append(Column("its median", medians, form=".2f", empty="not run"))
+        if metric in compared:
+            table += _beside_published(plan, metric)
+    if any(row.published for row in plan.rows) and plan.beside_published:
+        sources = [row.published.citation if row.published else "" for row in plan.rows]
+        table.append(Column("source", sources, numbers=False))
+    return table
 
 
-def metrics(plan: Plan) -> list[Metric]:
-    """Those that say something: not how soon 10 % was reached, where no run reached it."""
+def shown_metrics(plan: Plan) -> list[Metric]:
+    """The study's metrics, without the steps to 10 % if no run reached it."""
     done = [run for run in plan.runs if run.done]
     reached = not done or any(measure(run, "steps_to_10") < run.recipe.steps for run in done)
     return [metric for metric in plan.study.metrics if metric != "steps_to_10" or reached]
 
 
-def _count(row: dict[str, Any]) -> str:
-    if row["absent"]:
-        return str(row["absent"])
-    return f"{row['n']}" + (f" ({row['diverged']} diverged)" if row["diverged"] else "")
+def compared_metrics(plan: Plan) -> list[Metric]:
+    """The metrics with published values that may stand beside ours."""
+    published = [row.published.values for row in plan.rows if row.published] if plan.beside_published else []
+    return [metric for metric in shown_metrics(plan) if any(metric in values for values in published)]
 
 
-def _number(value: float | None, otherwise: str = "not run") -> str:
-    return otherwise if value is None else f"{value:.2f}"
+def _beside_published(plan: Plan, metric: Metric) -> list[Column]:
+    """The published values, and our deviation from them: in points, or in percent of what is counted."""
+    published = [row.published.values.get(metric) if row.published else None for row in plan.rows]
+    deviations = [_deviation(plan, row, metric) for row in plan.rows]
+    if metric in COUNTED:
+        return [
+            Column("published", published, form="g", empty="–"),
+            Column("deviation, %", deviations, form="+.1f", empty="–"),
+        ]
+    return [
+        Column("published", published, form=".2f", empty="–"),
+        Column("deviation", deviations, form="+.2f", empty="–"),
+    ]
 
 
-def _published(row: dict[str, Any], metric: Metric) -> str:
-    value = row["published"]["values"].get(metric, "–") if row["published"] else "–"
-    if isinstance(value, str):
-        return value
-    return f"{value:g}" if metric in COUNTED else f"{value:.2f}"
+def _deviation(plan: Plan, row: Row, metric: Metric) -> float | None:
+    """Measured less published: points of an error, percent of what is counted; None if there is no such number."""
+    published = row.published.values.get(metric) if row.published else None
+    ours = sample(plan, row.name, metric)
+    measured = ours.median if row.published and row.published.of == "median" else ours.mean
+    if not isinstance(published, int | float) or measured is None:
+        return None
+    return 100 * (measured / published - 1) if metric in COUNTED else measured - published
 
 
-def _deviation(row: dict[str, Any], metric: Metric) -> str:
-    """What was measured less what was published: in points, and of what is counted in percent."""
-    value = row["published"]["values"].get(metric) if row["published"] else None
-    found = row["measured"][metric]["median" if value is not None and row["published"]["of"] == "median" else "mean"]
-    if value is None or value == FAILED or found is None:
-        return "–"
-    told = f"{100 * (found / value - 1):+.1f} %" if metric in COUNTED else f"{found - value:+.2f}"
-    return told.replace("-", "−")
+def _count(plan: Plan, row: str) -> int | str:
+    """The row's number of runs, with those that diverged, or why it has none."""
+    if row in plan.absent:
+        return plan.absent[row]
+    done = plan.runs_of(row)
+    diverged = sum(run.run.status == "diverged" for run in done)
+    return f"{len(done)} ({diverged} diverged)" if diverged else len(done)

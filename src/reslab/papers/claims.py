@@ -10,14 +10,25 @@ from reslab.recipes.recipe import Recipe
 
 Metric = Literal["train_error", "test_error", "top5_error", "curve", "steps_to_10", "parameters", "multiply_adds"]
 
-METRICS: dict[Metric, str] = {
-    "train_error": "final training error, %",
-    "test_error": "final test error, %",
-    "top5_error": "final top-5 test error, %",
-    "curve": "test error, mean of all evaluations of the training, %",
-    "steps_to_10": "steps until the training error is below 10 %",
-    "parameters": "parameters, millions",
-    "multiply_adds": "multiply-adds for one image, billions",
+
+class MetricText(NamedTuple):
+    """A metric in words: its title and its unit, if it has one."""
+
+    title: str
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+
+METRICS: dict[Metric, MetricText] = {
+    "train_error": MetricText("final training error", "%"),
+    "test_error": MetricText("final test error", "%"),
+    "top5_error": MetricText("final top-5 test error", "%"),
+    "curve": MetricText("test error, mean of all evaluations of the training", "%"),
+    "steps_to_10": MetricText("steps until the training error is below 10 %", ""),
+    "parameters": MetricText("parameters", "millions"),
+    "multiply_adds": MetricText("multiply-adds for one image", "billions"),
 }
 """What is measured of a run, or counted of a network.
 

@@ -1,0 +1,65 @@
+"""A page and the files beside it: the figures and tables that it shows, and its results for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import jinja2
+
+from reslab.disk import write_whole
+from reslab.drawing import Drawing, FileFormat
+from reslab.table import FORMATS, Column
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("reslab.pages"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+_ENVIRONMENT.filters["signed"] = lambda number: f"{number:,.2f}".replace("-", "−")
+_ENVIRONMENT.globals["css"] = {"holds": "holds", "does not hold": "not-hold", "not decided": "open"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as a value: one HTML file that loads nothing, in which every name is escaped.
+
+    template: the name of a file in templates/, which gets `values`, the tables, and the figures as SVG
+    tables: those that the page shows, by name; data: those that are CSV files alone
+    results: what results.json says, as plain JSON types
+    """
+
+    template: str
+    values: Mapping[str, Any]
+    tables: Mapping[str, Sequence[Column]] = field(default_factory=dict)
+    drawings: Mapping[str, Drawing] = field(default_factory=dict)
+    data: Mapping[str, Sequence[Column]] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    def html(self) -> str:
+        """The page alone."""
+        return self._html({name: drawing.save("svg") for name, drawing in self.drawings.items()})
+
+    def write(self, path: Path) -> Path:
+        """Write the page to `path`, and beside it results.json, the tables (CSV, LaTeX, Markdown) and the figures
+        (PNG, PDF, SVG). Each file replaces its predecessor whole. Returns the path.
+        """
+        files = {"results.json": (json.dumps(self.results, indent=2, allow_nan=False) + "\n").encode()}
+        for name, table in self.tables.items():
+            files |= {f"{name}.{ending}": write(table).encode() for ending, write in FORMATS.items()}
+        files |= {f"{name}.csv": FORMATS["csv"](table).encode() for name, table in self.data.items()}
+        for name, drawing in self.drawings.items():
+            files |= {f"figures/{name}.{ending}": drawing.save(ending) for ending in get_args(FileFormat)}
+        svgs = {name: files[f"figures/{name}.svg"] for name in self.drawings}
+        files[path.name] = self._html(svgs).encode()
+        for file_name, content in files.items():
+            write_whole(path.parent / file_name, content)
+        return path
+
+    def _html(self, svgs: Mapping[str, bytes]) -> str:
+        """The page with the SVG files of its figures, each the last file that was saved of its figure."""
+        figures = {name: (drawing.inline(svgs[name], name), drawing.caption) for name, drawing in self.drawings.items()}
+        return _ENVIRONMENT.get_template(self.template).render(figures=figures, tables=self.tables, **self.values)
