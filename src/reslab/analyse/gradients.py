@@ -27,7 +27,7 @@ from reslab.data.batches import Batch
 from reslab.drawing import STYLE, Drawing, line, scale
 from reslab.nets import Gated, ResNet
 from reslab.nets.leaves import Flatten, GlobalPool
-from reslab.nets.merges import Add, Dropped, Scaled
+from reslab.nets.merges import Add, Dropped, Gated, Scaled, StochasticDepth, Weighted
 from reslab.nets.modules import Network
 from reslab.nets.paths import Chain
 from reslab.nets.unit import Unit
@@ -177,7 +177,7 @@ class _Tally:
         if any(layer.parameters for layer in unit.shortcut.layers(block.in_shape, "")):
             return float("nan")
         match unit.merge:
-            case Add():
+            case Add() | Weighted() | StochasticDepth():
                 return 1.0
             case Scaled(shortcut=shortcut):
                 return shortcut

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reslab.papers.claims import Study
-    from reslab.study.plan import Plan, Run
+    from reslab.study.plan import Plan, PlannedRun
     from reslab.study.verdict import Verdict
 
 
@@ -115,7 +115,7 @@ def report_study(plan: "Plan") -> StudyReport:
 
 def run_study(
     plan: "Plan", *, workers: int | None = None, ray: str | None = None, ranks: int = 1, progress: bool = False
-) -> "dict[Run, str]":
+) -> "dict[PlannedRun, str]":
     """Train the missing runs of a plan; -> those that failed, with the reason.
 
     workers: runs at a time; None is one for each GPU, or core

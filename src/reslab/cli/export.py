@@ -35,7 +35,17 @@ def export(
     for option, value in (("--data", data), ("--images", images)):
         if value is not None and not int8:
             raise SpecError(f"{option}: is for --int8")
-    exported = api.export_network(file, file_format, out, data, images=images, device=device, opset=opset, ir_version=ir_version, any_size=any_size)
+    exported = api.export_network(
+        file,
+        file_format,
+        out,
+        data,
+        images=images,
+        device=device,
+        opset=opset,
+        ir_version=ir_version,
+        any_size=any_size,
+    )
     message(exported.note)
     if exported.change:
         typer.echo(str(exported.change))

@@ -259,7 +259,7 @@ def read_value(cls: type[T], tree: Any, source: str) -> T:
     try:
         return _adapter(cls).validate_python(tree)  # type: ignore[no-any-return, arg-type]
     except ValidationError as error:
-        raise DataError(f"{source}: {explain(error)[:300]}") from None
+        raise DataError(f"{source}: {explain(error, cls)[:300]}") from None
     except RecursionError:
         raise DataError(f"{source}: nested too deep") from None
 
