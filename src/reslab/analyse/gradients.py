@@ -27,7 +27,7 @@ from reslab.data.batches import Batch
 from reslab.drawing import STYLE, Drawing, line, scale
 from reslab.nets import Gated, ResNet
 from reslab.nets.leaves import Flatten, GlobalPool
-from reslab.nets.merges import Add, Dropped, Gated, Scaled, StochasticDepth, Weighted
+from reslab.nets.merges import Add, Dropped, Scaled, StochasticDepth, Weighted
 from reslab.nets.modules import Network
 from reslab.nets.paths import Chain
 from reslab.nets.unit import Unit
