@@ -79,14 +79,14 @@ def evaluate_network(path: Path | str, data: str, crops: "Crops" = 1) -> "Evalua
     import torch
 
     from reslab.data.loader import load
-    from reslab.evaluate import evaluate, must_fit
+    from reslab.evaluate import evaluate, match_labels, purpose_for
     from reslab.machine import find_device, tune_malloc
     from reslab.weights.file import built, read_weights
     from reslab.weights.preprocessing import loader_for
 
     tune_malloc()
-    weights, images = read_weights(Path(path)), load(data)
-    must_fit(weights.network, images, str(path), weights.classes)
+    weights, images = read_weights(Path(path)), load(data, purpose=purpose_for(Path(path), data))
+    images = match_labels(weights.network, images, str(path), weights.classes)
     place = torch.device(find_device("auto"))
     with loader_for(weights, images, place) as loader:
         return evaluate(built(weights).to(place), loader.views("test", crops))
@@ -103,10 +103,9 @@ def predict_pictures(
     """
     import torch
 
+    from reslab.data.folder import picture_files
     from reslab.data.names import class_names
-    from reslab.data.picture import shown
     from reslab.machine import find_device
-    from reslab.use.pictures import picture_files
     from reslab.use.predict import Predictor
     from reslab.weights.file import read_weights
 
@@ -118,7 +117,7 @@ def predict_pictures(
     guesses = [guess for some in predictor.predict(picture_files([*map(Path, pictures)]), top) for guess in some]
     if predictor.skipped:
         bad, reason = next(iter(predictor.skipped.items()))
-        raise DataError(f"{shown(bad)}: {reason}")
+        raise DataError(f"{bad}: {reason}")
     return {guess.file: [(names[place], chance) for place, chance in guess.best] for guess in guesses}
 
 

@@ -1,4 +1,4 @@
-"""The official binary layout of CIFAR: read exactly, and refused where it is damaged."""
+"""The official binary format of CIFAR: read exactly, and refused where it is damaged."""
 
 import os
 from pathlib import Path
@@ -13,14 +13,14 @@ from reslab.errors import DataError
 from .made import SMALL10, SMALL100, write
 
 
-@pytest.mark.parametrize("layout", [SMALL10, SMALL100], ids=["cifar10", "cifar100"])
-def test_a_made_archive_is_read_as_it_was_written(tmp_path, layout):
-    made = write(tmp_path, layout)
-    data = load_cifar("made", layout, tmp_path)
-    np.testing.assert_array_equal(data.test.labels, made[layout.test][0])
-    np.testing.assert_array_equal(data.test.pixels, made[layout.test][1])
-    np.testing.assert_array_equal(data.train.pixels, np.concatenate([made[file][1] for file in layout.train]))
-    assert data.classes[-1] == f"class{layout.classes - 1}"
+@pytest.mark.parametrize("files", [SMALL10, SMALL100], ids=["cifar10", "cifar100"])
+def test_a_made_archive_is_read_as_it_was_written(tmp_path, files):
+    made = write(tmp_path, files)
+    data = load_cifar("made", files, tmp_path)
+    np.testing.assert_array_equal(data.test.labels, made[files.test][0])
+    np.testing.assert_array_equal(data.test.pixels, made[files.test][1])
+    np.testing.assert_array_equal(data.train.pixels, np.concatenate([made[file][1] for file in files.train]))
+    assert data.classes[-1] == f"class{files.classes - 1}"
     assert (data.channels, data.size) == (3, 32)
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from reslab.data.crops import View, views
-from reslab.data.picture import PictureError, findings, seen
+from reslab.data.picture import PictureError, check_picture, crop_and_resize
 
 RED, BLUE = (200, 30, 40), (20, 40, 210)
 
@@ -29,7 +29,7 @@ def whole(width, height):
 
 
 def look(path, size=16):
-    (picture,) = seen(path, whole, size)
+    (picture,) = crop_and_resize(path, whole, size)
     assert (picture.mode, picture.size) == ("RGB", (size, size))
     return np.asarray(picture).astype(int)
 
@@ -57,7 +57,7 @@ def test_sixteen_bits_are_scaled_and_not_cut(tmp_path):
     Image.fromarray(values).save(tmp_path / "a.png")
     array = look(tmp_path / "a.png", 64)
     np.testing.assert_allclose(array[..., 0], values / 257, atol=1)
-    assert findings(tmp_path / "a.png").reason == "16 bits"
+    assert check_picture(tmp_path / "a.png").reason == "16 bits"
 
 
 @pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
@@ -75,7 +75,7 @@ def test_transparency_lies_on_white(tmp_path):
     palette = Image.new("P", (40, 40), 0)
     palette.save(tmp_path / "b.png", transparency=0)
     assert (look(tmp_path / "b.png") == 255).all()
-    assert findings(tmp_path / "b.png").reason == "transparent"
+    assert check_picture(tmp_path / "b.png").reason == "transparent"
 
 
 @pytest.mark.parametrize("turned", range(1, 9))
@@ -93,7 +93,7 @@ def test_a_picture_turned_by_exif_stands_upright(tmp_path, turned, ending):
     exif[0x0112] = turned
     stored.save(tmp_path / f"a.{ending}", exif=exif)
     assert_halves(look(tmp_path / f"a.{ending}"))
-    assert ("turned by EXIF" in findings(tmp_path / f"a.{ending}").reason) == (turned != 1)
+    assert ("turned by EXIF" in check_picture(tmp_path / f"a.{ending}").reason) == (turned != 1)
 
 
 def test_a_large_jpeg_decoded_small_looks_the_same(tmp_path):
@@ -102,14 +102,14 @@ def test_a_large_jpeg_decoded_small_looks_the_same(tmp_path):
     smooth.save(tmp_path / "a.jpg", quality=95)
     smooth.save(tmp_path / "a.png")
     for box in (lambda w, h: views(1, w, h), lambda w, h: [View((100, 50, 700, 650), True)]):
-        (one,), (other,) = (seen(tmp_path / name, box, 112) for name in ("a.jpg", "a.png"))
+        (one,), (other,) = (crop_and_resize(tmp_path / name, box, 112) for name in ("a.jpg", "a.png"))
         assert abs(np.asarray(one).astype(int) - np.asarray(other)).mean() < 2
 
 
 def test_one_pixel_is_a_picture(tmp_path):
     Image.new("RGB", (1, 1), RED).save(tmp_path / "a.png")
     assert (look(tmp_path / "a.png") == RED).all()
-    assert findings(tmp_path / "a.png").reason == "1×1 pixels"
+    assert check_picture(tmp_path / "a.png").reason == "1×1 pixels"
 
 
 def truncated(path):
@@ -146,10 +146,10 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path, make, told):
     path = tmp_path / "a.jpg"
     make(path)
     with pytest.raises(PictureError) as caught:
-        seen(path, whole, 8)
+        crop_and_resize(path, whole, 8)
     assert str(caught.value).startswith(f"{path}: ")
     assert told in caught.value.reason
-    found = findings(path)
+    found = check_picture(path)
     assert (found.bad, found.odd) == (True, False)
     assert told in found.reason
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path, make, told):
 def test_negative_or_fractional_pixels_are_refused_and_not_guessed(tmp_path):
     Image.fromarray(np.full((8, 8), -3.5, np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(PictureError, match="neither 8 nor 16 bits"):
-        seen(tmp_path / "a.tif", whole, 8)
+        crop_and_resize(tmp_path / "a.tif", whole, 8)
 
 
 @pytest.mark.parametrize("name", [b"new\nline.png", b"\xff\xfe.png", "ünï \U0001f600.png".encode(), b"-rf *.png"])
@@ -166,11 +166,11 @@ def test_odd_names_are_read_and_can_be_printed(tmp_path, name):
     halves().save(path, "PNG")
     assert_halves(look(path))
     path.write_bytes(b"no more")
-    told = findings(path)
+    told = check_picture(path)
     assert told.bad
     assert "\n" not in told.file
     told.file.encode()
-    code = "import sys, pathlib, reslab.data.picture as p; print(p.findings(pathlib.Path(sys.argv[1])))"
+    code = "import sys, pathlib, reslab.data.picture as p; print(p.check_picture(pathlib.Path(sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True)
     assert done.returncode == 0
 
@@ -181,7 +181,7 @@ def test_oddities_are_told(tmp_path):
     halves().save(tmp_path / "png.jpg", "PNG")
     halves().save(tmp_path / "good.png")
     halves("P").save(tmp_path / "film.gif", save_all=True, append_images=[Image.new("P", (64, 48), 3)])
-    told = {path.name: findings(path).reason for path in tmp_path.iterdir()}
+    told = {path.name: check_picture(path).reason for path in tmp_path.iterdir()}
     assert told == {
         "grey.png": "grey",
         "print.jpg": "mode CMYK",

@@ -12,12 +12,12 @@ from torch import nn
 from reslab.data.digits import load_digits
 from reslab.data.loader import load, make_loader
 from reslab.errors import DataError
+from reslab.evaluate import Predictions, predictions
 from reslab.nets import Conv, cifar_resnet
 from reslab.pages.run import write_report
 from reslab.pages.run_figures import confusion
 from reslab.recipes.recipe import Recipe
 from reslab.spec import replace
-from reslab.train.guesses import Guesses, guess
 from reslab.train.loop import fitted, train
 
 CPU = torch.device("cpu")
@@ -50,12 +50,12 @@ class TakesRedForGreen(nn.Module):
 
 def test_what_is_taken_for_what_is_counted(pictures):
     with make_loader(pictures, CPU, 16) as loader:
-        found = guess(TakesRedForGreen(), loader, "test")
+        found = predictions(TakesRedForGreen(), loader, "test")
     assert found.confusion(3).tolist() == [[3, 0, 0], [0, 2, 0], [0, 1, 0]]
     assert found.error() == pytest.approx(100 / 6)
     assert found.worst(5) == [5]
     chances = torch.tensor([0.0, 2.0, 1.0]).softmax(0)
-    assert (found.sure[5], found.true[5]) == pytest.approx((chances[1].item(), chances[2].item()))
+    assert (found.confidence[5], found.true_probability[5]) == pytest.approx((chances[1].item(), chances[2].item()))
 
 
 def test_the_probabilities_of_crops_are_averaged(pictures):
@@ -69,23 +69,23 @@ def test_the_probabilities_of_crops_are_averaged(pictures):
             return logits
 
     with make_loader(pictures, CPU, 16) as loader:
-        found = guess(Sides(), loader, "test", crops=10)
-    assert found.guessed.tolist() == [2] * 6
-    assert found.sure == pytest.approx([0.9] * 6)
+        found = predictions(Sides(), loader, "test", crops=10)
+    assert found.predicted.tolist() == [2] * 6
+    assert found.confidence == pytest.approx([0.9] * 6)
 
 
 def test_pictures_that_cannot_be_read_do_not_shift_the_others(tmp_path, pictures):
     (tmp_path / "data" / "val" / CLASSES[0] / "1.png").write_bytes(b"damaged")
     with make_loader(pictures, CPU, 16, on_bad="skip") as loader:
-        found = guess(TakesRedForGreen(), loader, "test")
+        found = predictions(TakesRedForGreen(), loader, "test")
     assert len(found.labels) == 5
-    assert found.part.names(np.array(found.worst(5))) == ["red/0.png"]
+    assert found.images.names(np.array(found.worst(5))) == ["red/0.png"]
 
 
 def test_the_worst_mistakes_come_first():
     labels = np.array([0, 0, 1, 1])
     true = np.array([0.3, 0.1, 0.9, 0.2])
-    found = Guesses(None, labels, np.array([1, 1, 1, 0]), np.array([0.7, 0.9, 0.9, 0.8]), true)
+    found = Predictions(None, labels, np.array([1, 1, 1, 0]), np.array([0.7, 0.9, 0.9, 0.8]), true)
     assert found.worst(9) == [1, 3, 0]
     assert found.worst(2) == [1, 3]
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from reslab import network, replace
-from reslab.data.loader import SHAPES, load
+from reslab.data.loader import SETS, load
 from reslab.errors import DataError, SpecError
 from reslab.papers import STUDIES
 from reslab.recipes.named import recipe
@@ -175,4 +175,4 @@ def test_calls_of_small_layers_are_part_of_the_time(monkeypatch):
 @pytest.mark.parametrize("name", ["digits"])
 def test_shapes_are_those_of_the_data(name):
     data = load(name)
-    assert SHAPES[name] == (data.channels, data.size, len(data.classes))
+    assert SETS[name].shape == (data.channels, data.size, len(data.classes))

@@ -13,13 +13,14 @@ from PIL import Image
 from reslab import evaluate_network, predict_pictures
 from reslab.cli import main
 from reslab.data.digits import load_digits
+from reslab.data.folder import picture_files
 from reslab.data.loader import load, make_loader
 from reslab.data.names import class_names, imagenet
 from reslab.data.normalise import IMAGENET, MeanImage
 from reslab.errors import DataError, SpecError
 from reslab.nets import cifar_resnet, network
 from reslab.spec import replace
-from reslab.use.pictures import overlay_files, picture_files
+from reslab.use.cam import overlay_files
 from reslab.use.predict import Predictor
 from reslab.weights.file import Weights, built, read_weights, save_weights
 
@@ -100,7 +101,7 @@ def test_a_folder_is_evaluated_as_its_pictures_are_predicted(whole, folder, tmp_
     """Also by a network of whole images, which sees whole pictures then."""
     weights = weights_of(small(2), classes=("blue", "red"), whole=whole)
     save_weights(weights, tmp_path / "w.safetensors")
-    test = load(f"folder:{folder}").test
+    test = load(f"folder:{folder}", purpose="evaluate").test
     found = predict_pictures(tmp_path / "w.safetensors", [test.folder / name for name in test.files], top=2)
     chances = [
         dict(classes)[("blue", "red")[label]] for classes, label in zip(found.values(), test.labels, strict=True)

@@ -17,7 +17,7 @@ app = typer.Typer(help="Data sets: list, get, check.", no_args_is_help=True, ric
 @app.command("list")
 def data_list() -> None:
     """List the data sets and whether they are here."""
-    from reslab.data.download import REMOTE
+    from reslab.data.images import MissingError
     from reslab.data.loader import FOLDERS, SETS, data_root, load
     from reslab.nets.table import aligned
 
@@ -25,13 +25,15 @@ def data_list() -> None:
     for name in SETS:
         try:
             data = load(name)
+        except MissingError:
+            cells.append((name, "", "", "", "", f"not here; reslab data get {name}"))
+            continue
         except DataError as error:
-            told = f"not here; reslab data get {name}" if " no " in str(error) else str(error).splitlines()[0]
-            cells.append((name, "", "", "", "", told))
+            cells.append((name, "", "", "", "", str(error).splitlines()[0]))
             continue
         size = f"{data.channels}×{data.size}×{data.size}"
         counts = (f"{len(data.train.labels):,}", f"{len(data.test.labels):,}", str(len(data.classes)))
-        cells.append((name, *counts, size, "here" if name in REMOTE else "embedded"))
+        cells.append((name, *counts, size, "here" if SETS[name].files else "embedded"))
     cells += [(f"{kind}:PATH", "", "", "", "pictures", "folders train and val of class folders") for kind in FOLDERS]
     typer.echo(aligned(cells, right=(1, 2, 3)))
     typer.echo(f"downloaded sets lie in {data_root()} (RESLAB_DATA)")
@@ -40,10 +42,9 @@ def data_list() -> None:
 @app.command("get")
 def data_get(name: SetName) -> None:
     """Download a data set from its official place and check it."""
-    from reslab.data.download import get
-    from reslab.data.loader import data_root, load
+    from reslab.data.loader import download, load
 
-    for path in get(name, data_root(), console()):
+    for path in download(name, console()):
         typer.echo(str(path))
     load(name)
 
@@ -58,7 +59,7 @@ def data_check(
 
     from reslab.data.images import Pictures
     from reslab.data.loader import load
-    from reslab.data.picture import findings
+    from reslab.data.picture import check_picture, shown
     from reslab.machine import cores
 
     data = load(name)
@@ -72,16 +73,28 @@ def data_check(
             paths = [part.folder / file for file in part.files]
             screen = console()
             found = track(
-                pool.map(findings, paths), "checking", len(paths), console=screen, disable=not screen.is_terminal
+                pool.map(check_picture, paths), "checking", len(paths), console=screen, disable=not screen.is_terminal
             )
             told += [finding._asdict() for finding in found if finding.bad or finding.odd]
     counts = {part: len(images.labels) for part, images in parts.items()}
     bad = sum(finding["bad"] for finding in told)
     if as_json:
-        typer.echo(json.dumps({"images": counts, "classes": len(data.classes), "findings": told}, indent=2))
+        typer.echo(
+            json.dumps(
+                {
+                    "images": counts,
+                    "classes": len(data.classes),
+                    "findings": told,
+                    "passed_over": [*map(shown, data.passed_over)],
+                },
+                indent=2,
+            )
+        )
     else:
         for finding in told:
             typer.echo(f"{'bad' if finding['bad'] else 'odd'}  {finding['file']}: {finding['reason']}")
+        for file in data.passed_over:
+            typer.echo(f"passed over  {shown(file)}")
         *first, last = (f"{count:,} {'training' if part == 'train' else part}" for part, count in counts.items())
         typer.echo(
             f"{', '.join(first)} and {last} images of {len(data.classes):,} classes: "

@@ -14,7 +14,7 @@ from reslab.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from reslab.data.names import ClassName
-    from reslab.use.predict import Guess, Predictor
+    from reslab.use.predict import Prediction, Predictor
 
 
 def predict(
@@ -24,17 +24,21 @@ def predict(
     cam: Annotated[
         Path | None, typer.Option("--cam", metavar="OUT", help="folder for pictures of where the network looked")
     ] = None,
+    cam_class: Annotated[
+        str | None, typer.Option("--cam-class", metavar="NAME|INDEX", help="class of the heat maps, for --cam")
+    ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="pictures at once")] = 32,
     as_json: AsJson = False,
     device: Device = "auto",
     engine: EngineName = "torch",
 ) -> None:
     """Name the classes of pictures, the most probable first, with their probabilities."""
-    from reslab.data.picture import shown
-    from reslab.use.pictures import overlay_files, picture_files
+    from reslab.data.folder import picture_files
 
     if cam is not None and cam.exists() and not cam.is_dir():
         raise SpecError(f"--cam {cam}: not a folder")
+    if cam_class is not None and cam is None:
+        raise SpecError("--cam-class: the class of heat maps; give --cam OUT too")
     one_of("--engine", engine, ("torch", "openvino", "onnxruntime"))
     if engine != "torch" and device == "auto":
         device = "cpu"
@@ -42,7 +46,7 @@ def predict(
 
     import torch
 
-    from reslab.data.names import class_names
+    from reslab.data.names import class_index, class_names
     from reslab.machine import find_device
     from reslab.use.predict import Predictor
     from reslab.weights.file import read_weights
@@ -52,9 +56,10 @@ def predict(
     if weights.normalise is None:
         say(f"{file}: does not say how it wants its images; they are normalised as ImageNet's")
     names = class_names(weights.classes, weights.network.classes)
+    chosen = None if cam_class is None else class_index(cam_class, names)
     batches = predictor.predict(files, top, batch)
     if cam is not None:
-        batches = _with_overlays(batches, predictor, dict(zip(files, overlay_files(files, cam), strict=True)))
+        batches = _with_overlays(batches, predictor, files, cam, chosen)
     if len(files) > batch:
         batches = _progress(batches, len(files), as_json)
     told: list[dict[str, Any]] = []
@@ -66,12 +71,12 @@ def predict(
     if as_json:
         typer.echo(json.dumps(told, indent=2))
     for bad, reason in predictor.skipped.items():
-        say(f"skipped: {shown(bad)}: {reason}")
+        say(f"skipped: {bad}: {reason}")
     if predictor.skipped:
         raise typer.Exit(DataError.exit_code)
 
 
-def _tell(guess: "Guess", names: "Sequence[ClassName]") -> None:
+def _tell(guess: "Prediction", names: "Sequence[ClassName]") -> None:
     from reslab.data.picture import shown
 
     typer.echo(shown(guess.file))
@@ -79,7 +84,7 @@ def _tell(guess: "Guess", names: "Sequence[ClassName]") -> None:
         typer.echo(f"  {100 * probability:6.2f} %  {names[index]}")
 
 
-def _plain(guess: "Guess", names: "Sequence[ClassName]") -> dict[str, Any]:
+def _plain(guess: "Prediction", names: "Sequence[ClassName]") -> dict[str, Any]:
     classes = []
     for index, probability in guess.best:
         name, wordnet = names[index]
@@ -88,24 +93,25 @@ def _plain(guess: "Guess", names: "Sequence[ClassName]") -> dict[str, Any]:
 
 
 def _with_overlays(
-    batches: "Iterable[list[Guess]]", predictor: "Predictor", places: dict[Path, Path]
-) -> "Iterator[list[Guess]]":
-    """The same guesses, after a picture of where the network looked has been written for each."""
+    batches: "Iterable[list[Prediction]]", predictor: "Predictor", files: Sequence[Path], out: Path, chosen: int | None
+) -> "Iterator[list[Prediction]]":
+    """The same predictions, after writing the Grad-CAM overlay of each; chosen: a class for all, None for the best."""
     import numpy as np
     import torch
 
-    from reslab.use.cam import heat, overlay, save_overlay
+    from reslab.use.cam import heat, overlay, overlay_files, save_overlay
 
-    for guesses in batches:
-        images = predictor.normalised(np.stack([guess.pixels for guess in guesses]))
-        classes = torch.tensor([guess.best[0][0] for guess in guesses], device=images.device)
-        found = heat(predictor.network, images, classes).cpu().numpy()
-        for guess, place in zip(guesses, found, strict=True):
-            save_overlay(overlay(guess.pixels, place), places[guess.file])
-        yield guesses
+    paths = dict(zip(files, overlay_files(files, out), strict=True))
+    for some in batches:
+        images = predictor.normalised(np.stack([one.pixels for one in some]))
+        labels = [one.best[0][0] if chosen is None else chosen for one in some]
+        maps = heat(predictor.network, images, torch.tensor(labels, device=images.device)).cpu().numpy()
+        for one, heat_map in zip(some, maps, strict=True):
+            save_overlay(overlay(one.pixels, heat_map), paths[one.file])
+        yield some
 
 
-def _progress(batches: "Iterable[list[Guess]]", total: int, as_json: bool) -> "Iterator[list[Guess]]":
+def _progress(batches: "Iterable[list[Prediction]]", total: int, as_json: bool) -> "Iterator[list[Prediction]]":
     """The same guesses, told of on stderr: a bar on a terminal on which no results appear, else a line each tenth."""
     from rich.progress import Progress
 

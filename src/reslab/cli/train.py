@@ -164,15 +164,15 @@ def evaluate(
 
     from reslab.data.loader import load
     from reslab.distributed import gather, process_group
-    from reslab.evaluate import Details, must_fit
+    from reslab.evaluate import Details, match_labels, purpose_for
     from reslab.evaluate import evaluate as evaluate_network
     from reslab.machine import find_device, tune_malloc
     from reslab.use.engine import make_engine
     from reslab.weights.preprocessing import loader_for
 
     tune_malloc()
-    images = load(data)
-    must_fit(weights.network, images, str(file), weights.classes)
+    images = load(data, purpose=purpose_for(file, data))
+    images = match_labels(weights.network, images, str(file), weights.classes)
     place = torch.device(find_device(device))
     with process_group() as ranks, loader_for(weights, images, place, on_bad) as loader:  # type: ignore[arg-type]
         network = built(weights).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -17,14 +17,14 @@ from reslab.data.crops import views
 from reslab.data.image_folder import OnBad
 from reslab.data.images import DataSet, Images, Indices
 from reslab.data.names import class_names
-from reslab.data.picture import seen, shown
+from reslab.data.picture import crop_and_resize, shown
 from reslab.disk import write_whole
+from reslab.evaluate import Predictions, predictions
 from reslab.pages import run_figures as figures
 from reslab.pages.template import template
 from reslab.runs.checkpoint import BEST
 from reslab.runs.record import read_json, read_metrics
 from reslab.table import Column
-from reslab.train.guesses import Guesses, guess
 from reslab.weights.file import built, read_weights
 from reslab.weights.preprocessing import loader_for
 
@@ -43,7 +43,7 @@ def write_report(run: Path, data: DataSet, device: torch.device, on_bad: OnBad =
     weights = read_weights(run / BEST if "best" in result else run)
     with loader_for(weights, data, device, on_bad) as loader:
         network = built(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        found = guess(network, loader, "test", facts["recipe"]["crops"])
+        found = predictions(network, loader, "test", facts["recipe"]["crops"])
     classes = tuple(map(str, class_names(data.classes, len(data.classes))))
     counts = found.confusion(len(classes))
     drawings = {
@@ -91,24 +91,23 @@ def _table(counts: Indices, classes: tuple[str, ...]) -> list[Column]:
     ]
 
 
-def _mistake(found: Guesses, index: int, classes: tuple[str, ...], size: int) -> dict[str, Any]:
+def _mistake(found: Predictions, index: int, classes: tuple[str, ...], size: int) -> dict[str, Any]:
     """A wrong guess as the page shows it, with the picture as the network saw it."""
-    part = found.part
+    part = found.images
     if isinstance(part, Images):
         pixels = part.pixels[index].transpose(1, 2, 0)
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     else:
-        file = part.folder / part.files[index]
-        picture = seen(file, lambda width, height: views(1, width, height), min(size, _SIDE))[0]
+        picture = crop_and_resize(part.path(index), lambda width, height: views(1, width, height), min(size, _SIDE))[0]
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return {
         "picture": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(),
         "name": shown(part.names(np.array([index]))[0]),
         "true": classes[found.labels[index]],
-        "true_chance": 100 * found.true[index],
-        "guessed": classes[found.guessed[index]],
-        "chance": 100 * found.sure[index],
+        "true_chance": 100 * found.true_probability[index],
+        "guessed": classes[found.predicted[index]],
+        "chance": 100 * found.confidence[index],
     }
 
 

@@ -14,7 +14,7 @@ from reslab.data.image_folder import OnBad
 from reslab.data.images import DataSet
 from reslab.data.loader import make_loader
 from reslab.data.normalise import MeanImage
-from reslab.data.picture import pixels, seen
+from reslab.data.picture import crop_and_resize, pixels
 from reslab.errors import SpecError
 from reslab.weights.file import Weights
 
@@ -34,11 +34,11 @@ class Preprocessing(NamedTuple):
     whole: bool
 
     def look(self, width: int, height: int) -> Sequence[View]:
-        return views(1, width, height, self.whole)
+        return views(1, width, height, "square" if self.whole else "center")
 
     def read(self, file: Path) -> NDArray[np.uint8]:
         """What is seen of a file, (C, size, size). Raises PictureError."""
-        (picture,) = seen(file, self.look, self.size)
+        (picture,) = crop_and_resize(file, self.look, self.size)
         return np.asarray(picture.convert("L"))[None] if self.channels == 1 else pixels(picture)
 
     def told(self) -> dict[str, Any]:
@@ -76,4 +76,6 @@ def _whole(weights: Weights) -> bool:
 
 def loader_for(weights: Weights, data: DataSet, device: torch.device, on_bad: OnBad = "error") -> Loader:
     """The loader that shows the images of a data set as weights want to see them."""
-    return make_loader(data, device, weights.network.size, weights.normalise, on_bad, _whole(weights))
+    return make_loader(
+        data, device, weights.network.size, weights.normalise, on_bad, "square" if _whole(weights) else "center"
+    )
