@@ -64,7 +64,7 @@ def match_labels(network: NetworkSpec, data: DataSet, name: str, classes: Sequen
     places = {word: place for place, word in enumerate(known)}
     if strange := [word for word in data.classes if word not in places]:
         hint = nearest(strange[0], known)
-        raise SpecError(f"{name}: not a network of {data.name}'s class {shown(strange[0])}; {hint}\n{_OTHERS}")
+        raise SpecError(f"{name}: no class {shown(strange[0])}, which {shown(data.name)} has; {hint}\n{_OTHERS}")
     labels = np.array([places[word] for word in data.classes], np.int64)
     return data.relabel(labels, tuple(classes) or known)
 

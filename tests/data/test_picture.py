@@ -78,22 +78,32 @@ def test_transparency_lies_on_white(tmp_path):
     assert check_picture(tmp_path / "b.png").reason == "transparent"
 
 
+STORED = {  # the pixels in the file, by their orientation tag
+    1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("turned", range(1, 9))
-@pytest.mark.parametrize("ending", ["jpg", "png"])
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
 def test_a_picture_turned_by_exif_stands_upright(tmp_path, turned, ending):
-    stored = halves(size=(64, 48))
-    ways = {  # how the pixels of each are stored
-        1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }  # fmt: skip
-    if ways[turned] is not None:
-        stored = stored.transpose(ways[turned])
+    """Four quarters of different colours, each in its corner, wide enough that a swap of the sides is seen."""
+    upright = Image.new("RGB", (96, 48), RED)
+    upright.paste(BLUE, (48, 0, 96, 24))
+    upright.paste((30, 200, 60), (0, 24, 48, 48))
+    stored = upright if STORED[turned] is None else upright.transpose(STORED[turned])
     exif = Image.Exif()
     exif[0x0112] = turned
-    stored.save(tmp_path / f"a.{ending}", exif=exif)
-    assert_halves(look(tmp_path / f"a.{ending}"))
-    assert ("turned by EXIF" in check_picture(tmp_path / f"a.{ending}").reason) == (turned != 1)
+    path = tmp_path / f"a.{ending}"
+    stored.save(path, exif=exif, **({"quality": 100} if ending in ("jpg", "webp") else {}))
+    sizes = []
+    (picture,) = crop_and_resize(path, lambda w, h: [*whole(w, h), sizes.append((w, h))][:1], 16)
+    array = np.asarray(picture).astype(int)
+    assert sizes == [(96, 48)]
+    for (row, column), colour in {(3, 3): RED, (3, 12): BLUE, (12, 3): (30, 200, 60), (12, 12): RED}.items():
+        assert abs(array[row, column] - colour).max() <= 12
+    assert ("turned by EXIF" in check_picture(path).reason) == (turned != 1)
 
 
 def test_a_large_jpeg_decoded_small_looks_the_same(tmp_path):
@@ -152,6 +162,34 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path, make, told):
     found = check_picture(path)
     assert (found.bad, found.odd) == (True, False)
     assert told in found.reason
+
+
+def test_a_picture_of_more_pixels_than_pillow_likes_is_read_without_a_warning(tmp_path):
+    Image.new("L", (9600, 9400), 77).save(tmp_path / "a.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (look(tmp_path / "a.png") == 77).all()
+    assert check_picture(tmp_path / "a.png").reason == "grey"
+
+
+def test_the_limit_is_of_the_pixels_in_memory(tmp_path, monkeypatch):
+    """A JPEG of more is decoded at a smaller scale, at least 1/8."""
+    monkeypatch.setattr("reslab.data.picture._LARGEST_DECODED", 100_000)
+    for name in ("a.jpg", "a.png", "a.tif"):
+        halves(size=(800, 600)).save(tmp_path / name)
+    assert_halves(look(tmp_path / "a.jpg"))
+    assert check_picture(tmp_path / "a.jpg").reason == ""
+    for name in ("a.png", "a.tif"):
+        with pytest.raises(PictureError, match=r"0 megapixels, at most 0 are read; scale it down, or it is a decomp"):
+            look(tmp_path / name)
+    with pytest.raises(PictureError, match="decompression bomb"):
+        crop_and_resize(tmp_path / "a.jpg", whole, 800)
+
+
+def test_programs_are_never_started_for_a_picture(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    with pytest.raises(PictureError, match="not a picture"):
+        look(tmp_path / "a.png")
 
 
 def test_negative_or_fractional_pixels_are_refused_and_not_guessed(tmp_path):

@@ -79,7 +79,7 @@ def report_passed_over(files: Sequence[str], hint: str = "") -> None:
     """Log how many files are no readable pictures, by their endings."""
     if not files or os.environ.get("RANK", "0") != "0":
         return
-    counts = Counter(Path(file).suffix.lower() or "without ending" for file in files)
+    counts = Counter("folder" if file.endswith("/") else Path(file).suffix.lower() or "no ending" for file in files)
     kinds = ", ".join(f"{count:,} {shown(ending)}" for ending, count in counts.most_common(5))
     cure = "; convert .heic to JPEG" if counts[".heic"] + counts[".heif"] else ""
     _log.warning("passed over, not readable as pictures: %s%s%s", kinds, cure, hint)
@@ -157,7 +157,7 @@ def _read(name: str, folder: Path, splits: dict[str, Path], purpose: Purpose) ->
     else:
         data = _trained(name, train, test, splits.get("validation"))
     if ignored:
-        data = _with(data, [str(ignored)])
+        data = _with(data, [f"{ignored}/"])
     report_passed_over(data.passed_over, f"; `reslab data check {shown(name)}` lists them")
     return data
 

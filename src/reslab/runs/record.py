@@ -30,7 +30,7 @@ from reslab.weights.manifest import newest
 
 def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int, source: Source | None = None) -> str:
     """<network>-<data>-s<seed>-<8 hex of the specs>: equal for equal runs, and a legal file name."""
-    place = data.replace(":", "-").replace("/", "_")
+    place = data.replace(":", "-").replace("/", "_").encode(errors="backslashreplace").decode()
     begun = [source.sha256] if source else []
     return f"{name_of(network)}-{place}-s{seed}-{digest(network, recipe, data, *begun)}"
 

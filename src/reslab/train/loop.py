@@ -10,6 +10,7 @@ from rich.progress import track
 from reslab.data.batches import Loader, SplitName, positions
 from reslab.data.images import DataSet, Images
 from reslab.data.loader import make_loader
+from reslab.data.picture import shown
 from reslab.data.seeds import torch_seed
 from reslab.distributed import any_rank, broadcast_from_rank0, gather, process_group
 from reslab.errors import SpecError
@@ -22,6 +23,7 @@ from reslab.runs.execution import DEFAULT, Execution, choose, deterministic_mode
 from reslab.runs.record import NullRecord, Record, facts, keep_recorded_choices
 from reslab.spec import replace
 from reslab.stop import Stop
+from reslab.train.batch_size import check_batch_size
 from reslab.train.estimate import forecast, needs_low_memory, work
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
@@ -64,6 +66,9 @@ def train(
         raise SpecError(f"freeze {recipe.freeze}: leaves fresh weights as they are; begin with those of a run or file")
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
+    check_batch_size(network, recipe, recipe.batch)
+    if any("\ud800" <= letter <= "\udfff" for letter in str(out)):
+        raise SpecError(f"{shown(out)}: not a UTF-8 path, and safetensors cannot read files there; choose another out")
     execution = keep_recorded_choices(execution, out)
     tune_malloc(needs_low_memory(network, recipe.batch, execution.recompute))
     chosen = choose(execution, work(network, recipe))
@@ -153,6 +158,7 @@ class _Run:
         for step in numbers:
             with meter.waits():
                 images, labels = next(batches)
+            check_batch_size(learner.network.spec, recipe, len(labels) * self.ranks.total)
             torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
             loss, logits = learner.train_step(images, labels, step)
             meter.add(step, loss, logits, labels)
