@@ -269,6 +269,19 @@ def test_cam_writes_a_picture_for_each_and_leaves_the_files_alone(file, folder, 
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_heat_maps_of_a_class_of_ones_choice(file, folder, capsys):
+    made = {}
+    for word in ("blue", "0", "red"):
+        assert reslab("predict", file, folder / "red", "--cam", folder / word, "--cam-class", word) == 0
+        made[word] = [path.read_bytes() for path in sorted((folder / word).iterdir()) if "-cam" in path.name]
+    assert made["blue"] == made["0"]
+    assert made["blue"] != made["red"]
+    capsys.readouterr()
+    assert reslab("predict", file, folder, "--cam", folder / "out", "--cam-class", "gren") == 2
+    assert "no class gren, nor a number from 0 to 1: did you mean red?" in capsys.readouterr().err
+    assert reslab("predict", file, folder, "--cam-class", "red") == 2
+
+
 def test_it_does_not_wait_for_what_it_does_not_need(file, folder):
     code = """
 import sys

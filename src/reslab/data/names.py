@@ -43,7 +43,7 @@ def class_index(word: str, names: Sequence[ClassName]) -> int:
     if word.isascii() and word.isdigit() and int(word) < len(names):
         return int(word)
     choices = [name.name for name in names]
-    raise SpecError(f"no class {shown(word)!r}: {nearest(word, choices)}, or a number from 0 to {len(names) - 1}")
+    raise SpecError(f"no class {shown(word)}, nor a number from 0 to {len(names) - 1}: {nearest(word, choices)}")
 
 
 def _in_words(name: str) -> ClassName:
