@@ -76,7 +76,7 @@ def test_labels_are_matched_by_name_whatever_the_order_and_number_of_the_classes
 
 def test_a_subset_of_imagenet_has_imagenets_labels():
     thousand = cifar_resnet(8, classes=1000)
-    last, first = list(imagenet())[999], list(imagenet())[0]
+    first, *_, last = imagenet()
     assert labels_of(thousand, pictures(last, first)) == {last: 999, first: 0}
 
 
@@ -143,9 +143,9 @@ def test_details_are_what_the_images_say(weights):
     module = built(weights)
     with make_loader(digits, torch.device("cpu"), 8) as loader:
         details = Details(10)
-        found = evaluate(module, loader.views("test"), details)
+        result = evaluate(module, loader.views("test"), details)
         images, labels = next(iter(loader.views("test")))
-    assert found == evaluate(module, [(images, labels)])
+    assert result == evaluate(module, [(images, labels)])
     with torch.no_grad():
         best = module(images).argmax(1)
     assert np.array_equal(details.confusion.numpy(), confusion_matrix(labels, best, labels=np.arange(10)))
@@ -170,16 +170,16 @@ def test_each_detail_is_there_when_it_is_asked_for(weights, tmp_path, capsys):
     save_weights(weights, tmp_path / "w.safetensors")
     plain = json.loads(evaluated(capsys, tmp_path / "w.safetensors", "--json"))
     words = ["--per-class", "--confusion", "--calibration"]
-    found = json.loads(evaluated(capsys, tmp_path / "w.safetensors", "--json", *words))
-    assert set(found) - set(plain) == {"per_class", "confusion", "calibration_error"}
-    assert {key: found[key] for key in plain} == plain
-    assert [entry["name"] for entry in found["per_class"]] == [str(number) for number in range(10)]
-    matrix = np.array(found["confusion"]["matrix"])
+    result = json.loads(evaluated(capsys, tmp_path / "w.safetensors", "--json", *words))
+    assert set(result) - set(plain) == {"per_class", "confusion", "calibration_error"}
+    assert {key: result[key] for key in plain} == plain
+    assert [entry["name"] for entry in result["per_class"]] == [str(number) for number in range(10)]
+    matrix = np.array(result["confusion"]["matrix"])
     assert matrix.sum() == 360
     assert 100 * (1 - np.trace(matrix) / 360) == pytest.approx(plain["top1_error"])
-    wrong = sum(entry["images"] * entry["top1_error"] for entry in found["per_class"]) / 360
+    wrong = sum(entry["images"] * entry["top1_error"] for entry in result["per_class"]) / 360
     assert wrong == pytest.approx(plain["top1_error"])
-    assert 0 < found["calibration_error"] < 100
+    assert 0 < result["calibration_error"] < 100
     only = json.loads(evaluated(capsys, tmp_path / "w.safetensors", "--json", "--calibration"))
     assert set(only) - set(plain) == {"calibration_error"}
     text = evaluated(capsys, tmp_path / "w.safetensors", "--per-class", "--confusion")
@@ -188,7 +188,7 @@ def test_each_detail_is_there_when_it_is_asked_for(weights, tmp_path, capsys):
     assert "calibration" not in text
 
 
-def test_of_many_classes_the_largest_confusions_are_told():
+def test_of_many_classes_the_largest_confusions_are_listed():
     details = Details(30)
     details.confusion.fill_diagonal_(4)
     details.confusion[3, 5], details.confusion[7, 2] = 1, 6
@@ -205,11 +205,11 @@ def test_ranks_count_as_one(weights, tmp_path, capsys):
     words = ["--json", "--per-class", "--confusion", "--calibration", "--device", "cpu"]
     alone = json.loads(evaluated(capsys, tmp_path / "w.safetensors", *words))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "reslab"]
-    told = subprocess.run(
+    done = subprocess.run(
         [*launcher, "evaluate", "w.safetensors", "--data", "digits", *words],
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    shared = json.loads(told.stdout)
+    shared = json.loads(done.stdout)
     assert shared["confusion"] == alone["confusion"]
     assert shared["per_class"] == alone["per_class"]
     assert shared["calibration_error"] == pytest.approx(alone["calibration_error"], rel=1e-5)

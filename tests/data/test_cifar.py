@@ -49,7 +49,7 @@ def label_changed(folder):
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (truncated, "data_batch_3.bin: 61,459 bytes, but 20 records"),
         (cut_by_a_record, "data_batch_3.bin: 58,387 bytes, but 20 records"),
@@ -60,16 +60,16 @@ def label_changed(folder):
         (lambda folder: (folder / "batches.meta.txt").write_bytes(b"\xff\xfe"), "batches.meta.txt: not a text"),
     ],
 )
-def test_damage_is_named_with_its_file(tmp_path, damage, told):
+def test_damage_is_named_with_its_file(tmp_path, damage, message):
     write(tmp_path, SMALL10)
     damage(tmp_path / CIFAR10.folder)
     with pytest.raises(DataError) as caught:
         load_cifar("made", SMALL10, tmp_path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_missing_set_is_told_where_it_belongs(tmp_path, monkeypatch):
+def test_a_missing_set_is_named_with_its_place(tmp_path, monkeypatch):
     monkeypatch.setenv("RESLAB_DATA", str(tmp_path))
     with pytest.raises(
         DataError,

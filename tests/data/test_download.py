@@ -88,11 +88,11 @@ def test_a_download_that_broke_off_goes_on(fetch, tmp_path, then):
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [("/gone", "404 Not Found"), ("/changed", "is sha256:.*expected sha256:"), ("/longer", "longer than the official")],
 )
-def test_what_is_not_the_official_file_is_not_kept(fetch, tmp_path, path, told):
-    with pytest.raises(DataError, match=told):
+def test_what_is_not_the_official_file_is_not_kept(fetch, tmp_path, path, message):
+    with pytest.raises(DataError, match=message):
         fetch(path)
     assert "file.bin" not in files(tmp_path)
     (path,) = fetch("/good")

@@ -127,7 +127,7 @@ def parts(*names):
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (empty_class, "train/b: a class without pictures"),
         (class_in_validation_alone, "val: class b has no training pictures"),
@@ -150,11 +150,11 @@ def parts(*names):
         (lambda root: None, "has no folders, one for each class"),
     ],
 )
-def test_what_misleads_is_refused_with_its_folder(tmp_path, make, told):
+def test_what_misleads_is_refused_with_its_folder(tmp_path, make, message):
     make(tmp_path)
     with pytest.raises(DataError) as caught:
         load_folder("f", tmp_path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 

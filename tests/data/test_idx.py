@@ -41,7 +41,7 @@ def test_packed_and_unpacked_files_are_read(made):
 
 
 @pytest.mark.parametrize(
-    ("file", "damage", "told"),
+    ("file", "damage", "message"),
     [
         ("train-images-idx3-ubyte.gz", lambda raw: raw[:-9], r"not a whole \.gz"),
         ("train-images-idx3-ubyte.gz", lambda raw: gzip.compress(bytes(1 << 22)), "more bytes, not to 15,696"),
@@ -54,15 +54,15 @@ def test_packed_and_unpacked_files_are_read(made):
         ("t10k-labels-idx1-ubyte", lambda raw: raw[:-1] + b"\x0b", "has label 11"),
     ],
 )
-def test_damage_is_named_with_its_file(made, file, damage, told):
+def test_damage_is_named_with_its_file(made, file, damage, message):
     path = made / FOLDER / file
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataError, match=told) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         load_idx(FOLDER, SMALL, made)
     assert file in str(caught.value)
 
 
-def test_a_missing_file_is_told_how_to_get(made):
+def test_a_missing_file_names_its_command(made):
     (made / FOLDER / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="reslab data get fashion-mnist"):
         load_idx(FOLDER, SMALL, made)

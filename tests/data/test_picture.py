@@ -138,7 +138,7 @@ def bomb(path):
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (truncated, "damaged: "),
         (lambda path: path.write_bytes(b""), "empty"),
@@ -152,16 +152,16 @@ def bomb(path):
     ],
     ids=["truncated", "empty", "text", "half", "bomb", "dangling", "folder", "fifo", "missing"],
 )
-def test_what_cannot_be_read_is_named_with_its_reason(tmp_path, make, told):
+def test_what_cannot_be_read_is_named_with_its_reason(tmp_path, make, message):
     path = tmp_path / "a.jpg"
     make(path)
     with pytest.raises(PictureError) as caught:
         crop_and_resize(path, whole, 8)
     assert str(caught.value).startswith(f"{path}: ")
-    assert told in caught.value.reason
-    found = check_picture(path)
-    assert (found.bad, found.odd) == (True, False)
-    assert told in found.reason
+    assert message in caught.value.reason
+    check = check_picture(path)
+    assert (check.bad, check.odd) == (True, False)
+    assert message in check.reason
 
 
 def test_a_picture_of_more_pixels_than_pillow_likes_is_read_without_a_warning(tmp_path):
@@ -204,23 +204,23 @@ def test_odd_names_are_read_and_can_be_printed(tmp_path, name):
     halves().save(path, "PNG")
     assert_halves(look(path))
     path.write_bytes(b"no more")
-    told = check_picture(path)
-    assert told.bad
-    assert "\n" not in told.file
-    told.file.encode()
+    check = check_picture(path)
+    assert check.bad
+    assert "\n" not in check.file
+    check.file.encode()
     code = "import sys, pathlib, reslab.data.picture as p; print(p.check_picture(pathlib.Path(sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True)
     assert done.returncode == 0
 
 
-def test_oddities_are_told(tmp_path):
+def test_oddities_are_reported(tmp_path):
     halves("L").save(tmp_path / "grey.png")
     halves("CMYK").save(tmp_path / "print.jpg")
     halves().save(tmp_path / "png.jpg", "PNG")
     halves().save(tmp_path / "good.png")
     halves("P").save(tmp_path / "film.gif", save_all=True, append_images=[Image.new("P", (64, 48), 3)])
-    told = {path.name: check_picture(path).reason for path in tmp_path.iterdir()}
-    assert told == {
+    reasons = {path.name: check_picture(path).reason for path in tmp_path.iterdir()}
+    assert reasons == {
         "grey.png": "grey",
         "print.jpg": "mode CMYK",
         "png.jpg": "a PNG file by its content",

@@ -97,7 +97,9 @@ def train(
     if first:
         told.print(f"{name} on {data}, {execution.device}; run {out}", highlight=False, soft_wrap=True)
         if images.size and chosen.size != start.network.size:
-            sides = f"{start.network.size}×{start.network.size}, the size of the images, not {chosen.size}×{chosen.size}"
+            sides = (
+                f"{start.network.size}×{start.network.size}, the size of the images, not {chosen.size}×{chosen.size}"
+            )
             told.print(f"{name} reads {sides}", highlight=False, soft_wrap=True)
     result = train_network(start, how, images, out, seed, execution, told)
     if first:

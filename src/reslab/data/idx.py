@@ -84,7 +84,7 @@ def load_idx(name: str, files: IdxSet, root: Path) -> DataSet:
                 f"{path}: has label {labels.max()}, labels go from 0 to {len(files.classes) - 1}; get it anew"
             )
         splits.append(Images(pixels[:, None], labels))
-    return DataSet(name, *splits, files.classes)
+    return DataSet(name, splits[0], splits[1], files.classes)
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
