@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reslab.data.archive import read_gzip, read_tar
-from reslab.data.cifar import CIFAR10, load_cifar
+from reslab.data.cifar import CIFAR10, CIFAR100, load_cifar
 from reslab.errors import DataError
 
 from .made import SMALL10, write
@@ -125,11 +125,17 @@ def test_a_gzip_of_another_length_is_refused(tmp_path, content, message):
     assert read_gzip(path, 10) == b"0123456789"
 
 
-def test_a_pickled_cifar_is_never_read(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "files", "folder"),
+    [("cifar10", CIFAR10, "cifar-10-batches-py"), ("cifar100", CIFAR100, "cifar-100-python")],
+)
+def test_a_pickled_cifar_is_never_read(tmp_path, name, files, folder):
     ran = tmp_path / "ran"
-    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / folder).mkdir()
     hostile = b"cos\nsystem\n(S'touch " + str(ran).encode() + b"'\ntR."
-    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(hostile)
-    with pytest.raises(DataError, match="is pickled and never read"):
-        load_cifar("cifar10", CIFAR10, tmp_path)
+    (tmp_path / folder / "data_batch_1").write_bytes(hostile)
+    with pytest.raises(
+        DataError, match=f"{folder} is pickled and never read; `reslab data get {name}` gets the binary"
+    ):
+        load_cifar(name, files, tmp_path)
     assert not ran.exists()

@@ -216,7 +216,7 @@ def test_an_evaluation_has_the_classes_of_the_training_folder_and_reads_none_of_
 
 def test_training_pictures_alone_are_evaluated_by_their_own_path(tmp_path):
     fill(tmp_path / "train", {"a": 1, "b": 1})
-    with pytest.raises(DataError, match="has train and no val beside it; evaluate folder:.*train for its pictures"):
+    with pytest.raises(DataError, match=r"has train and no val beside it; evaluate folder:.*train for its pictures"):
         load_folder("f", tmp_path, "evaluate")
     assert len(load_folder("f", tmp_path / "train", "evaluate").test.labels) == 2
 
@@ -250,10 +250,10 @@ def test_tiny_imagenets_annotations_are_its_labels(tmp_path, purpose):
 def test_annotations_that_are_damaged_or_of_other_pictures_are_refused(tmp_path):
     tiny(tmp_path)
     put(tmp_path / "val" / "val_annotations.txt", b"val_0.JPEG n01443537\n")
-    with pytest.raises(DataError, match="val_annotations.txt: not a text of lines of file and class"):
+    with pytest.raises(DataError, match=r"val_annotations.txt: not a text of lines of file and class"):
         load_folder("f", tmp_path)
     put(tmp_path / "val" / "val_annotations.txt", b"x.JPEG\tn01443537\n")
-    with pytest.raises(DataError, match="has none of the pictures that its val_annotations.txt lists"):
+    with pytest.raises(DataError, match=r"has none of the pictures that its val_annotations.txt lists"):
         load_folder("f", tmp_path)
     put(tmp_path / "val" / "val_annotations.txt", b"val_0.JPEG\tn00000000\n")
     with pytest.raises(DataError, match="class n00000000 has no training pictures"):
@@ -318,7 +318,7 @@ def test_folders_of_any_depth_are_walked(nested):
 
 
 def test_folders_that_the_system_cannot_name_are_refused(nested):
-    with pytest.raises(DataError, match="a/d/d.*: File name too long") as caught:
+    with pytest.raises(DataError, match=r"a/d/d.*: File name too long") as caught:
         walk(nested("a", *["d"] * 2500))
     assert len(str(caught.value)) < 300
 
@@ -327,6 +327,6 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path):
     fill(tmp_path, {"a": 2, "b": 2})
     with pytest.raises(DataError, match="missing: No such file"):
         walk(tmp_path / "missing")
-    with pytest.raises(DataError, match="missing: has no pictures|no such file"):
+    with pytest.raises(DataError, match=r"missing: has no pictures|no such file"):
         (tmp_path / "missing").mkdir()
         picture_files([tmp_path / "missing"])
