@@ -1,9 +1,10 @@
-"""The errors of each class, what is taken for what, and how far confidence is from accuracy."""
+"""Errors, confusion matrix and calibration; labels are matched by the classes' names."""
 
 import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from torch import nn
 
 from reslab.cli import main
 from reslab.data.digits import load_digits
-from reslab.data.loader import make_loader
-from reslab.errors import SpecError
-from reslab.evaluate import Details, evaluate, must_fit
+from reslab.data.images import DataSet, Pictures
+from reslab.data.loader import load, make_loader
+from reslab.data.names import imagenet
+from reslab.errors import DataError, SpecError
+from reslab.evaluate import Details, evaluate, match_labels, must_fit, predictions, purpose_for
 from reslab.nets import cifar_resnet
 from reslab.train.loop import fitted
 from reslab.weights.file import Weights, built, save_weights
@@ -41,6 +44,66 @@ def test_a_network_is_evaluated_on_its_own_classes_alone():
     ) as e:
         must_fit(value, replace(digits, classes=(*words[:9], "neuf")), "net", words)
     assert len(str(e.value).splitlines()) == 2
+
+
+def pictures(*classes):
+    """A data set of one test picture of each class, for an evaluation."""
+    empty, labels = np.empty(0, np.int64), np.arange(len(classes))
+    return DataSet("f", Pictures(Path(), [], empty), Pictures(Path(), [*classes], labels), classes)
+
+
+def labels_of(value, data, names=()):
+    """The labels of the test pictures by their files, matched to a network."""
+    matched = match_labels(value, data, "net", names)
+    assert len(matched.classes) == value.classes
+    return dict(zip(matched.test.files, matched.test.labels.tolist(), strict=True))
+
+
+def test_labels_are_matched_by_name_whatever_the_order_and_number_of_the_classes():
+    four = cifar_resnet(8, classes=4)
+    names = ("0", "90", "180", "270")
+    assert labels_of(four, pictures("0", "180", "270", "90"), names) == {"0": 0, "180": 2, "270": 3, "90": 1}
+    assert labels_of(four, pictures("270", "90"), names) == {"270": 3, "90": 1}
+    words = ("ant", "bee", "cat", "dog")
+    assert labels_of(four, pictures("1", "3"), words) == {"1": 1, "3": 3}
+    assert labels_of(four, pictures("w", "x", "y", "z")) == {"w": 0, "x": 1, "y": 2, "z": 3}
+    with pytest.raises(SpecError, match="net: no class cow, which f has; choose from ant, bee, cat, dog\ntake"):
+        match_labels(four, pictures("cow", "dog"), "net", words)
+    with pytest.raises(SpecError, match="a network of 4 classes and 3 channels, but f has 2 classes"):
+        match_labels(four, pictures("cow", "dog"), "net")
+
+
+def test_a_subset_of_imagenet_has_imagenets_labels():
+    thousand = cifar_resnet(8, classes=1000)
+    first, *_, last = imagenet()
+    assert labels_of(thousand, pictures(last, first)) == {last: 999, first: 0}
+
+
+def test_a_runs_own_data_set_keeps_its_split(tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"data": "folder:here"}))
+    for path in ("run", "run/best.safetensors", "run/checkpoints/step-1/model.safetensors"):
+        assert purpose_for(tmp_path / path, "folder:here") == "train"
+        assert purpose_for(tmp_path / path, "folder:there") == "evaluate"
+    assert purpose_for(tmp_path / "w.safetensors", "folder:here") == "evaluate"
+
+
+def test_a_split_without_readable_pictures_is_an_error(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.png").write_bytes(b"bad")
+    data = load(f"folder:{tmp_path}", purpose="evaluate")
+    module = cifar_resnet(8, classes=2, size=16).build()
+    with make_loader(data, torch.device("cpu"), 16, on_bad="skip") as loader:
+        for measure in (lambda: evaluate(module, loader.views("test")), lambda: predictions(module, loader, "test")):
+            with pytest.raises(DataError, match="none of the images to evaluate on can be read; `reslab data check`"):
+                measure()
+    assert len(loader.skipped) == 2
+
+
+def test_images_in_memory_of_another_size_are_refused():
+    with pytest.raises(SpecError, match="digits: images of 8×8, but the network reads 32×32; they are not resized"):
+        make_loader(load_digits(), torch.device("cpu"), 32)
 
 
 def evaluated(capsys, *words):
@@ -79,9 +142,9 @@ def test_details_are_what_the_images_say(weights):
     module = built(weights)
     with make_loader(digits, torch.device("cpu"), 8) as loader:
         details = Details(10)
-        found = evaluate(module, loader.views("test"), details)
+        result = evaluate(module, loader.views("test"), details)
         images, labels = next(iter(loader.views("test")))
-    assert found == evaluate(module, [(images, labels)])
+    assert result == evaluate(module, [(images, labels)])
     with torch.no_grad():
         best = module(images).argmax(1)
     assert np.array_equal(details.confusion.numpy(), confusion_matrix(labels, best, labels=np.arange(10)))
@@ -106,16 +169,16 @@ def test_each_detail_is_there_when_it_is_asked_for(weights, tmp_path, capsys):
     save_weights(weights, tmp_path / "w.safetensors")
     plain = json.loads(evaluated(capsys, tmp_path / "w.safetensors", "--json"))
     words = ["--per-class", "--confusion", "--calibration"]
-    found = json.loads(evaluated(capsys, tmp_path / "w.safetensors", "--json", *words))
-    assert set(found) - set(plain) == {"per_class", "confusion", "calibration_error"}
-    assert {key: found[key] for key in plain} == plain
-    assert [entry["name"] for entry in found["per_class"]] == [str(number) for number in range(10)]
-    matrix = np.array(found["confusion"]["matrix"])
+    result = json.loads(evaluated(capsys, tmp_path / "w.safetensors", "--json", *words))
+    assert set(result) - set(plain) == {"per_class", "confusion", "calibration_error"}
+    assert {key: result[key] for key in plain} == plain
+    assert [entry["name"] for entry in result["per_class"]] == [str(number) for number in range(10)]
+    matrix = np.array(result["confusion"]["matrix"])
     assert matrix.sum() == 360
     assert 100 * (1 - np.trace(matrix) / 360) == pytest.approx(plain["top1_error"])
-    wrong = sum(entry["images"] * entry["top1_error"] for entry in found["per_class"]) / 360
+    wrong = sum(entry["images"] * entry["top1_error"] for entry in result["per_class"]) / 360
     assert wrong == pytest.approx(plain["top1_error"])
-    assert 0 < found["calibration_error"] < 100
+    assert 0 < result["calibration_error"] < 100
     only = json.loads(evaluated(capsys, tmp_path / "w.safetensors", "--json", "--calibration"))
     assert set(only) - set(plain) == {"calibration_error"}
     text = evaluated(capsys, tmp_path / "w.safetensors", "--per-class", "--confusion")
@@ -129,11 +192,11 @@ def test_ranks_count_as_one(weights, tmp_path, capsys):
     words = ["--json", "--per-class", "--confusion", "--calibration", "--device", "cpu"]
     alone = json.loads(evaluated(capsys, tmp_path / "w.safetensors", *words))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "reslab"]
-    told = subprocess.run(
+    done = subprocess.run(
         [*launcher, "evaluate", "w.safetensors", "--data", "digits", *words],
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    shared = json.loads(told.stdout)
+    shared = json.loads(done.stdout)
     assert shared["confusion"] == alone["confusion"]
     assert shared["per_class"] == alone["per_class"]
     assert shared["calibration_error"] == pytest.approx(alone["calibration_error"], rel=1e-5)

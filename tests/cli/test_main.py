@@ -76,7 +76,7 @@ SURFACE = {
         "--per-class",
         "--precision",
     ],
-    ("predict",): ["--batch", "--cam", "--device", "--engine", "--json", "--top"],
+    ("predict",): ["--batch", "--cam", "--cam-class", "--device", "--engine", "--json", "--top"],
     ("weights",): ["--as", "--classes", "--key", "--mean", "--out", "--std"],
     ("export",): [
         *("--any-size", "--data", "--device", "--format", "--images", "--int8"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reslab.data.archive import read_gzip, read_tar
-from reslab.data.cifar import CIFAR10, load_cifar
+from reslab.data.cifar import CIFAR10, CIFAR100, load_cifar
 from reslab.errors import DataError
 
 from .made import SMALL10, write
@@ -60,7 +60,7 @@ def test_nothing_is_written_and_no_link_is_followed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "message"),
     [
         ([(link("a", "/etc/passwd", tarfile.SYMTYPE), b"")], "a is not the one official file"),
         ([(link("a", "b", tarfile.LNKTYPE), b"")], "a is not the one official file"),
@@ -70,9 +70,9 @@ def test_nothing_is_written_and_no_link_is_followed(tmp_path):
     ],
     ids=["symlink", "hardlink", "too-long", "twice", "missing"],
 )
-def test_a_wanted_file_must_be_the_one_official_one(tmp_path, members, told):
+def test_a_wanted_file_must_be_the_one_official_one(tmp_path, members, message):
     make(tmp_path / "a.tar.gz", members)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_tar(tmp_path / "a.tar.gz", {"a": 4})
 
 
@@ -107,7 +107,7 @@ def test_a_bomb_ends_early_in_little_memory(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (gzip.compress(bytes(1 << 24)), "decompresses to more bytes"),
         (gzip.compress(b"abc"), "decompresses to 3 bytes, not to 10"),
@@ -116,20 +116,26 @@ def test_a_bomb_ends_early_in_little_memory(tmp_path, kind):
     ],
     ids=["a bomb", "short", "cut", "plain"],  # gzip writes the time: bytes would name each process's tests otherwise
 )
-def test_a_gzip_of_another_length_is_refused(tmp_path, content, told):
+def test_a_gzip_of_another_length_is_refused(tmp_path, content, message):
     path = tmp_path / "a.gz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_gzip(path, 10)
     path.write_bytes(gzip.compress(b"0123456789"))
     assert read_gzip(path, 10) == b"0123456789"
 
 
-def test_a_pickled_cifar_is_never_read(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "files", "folder"),
+    [("cifar10", CIFAR10, "cifar-10-batches-py"), ("cifar100", CIFAR100, "cifar-100-python")],
+)
+def test_a_pickled_cifar_is_never_read(tmp_path, name, files, folder):
     ran = tmp_path / "ran"
-    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / folder).mkdir()
     hostile = b"cos\nsystem\n(S'touch " + str(ran).encode() + b"'\ntR."
-    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(hostile)
-    with pytest.raises(DataError, match="is pickled and never read"):
-        load_cifar("cifar10", CIFAR10, tmp_path)
+    (tmp_path / folder / "data_batch_1").write_bytes(hostile)
+    with pytest.raises(
+        DataError, match=f"{folder} is pickled and never read; `reslab data get {name}` gets the binary"
+    ):
+        load_cifar(name, files, tmp_path)
     assert not ran.exists()

@@ -1,4 +1,4 @@
-"""Pad, crop, flip: as the paper does it, for whole batches, from draws that are pure functions of seed and step."""
+"""Pad, crop, flip: as the paper does it, for whole batches, from pure functions of seed and step."""
 
 import numpy as np
 import torch
@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from reslab.data.augment import Augmented, Draws, draw, pad_crop_flip
 from reslab.data.batches import Normalizer
 from reslab.data.crops import PadCropFlip
+from reslab.data.in_memory import Augmented, Offsets, pad_crop_flip, random_offsets
 from reslab.data.normalise import IMAGENET, MeanImage
 
 
@@ -21,21 +21,25 @@ from reslab.data.normalise import IMAGENET, MeanImage
 )
 def test_every_image_is_its_own_padded_crop(seed, step, pad, size, flip):
     batch = torch.randn(6, 2, size, size)
-    draws = draw(seed, step, 6, pad)
-    out = pad_crop_flip(batch, draws, pad, flip)
-    for image, top, left, mirror, got in zip(batch, draws.top, draws.left, draws.mirror, out, strict=True):
+    offsets = random_offsets(seed, step, 6, pad)
+    out = pad_crop_flip(batch, offsets, pad, flip)
+    for image, top, left, mirror, got in zip(batch, offsets.top, offsets.left, offsets.mirror, out, strict=True):
         crop = F.pad(image, (pad,) * 4)[:, top : top + size, left : left + size]
         assert torch.equal(got, crop.flip(2) if flip and mirror else crop)
 
 
 def test_the_middle_crop_without_mirror_is_the_image():
     batch = torch.randn(3, 3, 8, 8)
-    middle = Draws(np.full(3, 4), np.full(3, 4), np.zeros(3, bool))
+    middle = Offsets(np.full(3, 4), np.full(3, 4), np.zeros(3, bool))
     assert torch.equal(pad_crop_flip(batch, middle, 4, True), batch)
 
 
-def test_draws_are_the_same_for_the_same_step_and_spread_over_all_corners():
-    once, again, other = draw(1, 7, 20_000, 4), draw(1, 7, 20_000, 4), draw(1, 8, 20_000, 4)
+def test_offsets_are_the_same_for_the_same_step_and_spread_over_all_corners():
+    once, again, other = (
+        random_offsets(1, 7, 20_000, 4),
+        random_offsets(1, 7, 20_000, 4),
+        random_offsets(1, 8, 20_000, 4),
+    )
     assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
     assert not np.array_equal(once.top, other.top)
     shares = np.bincount(once.top * 9 + once.left, minlength=81) / 20_000
@@ -48,8 +52,8 @@ def test_draws_are_the_same_for_the_same_step_and_spread_over_all_corners():
 def test_bytes_are_augmented_as_normalised_images_are(pad, flip, seed):
     random = np.random.default_rng(seed)
     pixels = torch.from_numpy(random.integers(0, 256, (5, 3, 8, 8), dtype=np.uint8))
-    draws = draw(seed, 0, 5, pad)
+    offsets = random_offsets(seed, 0, 5, pad)
     for normalise in (IMAGENET, MeanImage(random.random((3, 8, 8), dtype=np.float32))):
         normalised = Normalizer(normalise, (3, 8, 8), torch.device("cpu"))
-        got = Augmented(normalised, PadCropFlip(pad=pad, flip=flip))(pixels, draws)
-        torch.testing.assert_close(got, pad_crop_flip(normalised(pixels), draws, pad, flip), rtol=0, atol=2e-6)
+        got = Augmented(normalised, PadCropFlip(pad=pad, flip=flip))(pixels, offsets)
+        torch.testing.assert_close(got, pad_crop_flip(normalised(pixels), offsets, pad, flip), rtol=0, atol=2e-6)

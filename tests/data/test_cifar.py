@@ -1,4 +1,4 @@
-"""The official binary layout of CIFAR: read exactly, and refused where it is damaged."""
+"""The official binary format of CIFAR: read exactly, and refused where it is damaged."""
 
 import os
 from pathlib import Path
@@ -13,14 +13,14 @@ from reslab.errors import DataError
 from .made import SMALL10, SMALL100, write
 
 
-@pytest.mark.parametrize("layout", [SMALL10, SMALL100], ids=["cifar10", "cifar100"])
-def test_a_made_archive_is_read_as_it_was_written(tmp_path, layout):
-    made = write(tmp_path, layout)
-    data = load_cifar("made", layout, tmp_path)
-    np.testing.assert_array_equal(data.test.labels, made[layout.test][0])
-    np.testing.assert_array_equal(data.test.pixels, made[layout.test][1])
-    np.testing.assert_array_equal(data.train.pixels, np.concatenate([made[file][1] for file in layout.train]))
-    assert data.classes[-1] == f"class{layout.classes - 1}"
+@pytest.mark.parametrize("files", [SMALL10, SMALL100], ids=["cifar10", "cifar100"])
+def test_a_made_archive_is_read_as_it_was_written(tmp_path, files):
+    made = write(tmp_path, files)
+    data = load_cifar("made", files, tmp_path)
+    np.testing.assert_array_equal(data.test.labels, made[files.test][0])
+    np.testing.assert_array_equal(data.test.pixels, made[files.test][1])
+    np.testing.assert_array_equal(data.train.pixels, np.concatenate([made[file][1] for file in files.train]))
+    assert data.classes[-1] == f"class{files.classes - 1}"
     assert (data.channels, data.size) == (3, 32)
 
 
@@ -49,7 +49,7 @@ def label_changed(folder):
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (truncated, "data_batch_3.bin: 61,459 bytes, but 20 records"),
         (cut_by_a_record, "data_batch_3.bin: 58,387 bytes, but 20 records"),
@@ -60,16 +60,16 @@ def label_changed(folder):
         (lambda folder: (folder / "batches.meta.txt").write_bytes(b"\xff\xfe"), "batches.meta.txt: not a text"),
     ],
 )
-def test_damage_is_named_with_its_file(tmp_path, damage, told):
+def test_damage_is_named_with_its_file(tmp_path, damage, message):
     write(tmp_path, SMALL10)
     damage(tmp_path / CIFAR10.folder)
     with pytest.raises(DataError) as caught:
         load_cifar("made", SMALL10, tmp_path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_missing_set_is_told_where_it_belongs(tmp_path, monkeypatch):
+def test_a_missing_set_is_named_with_its_place(tmp_path, monkeypatch):
     monkeypatch.setenv("RESLAB_DATA", str(tmp_path))
     with pytest.raises(
         DataError,

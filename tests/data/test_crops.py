@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reslab.data.crops import DRAWN, InceptionCrop, ScaleJitter, views
+from reslab.data.crops import UNIFORMS, InceptionCrop, ScaleJitter, views
 from reslab.errors import SpecError
 
 sides = st.integers(1, 5000)
-draws = st.integers(0, 2**32).map(lambda seed: np.random.default_rng(seed).random(DRAWN))
+draws = st.integers(0, 2**32).map(lambda seed: np.random.default_rng(seed).random(UNIFORMS))
 
 
 def assert_inside(view, width, height):
@@ -30,7 +30,7 @@ def test_scale_jitter_crops_224_of_a_shorter_side_of_256_to_480(width, height, d
 
 
 def test_every_length_of_the_jitter_is_as_likely():
-    drawn = np.random.default_rng(0).random((50_000, DRAWN))
+    drawn = np.random.default_rng(0).random((50_000, UNIFORMS))
     lengths = [round(224 * 500 / (box[2] - box[0])) for box, _ in (ScaleJitter().view(500, 700, row) for row in drawn)]
     counts = np.bincount(lengths)[256:]
     assert len(counts) == 225
@@ -50,12 +50,12 @@ def test_inception_crops_have_area_and_aspect_in_bounds_or_are_the_middle_square
 
 @given(width=sides, height=sides, crops=st.sampled_from([1, 10, 144]))
 def test_test_views_are_inside_and_as_many_as_said(width, height, crops):
-    found = views(crops, width, height)
-    assert len(found) == crops
-    for view in found:
+    taken = views(crops, width, height)
+    assert len(taken) == crops
+    for view in taken:
         assert_inside(view, width, height)
         assert view.box[2] - view.box[0] == pytest.approx(view.box[3] - view.box[1])
-    assert sum(view.mirror for view in found) == crops // 2
+    assert sum(view.mirror for view in taken) == crops // 2
 
 
 def test_the_views_are_the_papers():

@@ -7,8 +7,8 @@ import threading
 import pytest
 from rich.console import Console
 
-from reslab.data import download
 from reslab.data.download import Remote, get
+from reslab.data.loader import download
 from reslab.errors import DataError, SpecError
 
 CONTENT = bytes(range(256)) * 4000
@@ -51,15 +51,14 @@ def server():
 
 
 @pytest.fixture
-def fetch(server, tmp_path, monkeypatch):
+def fetch(server, tmp_path):
     """Get the file of a path; its place in the data root."""
 
     def get_path(path):
         digits = hashlib.sha256(CONTENT).hexdigest()
         remote = Remote(server + path, "inner/file.bin", len(CONTENT), f"sha256:{digits}")
-        monkeypatch.setitem(download.REMOTE, "made", [remote])
         Handler.ranges.clear()
-        return get("made", tmp_path, Console(quiet=True))
+        return get([remote], tmp_path, Console(quiet=True))
 
     return get_path
 
@@ -79,7 +78,7 @@ def test_a_file_is_got_once(fetch, tmp_path):
 
 @pytest.mark.parametrize("then", ["/good", "/no-ranges"])
 def test_a_download_that_broke_off_goes_on(fetch, tmp_path, then):
-    with pytest.raises(DataError, match="broken off; the same command goes on"):
+    with pytest.raises(DataError, match="interrupted; the same command resumes it"):
         fetch("/breaks")
     assert files(tmp_path) == [".file.bin.part"]
     (path,) = fetch(then)
@@ -89,11 +88,11 @@ def test_a_download_that_broke_off_goes_on(fetch, tmp_path, then):
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [("/gone", "404 Not Found"), ("/changed", "is sha256:.*expected sha256:"), ("/longer", "longer than the official")],
 )
-def test_what_is_not_the_official_file_is_not_kept(fetch, tmp_path, path, told):
-    with pytest.raises(DataError, match=told):
+def test_what_is_not_the_official_file_is_not_kept(fetch, tmp_path, path, message):
+    with pytest.raises(DataError, match=message):
         fetch(path)
     assert "file.bin" not in files(tmp_path)
     (path,) = fetch("/good")
@@ -108,9 +107,10 @@ def test_a_strange_file_at_its_place_is_left_alone(fetch, tmp_path):
     assert (tmp_path / "inner" / "file.bin").read_text() == "precious"
 
 
-def test_a_place_that_cannot_be_reached_is_named(fetch, tmp_path, monkeypatch, server):
-    monkeypatch.setitem(download.REMOTE, "made", [Remote("http://127.0.0.1:9/x", "x", 1, "md5:0")])
+def test_a_place_that_cannot_be_reached_is_named(tmp_path):
     with pytest.raises(DataError, match=r"http://127\.0\.0\.1:9/x: .*put the file at"):
-        get("made", tmp_path, Console(quiet=True))
-    with pytest.raises(SpecError, match="no official place to get 'cifar11' from: did you mean cifar10"):
-        get("cifar11", tmp_path, Console(quiet=True))
+        get([Remote("http://127.0.0.1:9/x", "x", 1, "md5:0")], tmp_path, Console(quiet=True))
+    with pytest.raises(SpecError, match="no data set 'cifar11': did you mean cifar10"):
+        download("cifar11", Console(quiet=True))
+    with pytest.raises(SpecError, match="digits: nothing to download"):
+        download("digits", Console(quiet=True))

@@ -1,10 +1,14 @@
 """Folders of pictures: one class each, in an order that can be relied on, and refused where they mislead."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from reslab.data.folder import load_folder, load_imagenet
+from reslab.data.folder import load_folder, load_imagenet, picture_files, walk
 from reslab.data.loader import load
 from reslab.errors import DataError
 
@@ -123,7 +127,7 @@ def parts(*names):
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (empty_class, "train/b: a class without pictures"),
         (class_in_validation_alone, "val: class b has no training pictures"),
@@ -133,24 +137,24 @@ def parts(*names):
         (parts("val", "Test"), "has Test and no train beside it"),
         (parts("valid", "__MACOSX"), "has valid and no train beside it"),
         (parts("Training"), "has Training and no val beside it"),
-        (parts("Train", "training", "val"), "has Train and training, two folders for one part; keep one"),
-        (parts("train", "val", "validation"), "has val and validation, two folders for one part"),
+        (parts("Train", "training", "val"), "has Train and training, two folders for one split; keep one"),
+        (parts("train", "val", "validation"), "has val and validation, two folders for one split"),
         (
             parts("train", "test", "dev"),
-            "has dev beside train, with classes of it, and the parts are train or training, val or valid or",
+            "has dev beside train, with the same classes, and the splits are train or training, val or valid or",
         ),
-        (parts("Train", "extra"), "has extra beside Train, with classes of it"),
+        (parts("Train", "extra"), "has extra beside Train, with the same classes"),
         (lambda root: fill(root, {"a": 2, "test": 2}), "has test and no train beside it"),
         (lambda root: fill(root, {"a": 2, "b": 1}), "b: one picture, and a class needs two"),
-        (lambda root: fill(root, {"a": 5}), ": one class alone, a; a network tells two or more apart"),
+        (lambda root: fill(root, {"a": 5}), ": one class alone, a; classification takes two or more"),
         (lambda root: None, "has no folders, one for each class"),
     ],
 )
-def test_what_misleads_is_refused_with_its_folder(tmp_path, make, told):
+def test_what_misleads_is_refused_with_its_folder(tmp_path, make, message):
     make(tmp_path)
     with pytest.raises(DataError) as caught:
         load_folder("f", tmp_path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
 
@@ -175,3 +179,154 @@ def test_imagenet_may_have_other_folders_beside_its_parts(tmp_path):
     data = load_imagenet("imagenet", tmp_path)
     assert data.classes == tuple(classes)
     assert (len(data.train.labels), len(data.test.labels)) == (1000, 1000)
+
+
+def put(path, content=None, **options):
+    """A picture, or a file with some bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        Image.new("RGB", (8, 8)).save(path, **options)
+    else:
+        path.write_bytes(content)
+
+
+def test_an_evaluation_takes_all_pictures_of_a_folder_without_splits(tmp_path):
+    fill(tmp_path, {"a": 20, "b": 10, "c": 0})
+    data = load(f"folder:{tmp_path}", purpose="evaluate")
+    assert data.classes == ("a", "b", "c")
+    assert np.bincount(data.test.labels).tolist() == [20, 10]
+    assert len(data.train.labels) == 0
+    assert (data.channels, data.size) == (3, None)
+
+
+@pytest.mark.parametrize("name", ["val", "test", "Valid"])
+def test_an_evaluation_takes_a_test_split_alone(tmp_path, name):
+    fill(tmp_path / name, {"a": 3, "b": 2})
+    assert load_folder("f", tmp_path, "evaluate").test.labels.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_an_evaluation_has_the_classes_of_the_training_folder_and_reads_none_of_its_pictures(tmp_path):
+    fill(tmp_path / "train", {"a": 0, "b": 1, "c": 1})
+    fill(tmp_path / "test", {"c": 2})
+    fill(tmp_path / "val", {"a": 9})
+    data = load_folder("f", tmp_path, "evaluate")
+    assert data.classes == ("a", "b", "c")
+    assert data.test.labels.tolist() == [2, 2]
+
+
+def test_training_pictures_alone_are_evaluated_by_their_own_path(tmp_path):
+    fill(tmp_path / "train", {"a": 1, "b": 1})
+    with pytest.raises(DataError, match=r"has train and no val beside it; evaluate folder:.*train for its pictures"):
+        load_folder("f", tmp_path, "evaluate")
+    assert len(load_folder("f", tmp_path / "train", "evaluate").test.labels) == 2
+
+
+def tiny(root):
+    """tiny-imagenet's layout: 3 training pictures of each of two classes, 4 of val, 2 of test without labels."""
+    for name in ("n01443537", "n01629819"):
+        for number in range(3):
+            put(root / "train" / name / "images" / f"{name}_{number}.JPEG")
+        put(root / "train" / name / f"{name}_boxes.txt", b"x\t0\t0\t63\t63\n")
+    for number in range(4):
+        put(root / "val" / "images" / f"val_{number}.JPEG")
+    for number in range(2):
+        put(root / "test" / "images" / f"test_{number}.JPEG")
+    lines = [f"val_{number}.JPEG\t{('n01629819', 'n01443537')[number % 2]}\t0\t0\t9\t9\n" for number in range(4)]
+    put(root / "val" / "val_annotations.txt", "".join(lines).encode())
+
+
+@pytest.mark.parametrize("purpose", ["train", "evaluate"])
+def test_tiny_imagenets_annotations_are_its_labels(tmp_path, purpose):
+    tiny(tmp_path)
+    data = load_folder("f", tmp_path, purpose)
+    assert data.classes == ("n01443537", "n01629819")
+    assert data.test.labels.tolist() == [1, 0, 1, 0]
+    assert list(data.test.files) == [f"images/val_{number}.JPEG" for number in range(4)]
+    assert data.validation is None
+    assert data.passed_over[-1] == f"{tmp_path}/test/"
+    assert len(load_folder("f", tmp_path / "val", "evaluate").test.labels) == 4
+
+
+def test_annotations_that_are_damaged_or_of_other_pictures_are_refused(tmp_path):
+    tiny(tmp_path)
+    put(tmp_path / "val" / "val_annotations.txt", b"val_0.JPEG n01443537\n")
+    with pytest.raises(DataError, match=r"val_annotations.txt: not a text of lines of file and class"):
+        load_folder("f", tmp_path)
+    put(tmp_path / "val" / "val_annotations.txt", b"x.JPEG\tn01443537\n")
+    with pytest.raises(DataError, match=r"has none of the pictures that its val_annotations.txt lists"):
+        load_folder("f", tmp_path)
+    put(tmp_path / "val" / "val_annotations.txt", b"val_0.JPEG\tn00000000\n")
+    with pytest.raises(DataError, match="class n00000000 has no training pictures"):
+        load_folder("f", tmp_path)
+
+
+def test_some_of_imagenets_classes_can_be_evaluated(tmp_path):
+    fill(tmp_path / "val", {"n01440764": 1, "n02102040": 2})
+    data = load(f"imagenet:{tmp_path}", purpose="evaluate")
+    assert (data.classes, data.test.labels.tolist()) == (("n01440764", "n02102040"), [0, 1, 1])
+
+
+JPEG = b"\xff\xd8\xff\xe0"
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0"
+
+
+def test_content_decides_where_the_ending_does_not(tmp_path, caplog):
+    for name in ("a", "b"):
+        fill(tmp_path, {name: 5})
+        put(tmp_path / name / "noending", format="JPEG")
+        put(tmp_path / name / "photo.jpg_large", format="PNG")
+        put(tmp_path / name / "scan.mpo", format="JPEG")
+        put(tmp_path / name / "IMG_1.HEIC", HEIC)
+        put(tmp_path / name / "paper.pdf", b"%PDF-1.4\n")
+    os.mkfifo(tmp_path / "a" / "pipe")
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "b")
+    put(tmp_path / "outside.png")
+    data = load_folder("f", tmp_path)
+    assert len(data.train.files) + len(data.test.files) == 16
+    assert sorted(Path(file).name for file in data.passed_over) == [
+        "IMG_1.HEIC", "IMG_1.HEIC", "link", "outside.png", "paper.pdf", "paper.pdf", "pipe",
+    ]  # fmt: skip
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("passed over, not readable as pictures: 2 .heic, 2 no ending, 2 .pdf, 1 .png; convert .heic")
+    pictures, others = walk(tmp_path)
+    assert (len(pictures), len(others)) == (17, 6)
+    assert [path.name for path in picture_files([tmp_path])] == [Path(file).name for file in pictures]
+
+
+@pytest.fixture
+def nested(tmp_path):
+    """Makes folders within each other, of any depth; Python's own rmtree cannot remove them."""
+
+    def make(*names):
+        here = Path.cwd()
+        os.chdir(tmp_path)
+        try:
+            for name in names:
+                Path(name).mkdir()
+                os.chdir(name)
+            Image.new("RGB", (8, 8)).save("x.png")
+        finally:
+            os.chdir(here)
+        return tmp_path
+
+    yield make
+    subprocess.run(["rm", "-rf", tmp_path / "a"], check=True)
+
+
+def test_folders_of_any_depth_are_walked(nested):
+    assert walk(nested("a", *["d"] * 1500)) == (["a/" + "d/" * 1500 + "x.png"], [])
+
+
+def test_folders_that_the_system_cannot_name_are_refused(nested):
+    with pytest.raises(DataError, match=r"a/d/d.*: File name too long") as caught:
+        walk(nested("a", *["d"] * 2500))
+    assert len(str(caught.value)) < 300
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path):
+    fill(tmp_path, {"a": 2, "b": 2})
+    with pytest.raises(DataError, match="missing: No such file"):
+        walk(tmp_path / "missing")
+    with pytest.raises(DataError, match=r"missing: has no pictures|no such file"):
+        (tmp_path / "missing").mkdir()
+        picture_files([tmp_path / "missing"])

@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reslab.data import idx as fashion
-from reslab.data.loader import load
+from reslab.data.idx import FASHION_MNIST, KMNIST, MNIST, load_idx
+from reslab.data.loader import SETS, load
 from reslab.errors import DataError
+
+FOLDER = "fashion-mnist"
+SMALL = FASHION_MNIST._replace(counts=(20, 10))
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(tmp_path):
     """A small set: 20 training and 10 test images."""
-    monkeypatch.setattr(fashion, "_COUNTS", {"train": 20, "t10k": 10})
-    folder = tmp_path / fashion.FOLDER
+    folder = tmp_path / FOLDER
     folder.mkdir()
     random = np.random.default_rng(0)
     for part, count in (("train", 20), ("t10k", 10)):
@@ -32,14 +34,14 @@ def made(tmp_path, monkeypatch):
 
 
 def test_packed_and_unpacked_files_are_read(made):
-    data = fashion.load_fashion(made)
-    np.testing.assert_array_equal(data.train.pixels[:, 0], np.load(made / fashion.FOLDER / "train.npy"))
+    data = load_idx(FOLDER, SMALL, made)
+    np.testing.assert_array_equal(data.train.pixels[:, 0], np.load(made / FOLDER / "train.npy"))
     assert data.test.labels.tolist() == list(range(10))
     assert (data.channels, data.size, data.classes[9]) == (1, 28, "Ankle boot")
 
 
 @pytest.mark.parametrize(
-    ("file", "damage", "told"),
+    ("file", "damage", "message"),
     [
         ("train-images-idx3-ubyte.gz", lambda raw: raw[:-9], r"not a whole \.gz"),
         ("train-images-idx3-ubyte.gz", lambda raw: gzip.compress(bytes(1 << 22)), "more bytes, not to 15,696"),
@@ -52,22 +54,31 @@ def test_packed_and_unpacked_files_are_read(made):
         ("t10k-labels-idx1-ubyte", lambda raw: raw[:-1] + b"\x0b", "has label 11"),
     ],
 )
-def test_damage_is_named_with_its_file(made, file, damage, told):
-    path = made / fashion.FOLDER / file
+def test_damage_is_named_with_its_file(made, file, damage, message):
+    path = made / FOLDER / file
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DataError, match=told) as caught:
-        fashion.load_fashion(made)
+    with pytest.raises(DataError, match=message) as caught:
+        load_idx(FOLDER, SMALL, made)
     assert file in str(caught.value)
 
 
-def test_a_missing_file_is_told_how_to_get(made):
-    (made / fashion.FOLDER / "t10k-labels-idx1-ubyte").unlink()
+def test_a_missing_file_names_its_command(made):
+    (made / FOLDER / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="reslab data get fashion-mnist"):
-        fashion.load_fashion(made)
+        load_idx(FOLDER, SMALL, made)
+
+
+@pytest.mark.parametrize(("name", "files"), [("mnist", MNIST), ("kmnist", KMNIST), (FOLDER, FASHION_MNIST)])
+def test_a_set_of_idx_files_is_a_row(made, name, files):
+    (made / FOLDER).rename(made / name)
+    data = load_idx(name, files._replace(counts=(20, 10)), made)
+    assert (data.name, data.classes, data.size) == (name, files.classes, 28)
+    assert [remote.file for remote in SETS[name].files] == [remote.file for remote in files.remotes(name)]
+    assert SETS[name].files[3].file == f"{name}/t10k-labels-idx1-ubyte.gz"
 
 
 @pytest.mark.skipif(
-    not (Path(os.environ.get("RESLAB_DATA", "/nowhere")) / fashion.FOLDER).is_dir(),
+    not (Path(os.environ.get("RESLAB_DATA", "/nowhere")) / FOLDER).is_dir(),
     reason="RESLAB_DATA names no directory with fashion-mnist",
 )
 def test_the_real_set_is_read():

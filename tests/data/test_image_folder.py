@@ -103,7 +103,7 @@ def test_a_bad_file_ends_the_run_by_its_name(spoilt):
             list(loader.views("test"))
 
 
-def test_a_skipped_file_leaves_its_batch_smaller_and_is_told(spoilt):
+def test_a_skipped_file_leaves_its_batch_smaller_and_is_reported(spoilt):
     data = load_folder("f", spoilt)
     with ImageFolderLoader(data, CPU, 16, PLAIN, on_bad="skip") as loader:
         for step, (images, labels) in zip(range(7), loader.batches(0, range(7), 4, None), strict=True):

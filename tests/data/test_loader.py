@@ -50,6 +50,6 @@ def test_a_mean_image_that_weights_bring_is_used_and_one_of_another_size_refused
         InMemoryLoader(data, device, MeanImage(np.zeros((1, 28, 28), np.float32)))
 
 
-def test_an_unknown_set_is_told_the_known_ones():
+def test_the_nearest_names_of_an_unknown_set_are_listed():
     with pytest.raises(SpecError, match="did you mean digits"):
         load("digit")

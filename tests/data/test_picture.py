@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from reslab.data.crops import View, views
-from reslab.data.picture import PictureError, findings, seen
+from reslab.data.picture import PictureError, check_picture, crop_and_resize
 
 RED, BLUE = (200, 30, 40), (20, 40, 210)
 
@@ -29,7 +29,7 @@ def whole(width, height):
 
 
 def look(path, size=16):
-    (picture,) = seen(path, whole, size)
+    (picture,) = crop_and_resize(path, whole, size)
     assert (picture.mode, picture.size) == ("RGB", (size, size))
     return np.asarray(picture).astype(int)
 
@@ -57,7 +57,7 @@ def test_sixteen_bits_are_scaled_and_not_cut(tmp_path):
     Image.fromarray(values).save(tmp_path / "a.png")
     array = look(tmp_path / "a.png", 64)
     np.testing.assert_allclose(array[..., 0], values / 257, atol=1)
-    assert findings(tmp_path / "a.png").reason == "16 bits"
+    assert check_picture(tmp_path / "a.png").reason == "16 bits"
 
 
 @pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
@@ -75,25 +75,35 @@ def test_transparency_lies_on_white(tmp_path):
     palette = Image.new("P", (40, 40), 0)
     palette.save(tmp_path / "b.png", transparency=0)
     assert (look(tmp_path / "b.png") == 255).all()
-    assert findings(tmp_path / "b.png").reason == "transparent"
+    assert check_picture(tmp_path / "b.png").reason == "transparent"
+
+
+STORED = {  # the pixels in the file, by their orientation tag
+    1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("turned", range(1, 9))
-@pytest.mark.parametrize("ending", ["jpg", "png"])
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
 def test_a_picture_turned_by_exif_stands_upright(tmp_path, turned, ending):
-    stored = halves(size=(64, 48))
-    ways = {  # how the pixels of each are stored
-        1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }  # fmt: skip
-    if ways[turned] is not None:
-        stored = stored.transpose(ways[turned])
+    """Four quarters of different colours, each in its corner, wide enough that a swap of the sides is seen."""
+    upright = Image.new("RGB", (96, 48), RED)
+    upright.paste(BLUE, (48, 0, 96, 24))
+    upright.paste((30, 200, 60), (0, 24, 48, 48))
+    stored = upright if STORED[turned] is None else upright.transpose(STORED[turned])
     exif = Image.Exif()
     exif[0x0112] = turned
-    stored.save(tmp_path / f"a.{ending}", exif=exif)
-    assert_halves(look(tmp_path / f"a.{ending}"))
-    assert ("turned by EXIF" in findings(tmp_path / f"a.{ending}").reason) == (turned != 1)
+    path = tmp_path / f"a.{ending}"
+    stored.save(path, exif=exif, **({"quality": 100} if ending in ("jpg", "webp") else {}))
+    sizes = []
+    (picture,) = crop_and_resize(path, lambda w, h: [*whole(w, h), sizes.append((w, h))][:1], 16)
+    array = np.asarray(picture).astype(int)
+    assert sizes == [(96, 48)]
+    for (row, column), colour in {(3, 3): RED, (3, 12): BLUE, (12, 3): (30, 200, 60), (12, 12): RED}.items():
+        assert abs(array[row, column] - colour).max() <= 12
+    assert ("turned by EXIF" in check_picture(path).reason) == (turned != 1)
 
 
 def test_a_large_jpeg_decoded_small_looks_the_same(tmp_path):
@@ -102,14 +112,14 @@ def test_a_large_jpeg_decoded_small_looks_the_same(tmp_path):
     smooth.save(tmp_path / "a.jpg", quality=95)
     smooth.save(tmp_path / "a.png")
     for box in (lambda w, h: views(1, w, h), lambda w, h: [View((100, 50, 700, 650), True)]):
-        (one,), (other,) = (seen(tmp_path / name, box, 112) for name in ("a.jpg", "a.png"))
+        (one,), (other,) = (crop_and_resize(tmp_path / name, box, 112) for name in ("a.jpg", "a.png"))
         assert abs(np.asarray(one).astype(int) - np.asarray(other)).mean() < 2
 
 
 def test_one_pixel_is_a_picture(tmp_path):
     Image.new("RGB", (1, 1), RED).save(tmp_path / "a.png")
     assert (look(tmp_path / "a.png") == RED).all()
-    assert findings(tmp_path / "a.png").reason == "1×1 pixels"
+    assert check_picture(tmp_path / "a.png").reason == "1×1 pixels"
 
 
 def truncated(path):
@@ -128,7 +138,7 @@ def bomb(path):
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (truncated, "damaged: "),
         (lambda path: path.write_bytes(b""), "empty"),
@@ -142,22 +152,50 @@ def bomb(path):
     ],
     ids=["truncated", "empty", "text", "half", "bomb", "dangling", "folder", "fifo", "missing"],
 )
-def test_what_cannot_be_read_is_named_with_its_reason(tmp_path, make, told):
+def test_what_cannot_be_read_is_named_with_its_reason(tmp_path, make, message):
     path = tmp_path / "a.jpg"
     make(path)
     with pytest.raises(PictureError) as caught:
-        seen(path, whole, 8)
+        crop_and_resize(path, whole, 8)
     assert str(caught.value).startswith(f"{path}: ")
-    assert told in caught.value.reason
-    found = findings(path)
-    assert (found.bad, found.odd) == (True, False)
-    assert told in found.reason
+    assert message in caught.value.reason
+    check = check_picture(path)
+    assert (check.bad, check.odd) == (True, False)
+    assert message in check.reason
+
+
+def test_a_picture_of_more_pixels_than_pillow_likes_is_read_without_a_warning(tmp_path):
+    Image.new("L", (9600, 9400), 77).save(tmp_path / "a.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (look(tmp_path / "a.png") == 77).all()
+    assert check_picture(tmp_path / "a.png").reason == "grey"
+
+
+def test_the_limit_is_of_the_pixels_in_memory(tmp_path, monkeypatch):
+    """A JPEG of more is decoded at a smaller scale, at least 1/8."""
+    monkeypatch.setattr("reslab.data.picture._LARGEST_DECODED", 100_000)
+    for name in ("a.jpg", "a.png", "a.tif"):
+        halves(size=(800, 600)).save(tmp_path / name)
+    assert_halves(look(tmp_path / "a.jpg"))
+    assert check_picture(tmp_path / "a.jpg").reason == ""
+    for name in ("a.png", "a.tif"):
+        with pytest.raises(PictureError, match=r"0 megapixels, at most 0 are read; scale it down, or it is a decomp"):
+            look(tmp_path / name)
+    with pytest.raises(PictureError, match="decompression bomb"):
+        crop_and_resize(tmp_path / "a.jpg", whole, 800)
+
+
+def test_programs_are_never_started_for_a_picture(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    with pytest.raises(PictureError, match="not a picture"):
+        look(tmp_path / "a.png")
 
 
 def test_negative_or_fractional_pixels_are_refused_and_not_guessed(tmp_path):
     Image.fromarray(np.full((8, 8), -3.5, np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(PictureError, match="neither 8 nor 16 bits"):
-        seen(tmp_path / "a.tif", whole, 8)
+        crop_and_resize(tmp_path / "a.tif", whole, 8)
 
 
 @pytest.mark.parametrize("name", [b"new\nline.png", b"\xff\xfe.png", "ünï \U0001f600.png".encode(), b"-rf *.png"])
@@ -166,23 +204,23 @@ def test_odd_names_are_read_and_can_be_printed(tmp_path, name):
     halves().save(path, "PNG")
     assert_halves(look(path))
     path.write_bytes(b"no more")
-    told = findings(path)
-    assert told.bad
-    assert "\n" not in told.file
-    told.file.encode()
-    code = "import sys, pathlib, reslab.data.picture as p; print(p.findings(pathlib.Path(sys.argv[1])))"
+    check = check_picture(path)
+    assert check.bad
+    assert "\n" not in check.file
+    check.file.encode()
+    code = "import sys, pathlib, reslab.data.picture as p; print(p.check_picture(pathlib.Path(sys.argv[1])))"
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True)
     assert done.returncode == 0
 
 
-def test_oddities_are_told(tmp_path):
+def test_oddities_are_reported(tmp_path):
     halves("L").save(tmp_path / "grey.png")
     halves("CMYK").save(tmp_path / "print.jpg")
     halves().save(tmp_path / "png.jpg", "PNG")
     halves().save(tmp_path / "good.png")
     halves("P").save(tmp_path / "film.gif", save_all=True, append_images=[Image.new("P", (64, 48), 3)])
-    told = {path.name: findings(path).reason for path in tmp_path.iterdir()}
-    assert told == {
+    reasons = {path.name: check_picture(path).reason for path in tmp_path.iterdir()}
+    assert reasons == {
         "grey.png": "grey",
         "print.jpg": "mode CMYK",
         "png.jpg": "a PNG file by its content",

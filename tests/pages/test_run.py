@@ -12,12 +12,12 @@ from torch import nn
 from reslab.data.digits import load_digits
 from reslab.data.loader import load, make_loader
 from reslab.errors import DataError
+from reslab.evaluate import Predictions, predictions
 from reslab.nets import Conv, cifar_resnet
 from reslab.pages.run import write_report
 from reslab.pages.run_figures import confusion
 from reslab.recipes.recipe import Recipe
 from reslab.spec import replace
-from reslab.train.guesses import Guesses, guess
 from reslab.train.loop import fitted, train
 
 CPU = torch.device("cpu")
@@ -50,12 +50,13 @@ class TakesRedForGreen(nn.Module):
 
 def test_the_confusion_matrix_counts_predictions(pictures):
     with make_loader(pictures, CPU, 16) as loader:
-        predictions = guess(TakesRedForGreen(), loader, "test")
-    assert predictions.confusion(3).tolist() == [[3, 0, 0], [0, 2, 0], [0, 1, 0]]
-    assert predictions.error() == pytest.approx(100 / 6)
-    assert predictions.worst(5) == [5]
+        predicted = predictions(TakesRedForGreen(), loader, "test")
+    assert predicted.confusion(3).tolist() == [[3, 0, 0], [0, 2, 0], [0, 1, 0]]
+    assert predicted.error() == pytest.approx(100 / 6)
+    assert predicted.worst(5) == [5]
     chances = torch.tensor([0.0, 2.0, 1.0]).softmax(0)
-    assert (predictions.sure[5], predictions.true[5]) == pytest.approx((chances[1].item(), chances[2].item()))
+    sides = predicted.confidence[5], predicted.true_probability[5]
+    assert sides == pytest.approx((chances[1].item(), chances[2].item()))
 
 
 def test_the_probabilities_of_crops_are_averaged(pictures):
@@ -69,25 +70,25 @@ def test_the_probabilities_of_crops_are_averaged(pictures):
             return logits
 
     with make_loader(pictures, CPU, 16) as loader:
-        predictions = guess(Sides(), loader, "test", crops=10)
-    assert predictions.guessed.tolist() == [2] * 6
-    assert predictions.sure == pytest.approx([0.9] * 6)
+        predicted = predictions(Sides(), loader, "test", crops=10)
+    assert predicted.predicted.tolist() == [2] * 6
+    assert predicted.confidence == pytest.approx([0.9] * 6)
 
 
 def test_pictures_that_cannot_be_read_do_not_shift_the_others(tmp_path, pictures):
     (tmp_path / "data" / "val" / CLASSES[0] / "1.png").write_bytes(b"damaged")
     with make_loader(pictures, CPU, 16, on_bad="skip") as loader:
-        predictions = guess(TakesRedForGreen(), loader, "test")
-    assert len(predictions.labels) == 5
-    assert predictions.part.names(np.array(predictions.worst(5))) == ["red/0.png"]
+        predicted = predictions(TakesRedForGreen(), loader, "test")
+    assert len(predicted.labels) == 5
+    assert predicted.images.names(np.array(predicted.worst(5))) == ["red/0.png"]
 
 
 def test_the_worst_mistakes_come_first():
     labels = np.array([0, 0, 1, 1])
     true = np.array([0.3, 0.1, 0.9, 0.2])
-    predictions = Guesses(None, labels, np.array([1, 1, 1, 0]), np.array([0.7, 0.9, 0.9, 0.8]), true)
-    assert predictions.worst(9) == [1, 3, 0]
-    assert predictions.worst(2) == [1, 3]
+    predicted = Predictions(None, labels, np.array([1, 1, 1, 0]), np.array([0.7, 0.9, 0.9, 0.8]), true)
+    assert predicted.worst(9) == [1, 3, 0]
+    assert predicted.worst(2) == [1, 3]
 
 
 def test_the_page_has_everything_and_needs_nothing(pictures, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from reslab import network, replace
-from reslab.data.loader import SHAPES, load
+from reslab.data.loader import SETS, load
 from reslab.errors import DataError, SpecError
 from reslab.papers import STUDIES
 from reslab.recipes.named import recipe
@@ -219,4 +219,4 @@ def test_a_run_is_seen_to_end(tmp_path):
 @pytest.mark.parametrize("name", ["digits"])
 def test_shapes_are_those_of_the_data(name):
     data = load(name)
-    assert SHAPES[name] == (data.channels, data.size, len(data.classes))
+    assert SETS[name].shape == (data.channels, data.size, len(data.classes))

@@ -25,20 +25,20 @@ def linear():
 def test_of_an_average_and_a_linear_layer_it_is_their_weighted_sum(linear):
     images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     classes = torch.tensor([0, 1])
-    found = heat(linear, images, classes)
-    for image, label, places in zip(images, classes, found, strict=True):
+    heat_maps = heat(linear, images, classes)
+    for image, label, heat_map in zip(images, classes, heat_maps, strict=True):
         weighted = (linear.head.linear.weight[label][:, None, None] * image).sum(0).clamp(min=0)
-        assert torch.allclose(places, weighted / weighted.max(), atol=1e-6)
+        assert torch.allclose(heat_map, weighted / weighted.max(), atol=1e-6)
 
 
-def test_behind_a_flattening_a_map_counts_by_the_mean_of_its_weights():
+def test_after_a_flattening_a_map_counts_by_the_mean_of_its_weights():
     head = nn.Sequential(nn.Flatten(), nn.Linear(2 * 4, 2))
     images = torch.rand(1, 2, 2, 2, generator=torch.Generator().manual_seed(0))
     weights = head[1].weight.data[1].view(2, 2, 2).fill_(1.0)
     weights[1] = torch.tensor([[9.0, -1.0], [0.0, 0.0]])
-    found = heat(Network(cifar_resnet(8), {"stem": nn.Identity(), "head": head}, []), images, torch.tensor([1]))
+    heat_maps = heat(Network(cifar_resnet(8), {"stem": nn.Identity(), "head": head}, []), images, torch.tensor([1]))
     weighted = images[0, 0] + 2 * images[0, 1]
-    assert torch.allclose(found[0], weighted / weighted.max())
+    assert torch.allclose(heat_maps[0], weighted / weighted.max())
 
 
 def test_where_nothing_speaks_for_the_class_all_is_cold(linear):
@@ -51,8 +51,8 @@ def test_maps_are_brought_to_the_images_size():
     stem, head = nn.AvgPool2d(2), nn.Sequential(GlobalAverage(), nn.Linear(1, 1))
     head[1].weight.data.fill_(1.0)
     images = torch.tensor([[0.0, 0.0, 4.0, 4.0]]).expand(4, 4)[None, None]
-    found = heat(Network(cifar_resnet(8), {"stem": stem, "head": head}, []), images, torch.tensor([0]))
-    assert torch.allclose(found[0, 0], torch.tensor([0.0, 0.25, 0.75, 1.0]))
+    heat_maps = heat(Network(cifar_resnet(8), {"stem": stem, "head": head}, []), images, torch.tensor([0]))
+    assert torch.allclose(heat_maps[0, 0], torch.tensor([0.0, 0.25, 0.75, 1.0]))
 
 
 @pytest.mark.parametrize("name", ["resnet20-cifar", "preact20", "lenet5", "vgg11", "resnet18-tiny"])
@@ -66,11 +66,11 @@ def test_every_kind_of_head_has_maps_of_more_than_a_pixel(name):
     images = torch.randn(2, *value.input)
     with torch.no_grad():
         before = module(images)
-    found = heat(module, images, before.argmax(1))
-    assert found.shape == (2, value.size, value.size)
-    assert found.min() >= 0
-    assert torch.allclose(found.amax((1, 2)), torch.ones(2))
-    assert (found.std((1, 2)) > 0.01).all()
+    heat_maps = heat(module, images, before.argmax(1))
+    assert heat_maps.shape == (2, value.size, value.size)
+    assert heat_maps.min() >= 0
+    assert torch.allclose(heat_maps.amax((1, 2)), torch.ones(2))
+    assert (heat_maps.std((1, 2)) > 0.01).all()
     assert all(parameter.grad is None for parameter in module.parameters())
     with torch.no_grad():
         assert torch.equal(module(images), before)

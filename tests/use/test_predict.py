@@ -13,13 +13,14 @@ from PIL import Image
 from reslab import evaluate_network, predict_pictures
 from reslab.cli import main
 from reslab.data.digits import load_digits
+from reslab.data.folder import picture_files
 from reslab.data.loader import load, make_loader
 from reslab.data.names import class_names, imagenet
 from reslab.data.normalise import IMAGENET, MeanImage
 from reslab.errors import DataError, SpecError
 from reslab.nets import cifar_resnet, network
 from reslab.spec import replace
-from reslab.use.pictures import overlay_files, picture_files
+from reslab.use.cam import overlay_files
 from reslab.use.predict import Predictor
 from reslab.weights.file import Weights, built, read_weights, save_weights
 
@@ -100,10 +101,10 @@ def test_a_folder_is_evaluated_as_its_pictures_are_predicted(crop, folder, tmp_p
     """Also by a network of whole images, which sees whole pictures then."""
     weights = weights_of(small(2), classes=("blue", "red"), crop=crop)
     save_weights(weights, tmp_path / "w.safetensors")
-    test = load(f"folder:{folder}").test
-    found = predict_pictures(tmp_path / "w.safetensors", [test.folder / name for name in test.files], top=2)
+    test = load(f"folder:{folder}", purpose="evaluate").test
+    result = predict_pictures(tmp_path / "w.safetensors", [test.folder / name for name in test.files], top=2)
     chances = [
-        dict(classes)[("blue", "red")[label]] for classes, label in zip(found.values(), test.labels, strict=True)
+        dict(classes)[("blue", "red")[label]] for classes, label in zip(result.values(), test.labels, strict=True)
     ]
     loss = evaluate_network(tmp_path / "w.safetensors", f"folder:{folder}").loss
     assert loss == pytest.approx(-np.log(chances).mean(), abs=1e-5)
@@ -115,7 +116,7 @@ def test_one_picture_may_be_given_alone(file, folder):
     assert len(predict_pictures(file, folder)) == len(pictures)
 
 
-def test_a_program_is_told_of_a_picture_that_cannot_be_read(file, folder):
+def test_a_program_gets_an_error_for_a_picture_that_cannot_be_read(file, folder):
     (folder / "words.png").write_text("no picture")
     with pytest.raises(DataError, match=r"words\.png: not a picture"):
         predict_pictures(file, [folder])
@@ -157,7 +158,7 @@ def test_a_network_that_cannot_see_pictures_is_refused():
         Predictor(weights_of(replace(cifar_resnet(8), channels=1), None), CPU)
 
 
-def test_damaged_weights_are_told_of(folder):
+def test_damaged_weights_are_reported(folder):
     weights = weights_of(small(2), classes=("blue", "red"))
     weights.state["head.linear.bias"][0] = float("nan")
     with pytest.raises(DataError, match="not finite"):
@@ -185,15 +186,15 @@ def test_the_words_on_stdout(file, folder, capsys):
 
 def test_json_is_one_list_in_the_order_of_the_files(file, folder, capsys):
     assert reslab("predict", file, folder, "--json", "--batch", 5) == 0
-    told = capsys.readouterr()
-    found = json.loads(told.out)
-    assert [entry["file"] for entry in found] == [str(path) for path in sorted(folder.rglob("*.*"))]
-    for entry in found:
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert [entry["file"] for entry in result] == [str(path) for path in sorted(folder.rglob("*.*"))]
+    for entry in result:
         first, second = entry["classes"]
         assert {first["name"], second["name"]} == {"blue", "red"}
         assert first["probability"] >= second["probability"]
         assert first["probability"] + second["probability"] == pytest.approx(1)
-    assert told.err.splitlines()[-1] == "12 of 12 pictures"
+    assert captured.err.splitlines()[-1] == "12 of 12 pictures"
 
 
 def test_bad_files_are_named_and_the_others_predicted(file, folder, capsys):
@@ -203,9 +204,9 @@ def test_bad_files_are_named_and_the_others_predicted(file, folder, capsys):
     os.mkfifo(folder / "pipe.png")
     words = ["predict", file, folder, folder / "nowhere.jpg", "--batch", 2, "--json"]
     assert reslab(*words) == 3
-    told = capsys.readouterr()
-    assert len(json.loads(told.out)) == 12
-    bad = {line.split(": ")[1]: line.split(": ")[2] for line in told.err.splitlines() if line.startswith("skipped")}
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)) == 12
+    bad = {line.split(": ")[1]: line.split(": ")[2] for line in captured.err.splitlines() if line.startswith("skipped")}
     names = {"cut.jpg": "damaged", "words.png": "not a picture", "pipe.png": "not a regular file"}
     assert bad == {str(folder / name): reason for name, reason in {**names, "nowhere.jpg": "no such file"}.items()}
     assert reslab("predict", file, folder / "nowhere.jpg") == 3
@@ -218,15 +219,15 @@ def test_folders_are_walked_in_order_without_what_is_hidden_or_no_picture(folder
     for name in ("a/deep/x.PNG", "a/b.jpg", "notes.txt", "paper.pdf", ".y.png", ".hidden/z.png"):
         (folder / name).write_bytes(b"")
     (folder / "a" / "loop").symlink_to(folder)
-    found = [str(path.relative_to(folder)) for path in picture_files([folder])]
-    assert found[:2] == ["a/b.jpg", "a/deep/x.PNG"]
-    assert len(found) == 14
+    result = [str(path.relative_to(folder)) for path in picture_files([folder])]
+    assert result[:2] == ["a/b.jpg", "a/deep/x.PNG"]
+    assert len(result) == 14
     assert picture_files([folder / "notes.txt"]) == [folder / "notes.txt"]
     assert len(picture_files([folder / "a" / "b.jpg", folder])) == 14
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         (["w.safetensors", "empty"], 3, "empty: has no pictures"),
         (["nothing.safetensors", "pictures"], 3, "nothing.safetensors: no such file"),
@@ -236,12 +237,12 @@ def test_folders_are_walked_in_order_without_what_is_hidden_or_no_picture(folder
         (["w.safetensors"], 2, "IMAGE"),
     ],
 )
-def test_wrong_words_end_in_two_lines(words, code, told, file, folder, capsys, tmp_path, monkeypatch):
+def test_wrong_words_end_in_two_lines(words, code, message, file, folder, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     assert reslab("predict", *words) == code
     err = capsys.readouterr().err
-    assert told in err
+    assert message in err
     assert len(err.splitlines()) <= 2 or err.startswith("Usage:")
 
 
@@ -268,6 +269,19 @@ def test_cam_writes_a_picture_for_each_and_leaves_the_files_alone(file, folder, 
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_heat_maps_of_a_class_of_ones_choice(file, folder, capsys):
+    made = {}
+    for word in ("blue", "0", "red"):
+        assert reslab("predict", file, folder / "red", "--cam", folder / word, "--cam-class", word) == 0
+        made[word] = [path.read_bytes() for path in sorted((folder / word).iterdir()) if "-cam" in path.name]
+    assert made["blue"] == made["0"]
+    assert made["blue"] != made["red"]
+    capsys.readouterr()
+    assert reslab("predict", file, folder, "--cam", folder / "out", "--cam-class", "gren") == 2
+    assert "no class gren, nor a number from 0 to 1: did you mean red?" in capsys.readouterr().err
+    assert reslab("predict", file, folder, "--cam-class", "red") == 2
+
+
 def test_it_does_not_wait_for_what_it_does_not_need(file, folder):
     code = """
 import sys
@@ -287,11 +301,11 @@ assert not slow & set(sys.modules), slow & set(sys.modules)
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_an_engine_finds_the_same_classes(engine, file, folder, capsys):
     pytest.importorskip(engine)
-    found = {}
+    result = {}
     for name in ("torch", engine):
         assert reslab("predict", file, folder, "--engine", name, "--batch", 5, "--json") == 0
-        found[name] = json.loads(capsys.readouterr().out)
-    assert [told["file"] for told in found[engine]] == [told["file"] for told in found["torch"]]
-    for ours, theirs in zip(found["torch"], found[engine], strict=True):
+        result[name] = json.loads(capsys.readouterr().out)
+    assert [entry["file"] for entry in result[engine]] == [entry["file"] for entry in result["torch"]]
+    for ours, theirs in zip(result["torch"], result[engine], strict=True):
         assert ours["classes"][0]["name"] == theirs["classes"][0]["name"]
         assert ours["classes"][0]["probability"] == pytest.approx(theirs["classes"][0]["probability"], abs=1e-4)

@@ -8,7 +8,7 @@ from reslab.errors import DataError
 
 if TYPE_CHECKING:
     from reslab.data.images import DataSet
-    from reslab.data.picture import Finding
+    from reslab.data.picture import PictureCheck
 
 State = Literal["embedded", "here", "missing", "damaged"]
 
@@ -24,14 +24,13 @@ class DataRow(NamedTuple):
 
 def list_data() -> list[DataRow]:
     """The named data sets, and whether they are on this machine."""
-    from reslab.data.download import REMOTE
     from reslab.data.images import MissingError
     from reslab.data.loader import SETS, load
 
     rows = []
-    for name in SETS:
+    for name, source in SETS.items():
         try:
-            rows.append(DataRow(name, "here" if name in REMOTE else "embedded", load(name)))
+            rows.append(DataRow(name, "here" if source.files else "embedded", load(name)))
         except MissingError as error:
             rows.append(DataRow(name, "missing", error=str(error)))
         except DataError as error:
@@ -51,20 +50,20 @@ def get_data(name: str, *, progress: bool = False) -> list[Path]:
 
     Raises SpecError for a set that has no such place, DataError where it cannot be downloaded or is damaged.
     """
-    from reslab.data.download import get
-    from reslab.data.loader import data_root, load
+    from reslab.data.loader import download, load
 
-    files = get(name, data_root(), progress_console(progress))
+    files = download(name, progress_console(progress))
     load(name)
     return files
 
 
 class DataCheck(NamedTuple):
-    """The images of each split, the classes, and the pictures that cannot be read (`bad`) or are odd."""
+    """The images of each split, the classes, the pictures that cannot be read (`bad`) or are odd, files passed over."""
 
     images: dict[str, int]
     classes: int
-    findings: "list[Finding]"
+    findings: "list[PictureCheck]"
+    passed_over: tuple[str, ...]
 
     @property
     def bad(self) -> int:
@@ -79,19 +78,20 @@ def check_data(name: str, *, progress: bool = False) -> DataCheck:
 
     from reslab.data.images import Pictures
     from reslab.data.loader import load
-    from reslab.data.picture import findings
+    from reslab.data.picture import check_picture, shown
     from reslab.machine import cores
 
     data = load(name)
     every = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {split: images for split, images in every.items() if images is not None}
     console = progress_console(progress)
-    rows: list[Finding] = []
+    rows: list[PictureCheck] = []
     with ThreadPoolExecutor(cores()) as pool:
         for images in splits.values():
             if isinstance(images, Pictures):
-                paths = [images.folder / file for file in images.files]
-                checked = pool.map(findings, paths)
+                paths = [images.path(index) for index in range(len(images.labels))]
+                checked = pool.map(check_picture, paths)
                 checks = track(checked, "checking", len(paths), console=console, disable=not console.is_terminal)
                 rows += [row for row in checks if row.bad or row.odd]
-    return DataCheck({split: len(images.labels) for split, images in splits.items()}, len(data.classes), rows)
+    counts = {split: len(images.labels) for split, images in splits.items()}
+    return DataCheck(counts, len(data.classes), rows, tuple(map(shown, data.passed_over)))

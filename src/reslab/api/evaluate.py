@@ -75,7 +75,7 @@ def evaluate_network(
 
     from reslab.data.loader import load
     from reslab.distributed import gather, process_group
-    from reslab.evaluate import Details, evaluate, must_fit
+    from reslab.evaluate import Details, evaluate, match_labels, purpose_for
     from reslab.machine import find_device, tune_malloc
     from reslab.use.engine import make_engine
     from reslab.weights.file import built, read_weights
@@ -83,8 +83,8 @@ def evaluate_network(
 
     weights = read_weights(Path(path))
     tune_malloc()
-    images = load(data)
-    must_fit(weights.network, images, str(path), weights.classes)
+    images = load(data, purpose=purpose_for(Path(path), data))
+    images = match_labels(weights.network, images, str(path), weights.classes)
     place = torch.device(find_device("cpu" if engine != "torch" and device == "auto" else device))
     counts = Details(weights.network.classes) if details else None
     with process_group(), loader_for(weights, images, place, on_bad) as loader:

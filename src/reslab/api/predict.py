@@ -9,7 +9,8 @@ from reslab.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from reslab.data.names import ClassName
-    from reslab.use.predict import Guess, Predictor
+    from reslab.use.predict import Prediction as Predicted
+    from reslab.use.predict import Predictor
 
 
 class Prediction(NamedTuple):
@@ -41,6 +42,7 @@ def predict_batches(
     top: int = 5,
     *,
     cam: Path | str | None = None,
+    cam_class: str | int | None = None,
     batch: int = 32,
     device: Device = "auto",
     engine: Engine = "torch",
@@ -48,53 +50,57 @@ def predict_batches(
     """Predictions with their progress; see `predict_pictures`."""
     import torch
 
-    from reslab.data.names import class_names
+    from reslab.data.folder import picture_files
+    from reslab.data.names import class_index, class_names
     from reslab.data.picture import shown
     from reslab.machine import find_device
-    from reslab.use.pictures import overlay_files, picture_files
     from reslab.use.predict import Predictor
     from reslab.weights.file import read_weights
 
     if cam is not None and Path(cam).exists() and not Path(cam).is_dir():
         raise SpecError(f"--cam {cam}: not a folder")
+    if cam_class is not None and cam is None:
+        raise SpecError("--cam-class: the class of heat maps; give --cam OUT too")
     files = picture_files([Path(pictures)] if isinstance(pictures, str | Path) else [*map(Path, pictures)])
     weights = read_weights(Path(path))
     place = find_device("cpu" if engine != "torch" and device == "auto" else device)
     predictor = Predictor(weights, torch.device(place), engine)
     names = class_names(weights.classes, weights.network.classes)
-    guesses = predictor.predict(files, top, batch)
+    chosen = None if cam_class is None else class_index(str(cam_class), names)
+    predicted = predictor.predict(files, top, batch)
     if cam is not None:
-        guesses = _with_overlays(guesses, predictor, dict(zip(files, overlay_files(files, Path(cam)), strict=True)))
+        predicted = _with_overlays(predicted, predictor, files, Path(cam), chosen)
 
     def batches() -> Iterator[list[Prediction]]:
-        for some in guesses:
+        for some in predicted:
             yield [
                 Prediction(each.file, shown(each.file), [(names[index], chance) for index, chance in each.best])
                 for each in some
             ]
         if predictor.skipped:
-            yield [Prediction(file, shown(file), [], reason) for file, reason in predictor.skipped.items()]
+            yield [Prediction(Path(file), file, [], reason) for file, reason in predictor.skipped.items()]
 
     warning = "" if weights.normalise else f"{path}: does not say how its images are normalised; ImageNet's is used"
     return Predictions(len(files), warning, batches())
 
 
 def _with_overlays(
-    batches: "Iterable[list[Guess]]", predictor: "Predictor", places: dict[Path, Path]
-) -> "Iterator[list[Guess]]":
-    """The same guesses, after a class activation map has been written for each."""
+    batches: "Iterable[list[Predicted]]", predictor: "Predictor", files: Sequence[Path], out: Path, chosen: int | None
+) -> "Iterator[list[Predicted]]":
+    """The same predictions, after writing the heat map of each; chosen: a class for all, None for the best."""
     import numpy as np
     import torch
 
-    from reslab.use.cam import heat, overlay, save_overlay
+    from reslab.use.cam import heat, overlay, overlay_files, save_overlay
 
-    for guesses in batches:
-        images = predictor.normalised(np.stack([guess.pixels for guess in guesses]))
-        classes = torch.tensor([guess.best[0][0] for guess in guesses], device=images.device)
-        maps = heat(predictor.network, images, classes).cpu().numpy()
-        for guess, place in zip(guesses, maps, strict=True):
-            save_overlay(overlay(guess.pixels, place), places[guess.file])
-        yield guesses
+    paths = dict(zip(files, overlay_files(files, out), strict=True))
+    for some in batches:
+        images = predictor.normalised(np.stack([one.pixels for one in some]))
+        labels = [one.best[0][0] if chosen is None else chosen for one in some]
+        maps = heat(predictor.network, images, torch.tensor(labels, device=images.device)).cpu().numpy()
+        for one, heat_map in zip(some, maps, strict=True):
+            save_overlay(overlay(one.pixels, heat_map), paths[one.file])
+        yield some
 
 
 def predict_pictures(
@@ -103,6 +109,7 @@ def predict_pictures(
     top: int = 5,
     *,
     cam: Path | str | None = None,
+    cam_class: str | int | None = None,
     batch: int = 32,
     device: Device = "auto",
     engine: Engine = "torch",
@@ -112,10 +119,13 @@ def predict_pictures(
     path: a run, or a file that reslab wrote, whose network sees the pictures as it sees them in evaluation
     pictures: files, and folders with some, or one of these
     cam: folder for class activation maps (Grad-CAM) of the most probable classes, one picture each
+    cam_class: the class of the maps, by name or index, in place of the most probable one
     batch: pictures at a time
     Raises DataError naming the first file that cannot be read.
     """
-    predictions = predict_batches(path, pictures, top, cam=cam, batch=batch, device=device, engine=engine)
+    predictions = predict_batches(
+        path, pictures, top, cam=cam, cam_class=cam_class, batch=batch, device=device, engine=engine
+    )
     rows = [row for some in predictions.batches for row in some]
     for row in rows:
         if row.error:

@@ -75,6 +75,9 @@ def train_network(
     if console:
         title = network if isinstance(network, str) else name_of(value)
         console.print(f"{title} on {data}, {execution.device}; run {run}", soft_wrap=True)
+        if images.size and value.size != start.network.size:
+            sides = f"{start.network.size}×{start.network.size}, the size of the images, not {value.size}×{value.size}"
+            console.print(f"{title} reads {sides}", soft_wrap=True)
     result = read_value(Result, train(start, how, images, run, seed, execution, console), str(run))
     report = None
     if is_first_rank() and result.status == "finished":

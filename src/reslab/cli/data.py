@@ -47,10 +47,13 @@ def data_check(
     check = api.check_data(name, progress=True)
     if as_json:
         findings = [finding._asdict() for finding in check.findings]
-        typer.echo(json.dumps({"images": check.images, "classes": check.classes, "findings": findings}, indent=2))
+        tree = {"images": check.images, "classes": check.classes, "findings": findings}
+        typer.echo(json.dumps(tree | {"passed_over": list(check.passed_over)}, indent=2))
     else:
         for finding in check.findings:
             typer.echo(f"{'bad' if finding.bad else 'odd'}  {finding.file}: {finding.reason}")
+        for file in check.passed_over:
+            typer.echo(f"passed over  {file}")
         *first, last = (f"{count:,} {'training' if key == 'train' else key}" for key, count in check.images.items())
         typer.echo(
             f"{', '.join(first)} and {last} images of {check.classes:,} classes: "

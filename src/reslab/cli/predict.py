@@ -21,13 +21,18 @@ def predict(
     cam: Annotated[
         Path | None, typer.Option("--cam", metavar="OUT", help="folder for class activation maps (Grad-CAM)")
     ] = None,
+    cam_class: Annotated[
+        str | None, typer.Option("--cam-class", metavar="NAME|INDEX", help="class of the heat maps, for --cam")
+    ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="pictures at once")] = 32,
     as_json: AsJson = False,
     device: DeviceName = "auto",
     engine: EngineName = "torch",
 ) -> None:
     """Name the classes of pictures, the most probable first, with their probabilities."""
-    predictions = api.predict_batches(file, pictures, top, cam=cam, batch=batch, device=device, engine=engine)
+    predictions = api.predict_batches(
+        file, pictures, top, cam=cam, cam_class=cam_class, batch=batch, device=device, engine=engine
+    )
     if predictions.warning:
         message(predictions.warning)
     batches = predictions.batches

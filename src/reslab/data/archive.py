@@ -1,4 +1,4 @@
-"""Files inside compressed archives, read without extracting anything."""
+"""Files inside compressed archives, read without extracting."""
 
 import gzip
 import io
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from reslab.errors import DataError
 
-_SLACK = 4 << 20  # bytes that headers and what nobody asked for may take
+_SLACK = 4 << 20  # bytes for headers and other files
 
 
 class _Capped(io.RawIOBase):
-    """A decompressed stream that ends in a DataError behind `limit` bytes."""
+    """A decompressed stream that raises DataError after `limit` bytes."""
 
     def __init__(self, path: Path, limit: int):
         self.path = path
@@ -32,12 +32,12 @@ class _Capped(io.RawIOBase):
 
 
 def read_tar(path: Path, wanted: dict[str, int]) -> dict[str, bytes]:
-    """The content of some files of a .tar.gz by their names, each of at most the given length.
+    """Contents of some files of a .tar.gz by their names; `wanted` has the greatest length of each.
 
-    Everything else in it is passed over: nothing is written, no link is followed. Raises DataError where the archive
-    is damaged, decompresses to too much, or a wanted file is missing, a link, given twice or too long.
+    Nothing is written and no link is followed. Raises DataError if the archive is damaged or decompresses to too much,
+    or a wanted file is missing, a link, duplicated or too long.
     """
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     limit = sum(wanted.values()) + _SLACK
     try:
         with _Capped(path, limit) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
@@ -45,22 +45,22 @@ def read_tar(path: Path, wanted: dict[str, int]) -> dict[str, bytes]:
                 name = member.name.removeprefix("./")
                 if name not in wanted:
                     continue
-                if not member.isreg() or name in found or member.size > wanted[name]:
+                if not member.isreg() or name in contents or member.size > wanted[name]:
                     raise DataError(f"{path}: {name} is not the one official file of that name; get it anew")
                 content = tar.extractfile(member)
                 assert content is not None  # it is a regular file
-                found[name] = content.read()
+                contents[name] = content.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DataError(f"{path}: not a whole .tar.gz archive ({error}); get it anew") from None
-    if missing := [name for name in wanted if name not in found]:
+    if missing := [name for name in wanted if name not in contents]:
         raise DataError(f"{path}: has no {missing[0]}; get it anew")
-    return found
+    return contents
 
 
 def read_gzip(path: Path, length: int) -> bytes:
-    """The content of a .gz file that has `length` bytes.
+    """The `length` bytes of a .gz file. Raises DataError if it is damaged or has another length.
 
-    Raises DataError where it is damaged or has another length; never more than that is decompressed.
+    At most length + 1 bytes are decompressed.
     """
     try:
         with gzip.open(path) as file:

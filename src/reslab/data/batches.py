@@ -1,4 +1,4 @@
-"""What every loader does: the batch of each step, and the views of each image of a part."""
+"""The data loader interface: training batches by step, and evaluation views of a split; normalization."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -22,10 +22,10 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Loader(ABC):
-    """A data set as batches of normalised float images on a device, each rank's share of them.
+    """A data loader: batches of normalised float images on a device, each rank's share of them.
 
-    `normalise` is what others need to see images as the network does, `normalised` does it to bytes.
-    `skipped` tells of the files that could not be read, and why. What works in the background ends with the context.
+    `normalise` is the normalization as a value, `normalised` applies it to bytes. `skipped` has the files that could
+    not be read, with the reason. A context manager: its background threads end with it.
     """
 
     def __init__(self, data: DataSet, device: torch.device, normalise: Normalise, normalised: "Normalizer"):
@@ -38,27 +38,26 @@ class Loader(ABC):
         self.background = ExitStack()
 
     def split(self, name: SplitName) -> Split:
-        """A part of the data set."""
-        part: Split | None = getattr(self.data, name)
-        assert part is not None, f"{self.data.name} has no {name} part"
-        return part
+        """A split of the data set."""
+        split: Split | None = getattr(self.data, name)
+        assert split is not None, f"{self.data.name} has no {name} split"
+        return split
 
     @abstractmethod
     def check(self, augment: Augment | None, crops: Crops = 1) -> None:
-        """Raises SpecError for an augmentation, or crops, that are not for such images."""
+        """Raise SpecError for an augmentation or crops that do not apply to such images."""
 
     @abstractmethod
     def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
-        """The training images and labels of each of the steps, counted from 0: (size, C, H, W) and (size,).
+        """The training images and labels of each step, counted from 0: (size, C, H, W) and (size,).
 
-        Batches follow each other through an endless series of epochs, each in an order of its own, so that every
-        batch is full and an epoch may end within one. Everything drawn is a function of the seed and the step. A
-        rank gets its share of each batch.
+        Epochs follow each other without end, each in its own order; every batch is full, so an epoch may end within
+        one. Order and augmentation are functions of the seed and the step. A rank gets its share of each batch.
         """
 
     @abstractmethod
     def views(self, name: SplitName, crops: Crops = 1) -> Iterator[Batch]:
-        """Every image of a part once, over all ranks: (N * crops, C, H, W), an image's crops together, and (N,)."""
+        """Every image of a split once, over all ranks: (N * crops, C, H, W), an image's crops together, and (N,)."""
 
     def __enter__(self) -> "Loader":
         return self
@@ -68,17 +67,17 @@ class Loader(ABC):
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on a device. A GPU is not waited for: it copies from locked memory when it comes to it."""
+    """A tensor on a device; to a GPU an asynchronous copy from pinned memory."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
 class Normalizer:
-    """Images as a network sees them: (x / 255 - mean) / std of bytes x, in one pass as x * scale + shift.
+    """Normalization of bytes x: (x / 255 - mean) / std, in one pass as x * scale + shift.
 
-    Both are held at the images' whole shape (C, H, W) and in their memory format, as that is several times faster
-    than to have them spread out for every batch.
+    Scale and shift are expanded to (C, H, W) once, in the images' memory format: broadcasting in every batch is several
+    times slower.
     """
 
     def __init__(
@@ -100,16 +99,16 @@ class Normalizer:
 
 
 def factors(normalise: Normalise) -> tuple[Tensor, Tensor]:
-    """What images in 0..1 are to have taken off, and by what they are divided then. Each fits (C, H, W)."""
+    """Mean and standard deviation of a normalization of images in 0..1; each broadcasts to (C, H, W)."""
     if isinstance(normalise, MeanStd):
         return torch.tensor(normalise.mean)[:, None, None], torch.tensor(normalise.std)[:, None, None]
     return torch.from_numpy(normalise.mean), torch.ones(())
 
 
 def positions(seed: int, step: int, size: int, images: int) -> NDArray[np.int64]:
-    """Which training images make the batch of a step: a pure function of its arguments. (size,)"""
-    place = np.arange(step * size, (step + 1) * size)
-    epoch, within = place // images, place % images
+    """Indices of the training images in the batch of a step: a pure function of its arguments. (size,)"""
+    position = np.arange(step * size, (step + 1) * size)
+    epoch, within = position // images, position % images
     chosen = np.empty(size, dtype=np.int64)
     for number in range(int(epoch[0]), int(epoch[-1]) + 1):
         chosen[epoch == number] = order(seed, number, images)[within[epoch == number]]
@@ -118,7 +117,7 @@ def positions(seed: int, step: int, size: int, images: int) -> NDArray[np.int64]
 
 @lru_cache(maxsize=2)
 def order(seed: int, epoch: int, images: int) -> NDArray[np.int64]:
-    """The order of an epoch, a permutation of all training images. Cached, so not to be written to."""
+    """The order of an epoch, a permutation of all training images. Cached, so it is read-only."""
     permutation = generator(seed, "order", epoch).permutation(images)
     permutation.setflags(write=False)
     return permutation

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 in their official binary layout. Krizhevsky 2009.
+"""CIFAR-10 and CIFAR-100 in their official binary files. Krizhevsky 2009.
 
 A record is one byte (CIFAR-10) or two (CIFAR-100, coarse and fine) of label and 3,072 bytes of image: 1,024 red, 1,024
 green, 1,024 blue, each row by row.
@@ -10,25 +10,36 @@ from typing import NamedTuple
 import numpy as np
 
 from reslab.data.archive import read_tar
+from reslab.data.download import Remote
 from reslab.data.images import DataSet, Images, MissingError
 from reslab.errors import DataError
 
 _PIXELS = 3 * 32 * 32
-_NAMES = 4096  # bytes that the class names may take
+_NAMES = 4096  # bytes of class names, at most
+_KRIZ = "https://www.cs.toronto.edu/~kriz/"
 
 
-class Layout(NamedTuple):
-    """Where one of the two sets lies and how its records look."""
+class CifarSet(NamedTuple):
+    """The official files of one of the two sets, and the format of their records.
 
-    archive: str
+    pickled: the folder of the Python version, which is never read
+    records: in each training file and in the test file
+    """
+
+    remote: Remote
     folder: str
+    pickled: str
     train: tuple[str, ...]
     test: str
     names: str
     label_bytes: int
     classes: int
     records: tuple[int, int]
-    """Records of one training file and of the test file."""
+
+    @property
+    def archive(self) -> str:
+        """File name of the official archive."""
+        return self.remote.file
 
     @property
     def record(self) -> int:
@@ -36,9 +47,15 @@ class Layout(NamedTuple):
         return self.label_bytes + _PIXELS
 
 
-CIFAR10 = Layout(
-    archive="cifar-10-binary.tar.gz",
+CIFAR10 = CifarSet(
+    remote=Remote(
+        _KRIZ + "cifar-10-binary.tar.gz",
+        "cifar-10-binary.tar.gz",
+        170_052_171,
+        "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    ),
     folder="cifar-10-batches-bin",
+    pickled="cifar-10-batches-py",
     train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
     test="test_batch.bin",
     names="batches.meta.txt",
@@ -46,9 +63,15 @@ CIFAR10 = Layout(
     classes=10,
     records=(10_000, 10_000),
 )
-CIFAR100 = Layout(
-    archive="cifar-100-binary.tar.gz",
+CIFAR100 = CifarSet(
+    remote=Remote(
+        _KRIZ + "cifar-100-binary.tar.gz",
+        "cifar-100-binary.tar.gz",
+        168_513_733,
+        "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+    ),
     folder="cifar-100-binary",
+    pickled="cifar-100-python",
     train=("train.bin",),
     test="test.bin",
     names="fine_label_names.txt",
@@ -58,38 +81,42 @@ CIFAR100 = Layout(
 )
 
 
-def load_cifar(name: str, layout: Layout, root: Path) -> DataSet:
-    """The whole set from its folder under `root`, or from the official archive there, which is read unextracted.
+def load_cifar(name: str, files: CifarSet, root: Path) -> DataSet:
+    """The data set from its folder under `root`, or from the official archive there, which is not extracted.
 
-    The label is the fine one, the last label byte. Raises DataError naming the file: missing, of another length than
-    the official one, a label out of range, or classes that are not equally many.
+    The label is the fine one, the last label byte. Raises DataError naming a file that is missing or of another length
+    than the official one, a label out of range, or classes of different numbers of images.
     """
-    folder, archive = root / layout.folder, root / layout.archive
-    lengths = dict.fromkeys(layout.train, layout.records[0] * layout.record)
-    lengths |= {layout.test: layout.records[1] * layout.record, layout.names: _NAMES}
+    folder, archive = root / files.folder, root / files.archive
+    lengths = dict.fromkeys(files.train, files.records[0] * files.record)
+    lengths |= {files.test: files.records[1] * files.record, files.names: _NAMES}
     if folder.is_dir():
         contents = {file: _content(folder / file, length) for file, length in lengths.items()}
         where = str(folder)
     elif archive.is_file():
-        inside = read_tar(archive, {f"{layout.folder}/{file}": length for file, length in lengths.items()})
+        inside = read_tar(archive, {f"{files.folder}/{file}": length for file, length in lengths.items()})
         contents = {name.rpartition("/")[2]: content for name, content in inside.items()}
-        where = f"{archive}: {layout.folder}"
+        where = f"{archive}: {files.folder}"
     else:
-        raise MissingError(_missing(name, layout, root))
-    parts = [_read(contents[file], f"{where}/{file}", layout, layout.records[0]) for file in layout.train]
-    train = Images(np.concatenate([part.pixels for part in parts]), np.concatenate([part.labels for part in parts]))
-    test = _read(contents[layout.test], f"{where}/{layout.test}", layout, layout.records[1])
-    for images, files in ((train, ", ".join(layout.train)), (test, layout.test)):
-        _check_balance(images, layout.classes, f"{where}: {files}")
-    return DataSet(name, train, test, _names(contents[layout.names], f"{where}/{layout.names}", layout.classes))
+        raise _missing(name, files, root)
+    batches = [_read(contents[file], f"{where}/{file}", files, files.records[0]) for file in files.train]
+    train = Images(
+        np.concatenate([batch.pixels for batch in batches]), np.concatenate([batch.labels for batch in batches])
+    )
+    test = _read(contents[files.test], f"{where}/{files.test}", files, files.records[1])
+    for images, names in ((train, ", ".join(files.train)), (test, files.test)):
+        _check_balance(images, files.classes, f"{where}: {names}")
+    return DataSet(name, train, test, _names(contents[files.names], f"{where}/{files.names}", files.classes))
 
 
-def _missing(name: str, layout: Layout, root: Path) -> str:
-    told = f"{name}: no {root / layout.archive} and no folder {layout.folder} beside\n"
-    pickled = layout.archive.replace("binary", "python")
-    if (root / pickled).exists() or (root / layout.folder.replace("-bin", "-py")).is_dir():
-        return told + f"{pickled} is pickled and never read; `reslab data get {name}` gets the binary one"
-    return told + f"`reslab data get {name}` gets it, RESLAB_DATA says where it lies"
+def _missing(name: str, files: CifarSet, root: Path) -> MissingError:
+    message = f"{name}: no {root / files.archive} and no folder {files.folder} beside\n"
+    archive = files.archive.replace("binary", "python")
+    for pickled in (files.pickled, archive):
+        if (root / pickled).exists():
+            cure = f"`reslab data get {name}` gets the binary version"
+            return MissingError(f"{message}{pickled} is pickled and never read; {cure}")
+    return MissingError(f"{message}`reslab data get {name}` gets it, RESLAB_DATA is the directory of data sets")
 
 
 def _content(path: Path, length: int) -> bytes:
@@ -101,20 +128,20 @@ def _content(path: Path, length: int) -> bytes:
         raise DataError(f"{path}: {error.strerror}") from None
 
 
-def _read(content: bytes, where: str, layout: Layout, records: int) -> Images:
-    if len(content) != records * layout.record:
+def _read(content: bytes, where: str, files: CifarSet, records: int) -> Images:
+    if len(content) != records * files.record:
         raise DataError(
-            f"{where}: {len(content):,} bytes, but {records:,} records of {layout.record:,} make "
-            f"{records * layout.record:,}; get it anew"
+            f"{where}: {len(content):,} bytes, but {records:,} records of {files.record:,} make "
+            f"{records * files.record:,}; get it anew"
         )
-    raw = np.frombuffer(content, dtype=np.uint8).reshape(records, layout.record)
-    labels = raw[:, layout.label_bytes - 1].astype(np.int64)
-    wrong = np.flatnonzero(labels >= layout.classes)
+    raw = np.frombuffer(content, dtype=np.uint8).reshape(records, files.record)
+    labels = raw[:, files.label_bytes - 1].astype(np.int64)
+    wrong = np.flatnonzero(labels >= files.classes)
     if len(wrong):
         raise DataError(
-            f"{where}: record {wrong[0]} has label {labels[wrong[0]]}, labels go from 0 to {layout.classes - 1}"
+            f"{where}: record {wrong[0]} has label {labels[wrong[0]]}, labels go from 0 to {files.classes - 1}"
         )
-    return Images(np.ascontiguousarray(raw[:, layout.label_bytes :]).reshape(records, 3, 32, 32), labels)
+    return Images(np.ascontiguousarray(raw[:, files.label_bytes :]).reshape(records, 3, 32, 32), labels)
 
 
 def _check_balance(images: Images, classes: int, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Colour augmentation, as values: what is drawn comes in."""
+"""Colour augmentation as values; random numbers are arguments."""
 
 from itertools import permutations
 from typing import Annotated, Literal
@@ -18,27 +18,27 @@ _ENHANCE = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 @spec
 class Lighting:
-    """Along each principal component of ImageNet's colours, a normal draw of `sigma` times its eigenvalue is added.
+    """PCA lighting noise: along each principal component of ImageNet's colours, N(0, sigma) times its eigenvalue.
 
-    AlexNet sec. 4.1; the eigenvalues and vectors (of colours in 0..1) are those of fb.resnet.torch. Sums are rounded
-    and kept within 0..255.
+    AlexNet sec. 4.1; eigenvalues and vectors (of colours in 0..1) are those of fb.resnet.torch. Results are
+    rounded and clipped to 0..255.
     """
 
     sigma: PositiveFloat = 0.1
     kind: Literal["lighting"] = kind("lighting")
 
-    def __call__(self, picture: Image.Image, draws: NDArray[np.float64]) -> Image.Image:
-        """The changed picture; the last three of the draws from 0 to 1 make the normal ones."""
-        from scipy.special import ndtri  # which reading pictures without it need not wait for
+    def __call__(self, picture: Image.Image, uniforms: NDArray[np.float64]) -> Image.Image:
+        """The changed picture; the last three uniform numbers are turned into normal ones."""
+        from scipy.special import ndtri  # slow to import, and only needed here
 
-        shift = 255 * _VECTORS @ (self.sigma * ndtri(draws[-3:]) * _VALUES)
+        shift = 255 * _VECTORS @ (self.sigma * ndtri(uniforms[-3:]) * _VALUES)
         levels = np.arange(256)[None] + shift[:, None]
         return picture.point(np.clip(np.round(levels), 0, 255).astype(int).ravel().tolist())
 
 
 @spec
 class Photometric:
-    """Brightness, contrast and colour, each by a factor from 1 - `strength` to 1 + `strength`, in a drawn order.
+    """Brightness, contrast and colour by random factors from 1 - `strength` to 1 + `strength`, in random order.
 
     Howard 2013 sec. 2, which GoogLeNet sec. 6 cites: factors 0.5 to 1.5.
     """
@@ -46,9 +46,9 @@ class Photometric:
     strength: Annotated[float, Field(gt=0, le=1)] = 0.5
     kind: Literal["photometric"] = kind("photometric")
 
-    def __call__(self, picture: Image.Image, draws: NDArray[np.float64]) -> Image.Image:
-        """The changed picture; the last four of the draws from 0 to 1 say how."""
-        *factors, order = draws[-4:]
+    def __call__(self, picture: Image.Image, uniforms: NDArray[np.float64]) -> Image.Image:
+        """The changed picture; the last four uniform numbers are three factors and the order."""
+        *factors, order = uniforms[-4:]
         for index in _ORDERS[int(order * len(_ORDERS))]:
             picture = _ENHANCE[index](picture).enhance(1 + self.strength * (2 * float(factors[index]) - 1))
         return picture

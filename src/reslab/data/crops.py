@@ -1,6 +1,6 @@
-"""Crops, as values and as pure geometry: what is drawn comes in.
+"""Crops as values and pure geometry; random numbers are arguments.
 
-A box is (left, top, right, bottom) in the picture's own pixels, of any real size: it is cut out and brought to the
+A box is (left, top, right, bottom) in the picture's own pixels, real numbers; it is cropped and resized to the
 network's size in one resampling.
 """
 
@@ -17,8 +17,8 @@ from reslab.errors import SpecError
 from reslab.spec import kind, spec
 
 _CROP = 224  # pixels; the papers' lengths are for crops of this size
-Draws = NDArray[np.float64]
-DRAWN = 48  # numbers in 0..1 that are drawn for each image; crops take them from the front, colours from the back
+Uniforms = NDArray[np.float64]
+UNIFORMS = 48  # random numbers in 0..1 for each image; crops take the first ones, colours the last
 _TRIES = 10  # of an Inception crop
 
 
@@ -32,7 +32,7 @@ class View(NamedTuple):
 @spec
 class PadCropFlip:
     """Zeros of `pad` pixels on each side, a random crop of the old size and, with `flip`, a mirror image half the
-    time. A sec. 4.2. For small images that are held whole.
+    time. A sec. 4.2. For data sets in memory.
     """
 
     pad: PositiveInt = 4
@@ -42,11 +42,11 @@ class PadCropFlip:
 
 @spec
 class ScaleJitter:
-    """The shorter side resized to a length drawn from `shorter`, a random crop, mirrored half the time. A sec. 3.4.
+    """The shorter side resized to a random length in `shorter`, a random crop, mirrored half the time. A sec. 3.4.
 
     shorter: least and greatest length in pixels for crops of 224, in proportion for crops of another size; A takes 256
     to 480
-    colour: what happens to its colours, in A what AlexNet does; None for nothing
+    colour: colour augmentation, in A that of AlexNet; None for none
     """
 
     shorter: tuple[PositiveInt, PositiveInt] = (256, 480)
@@ -57,20 +57,20 @@ class ScaleJitter:
         if not _CROP <= self.shorter[0] <= self.shorter[1]:
             raise SpecError(f"augment.shorter {list(self.shorter)}: from at least {_CROP} up, for example [256, 480]")
 
-    def view(self, width: int, height: int, draws: Draws) -> View:
+    def view(self, width: int, height: int, uniforms: Uniforms) -> View:
         low, high = self.shorter
-        shorter = low + math.floor(draws[0] * (high - low + 1))
+        shorter = low + math.floor(uniforms[0] * (high - low + 1))
         side = _CROP / shorter * min(width, height)
-        left, top = draws[1] * (width - side), draws[2] * (height - side)
-        return View((left, top, left + side, top + side), draws[3] < 0.5)
+        left, top = uniforms[1] * (width - side), uniforms[2] * (height - side)
+        return View((left, top, left + side, top + side), uniforms[3] < 0.5)
 
 
 @spec
 class InceptionCrop:
-    """A crop of a share of the picture's area and an aspect drawn evenly, mirrored half the time.
+    """Random resized crop: a uniform share of the picture's area and a uniform aspect, mirrored half the time.
 
-    GoogLeNet sec. 6: area 8 to 100 %, aspect 3/4 to 4/3 (width by height), with photometric distortions. Where ten
-    draws do not fit into the picture, the largest square in its middle is taken.
+    GoogLeNet sec. 6: area 8 to 100 %, aspect 3/4 to 4/3 (width by height), with photometric distortions. If ten tries
+    do not fit into the picture, the largest square in its middle is taken.
     """
 
     area: tuple[PositiveFloat, Annotated[float, Field(gt=0, le=1)]] = (0.08, 1.0)
@@ -83,9 +83,9 @@ class InceptionCrop:
             if bounds[0] > bounds[1]:
                 raise SpecError(f"augment.{name} {list(bounds)}: the first is the least")
 
-    def view(self, width: int, height: int, draws: Draws) -> View:
-        mirror = draws[0] < 0.5
-        for share, shape, x, y in draws[1 : 1 + 4 * _TRIES].reshape(-1, 4):
+    def view(self, width: int, height: int, uniforms: Uniforms) -> View:
+        mirror = uniforms[0] < 0.5
+        for share, shape, x, y in uniforms[1 : 1 + 4 * _TRIES].reshape(-1, 4):
             area = width * height * _between(self.area, share)
             aspect = _between(self.aspect, shape)
             w, h = math.sqrt(area * aspect), math.sqrt(area / aspect)
@@ -107,21 +107,24 @@ Crops = Literal[1, 10, 144]
 SCALES = (256, 288, 320, 352)
 """The shorter sides, for crops of 224, that the 144 crops are taken at. GoogLeNet sec. 7."""
 MIDDLE = _CROP / SCALES[0]
-"""The side of the middle crop, of the picture's shorter one."""
+"""The side of the center crop as a share of the picture's shorter side."""
 
 
-def views(crops: Crops, width: int, height: int, whole: bool = False) -> Sequence[View]:
-    """What a network is shown of a test picture; its probabilities are averaged.
+EvalCrop = Literal["center", "square"]
 
-    1: the middle, a crop of 224 of the picture with a shorter side of 256, or with `whole` all of the shorter side, for
-    networks that were trained on whole images. All lengths are in proportion.
-    10: the corners and the middle at that scale, and their mirror images. A sec. 3.4.
-    144: at 4 scales, the left, middle and right square (top, middle, bottom of an upright picture), of each the corners
-    and the middle as such crops and the whole square, all mirrored too. GoogLeNet sec. 7.
+
+def views(crops: Crops, width: int, height: int, crop: EvalCrop = "center") -> Sequence[View]:
+    """The crops of a test picture; their probabilities are averaged.
+
+    1: the center crop, 224 of a shorter side of 256, or with "square" all of the shorter side, for networks trained on
+    whole images. All lengths are in proportion.
+    10: the corners and the center at that scale, and their mirror images. A sec. 3.4.
+    144: at 4 scales, the left, middle and right square (top, middle, bottom of a tall picture), in each the corner and
+    center crops and the whole square, all mirrored too. GoogLeNet sec. 7.
     """
     outer = (0.0, 0.0, float(width), float(height))
     if crops == 1:
-        return [View(_within(outer, 1.0 if whole else MIDDLE, 0.5, 0.5), False)]
+        return [View(_within(outer, MIDDLE if crop == "center" else 1.0, 0.5, 0.5), False)]
     boxes: list[Box] = []
     if crops == 10:
         boxes = _corners_and_middle(outer, MIDDLE)
@@ -137,7 +140,7 @@ Box = tuple[float, float, float, float]
 
 
 def _within(outer: Box, share: float, x: float, y: float) -> Box:
-    """A square inside a box, of a share of its shorter side, at places from 0 to 1 along both."""
+    """A square inside a box: its side a share of the shorter side, its position 0 to 1 along both."""
     width, height = outer[2] - outer[0], outer[3] - outer[1]
     side = share * min(width, height)
     left, top = outer[0] + x * (width - side), outer[1] + y * (height - side)

@@ -1,4 +1,4 @@
-"""The digits that come with scikit-learn: 1,797 real handwritten digits, 8x8, grey."""
+"""The digits of scikit-learn: 1,797 handwritten digits, 8x8, grey."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from reslab.data.images import DataSet, Images, split
 
 
 def load_digits() -> DataSet:
-    """1,437 training and 360 test images, a fixed split stratified by class. Pixels 0..16 are spread over 0..255."""
+    """1,437 training and 360 test images, a fixed split stratified by class. Pixels 0..16 are scaled to 0..255."""
     from sklearn.datasets import load_digits as embedded
 
     bunch = embedded()

@@ -1,11 +1,11 @@
-"""Batches of pictures that are decoded from their files when they are needed."""
+"""Batches of pictures that are decoded from their files while the previous batches are used."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -13,26 +13,28 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reslab.data.batches import Batch, Loader, Normalizer, SplitName, positions, to_device
-from reslab.data.crops import DRAWN, Augment, Crops, PadCropFlip, PictureCrop, views
-from reslab.data.images import DataSet, Pictures, Split
+from reslab.data.crops import UNIFORMS, Augment, Crops, EvalCrop, PadCropFlip, PictureCrop, views
+from reslab.data.images import DataSet, Indices, Pictures, Split
 from reslab.data.normalise import IMAGENET, Normalise
-from reslab.data.picture import Look, PictureError, seen
+from reslab.data.picture import CropFunction, PictureError, crop_and_resize
 from reslab.data.seeds import generator
 from reslab.errors import DataError, SpecError
 from reslab.machine import cores
 
 OnBad = Literal["error", "skip"]
+Pixels = NDArray[np.uint8]
+Tag = TypeVar("Tag")
 
-_VIEWS_AT_ONCE = 96  # in an evaluation batch
-_AHEAD = 2  # batches that are decoded while one is learnt from
+_EVAL_VIEWS = 96  # in an evaluation batch
+_AHEAD = 2  # batches
 
 
 class ImageFolderLoader(Loader):
-    """Pictures that are decoded from their files on all cores, two batches ahead, at the size that a network reads.
+    """Pictures decoded from their files on all cores, two batches ahead, at the size that a network reads.
 
-    on_bad: what a file that cannot be read does. "error" raises its DataError; "skip" leaves it out, so that its
-    batch is smaller by it, and tells of it in `skipped`. Nothing ever takes its place.
-    whole: a single view is the whole middle square of a picture, see `views`
+    on_bad: "error" raises the DataError of a file that cannot be read; "skip" leaves the file out, so that its batch is
+    smaller, and adds it to `skipped`. No other picture takes its place.
+    crop: the single view of a test picture, see `views`
     """
 
     def __init__(
@@ -42,111 +44,126 @@ class ImageFolderLoader(Loader):
         size: int,
         normalise: Normalise = IMAGENET,
         on_bad: OnBad = "error",
-        whole: bool = False,
+        crop: EvalCrop = "center",
     ):
         normalised = Normalizer(normalise, (3, size, size), device, torch.channels_last)
         super().__init__(data, device, normalise, normalised)
         self.size = size
         self.on_bad = on_bad
-        self.whole = whole
+        self.crop = crop
         self._pool = ThreadPoolExecutor(cores())
         self.background.callback(self._pool.shutdown, cancel_futures=True)
 
     def check(self, augment: Augment | None, crops: Crops = 1) -> None:
         if isinstance(augment, PadCropFlip):
             raise SpecError(
-                f"augment {augment.kind}: for sets held whole; pictures take scale-jitter, inception-crop or none"
+                f"augment {augment.kind}: for data sets in memory; pictures take scale-jitter, inception-crop or none"
             )
 
     def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
         self.check(augment)
         assert not isinstance(augment, PadCropFlip)
-        part = self.split("train")
-        for images, labels in self._ahead(self._begin_step(part, seed, step, size, augment) for step in steps):
+        split = self.split("train")
+        for images, labels in self._decoded(split, (self._step(split, seed, step, size, augment) for step in steps)):
             if not len(labels):
                 raise DataError("none of a batch's pictures can be read; `reslab data check` lists them")
             yield images, labels
 
-    def _begin_step(self, part: Split, seed: int, step: int, size: int, augment: PictureCrop | None) -> "_Decoding":
-        where = self.ranks.share(positions(seed, step, size, len(part.labels)))
-        draws = self.ranks.share(generator(seed, "augment", step).random((size, DRAWN)))
-        return self._begin(part, where, [_glance(augment, drawn) for drawn in draws])
+    def _step(
+        self, split: Split, seed: int, step: int, size: int, augment: PictureCrop | None
+    ) -> "tuple[Indices, list[CropRequest]]":
+        indices = self.ranks.share(positions(seed, step, size, len(split.labels)))
+        uniforms = self.ranks.share(generator(seed, "augment", step).random((size, UNIFORMS)))
+        return indices, [_random_crop(augment, row) for row in uniforms]
 
     def views(self, name: SplitName, crops: Crops = 1) -> Iterator[Batch]:
-        part = self.split(name)
-        mine = self.ranks.share(np.arange(len(part.labels)))
-        at_once = max(1, _VIEWS_AT_ONCE // crops)
-        glance = _Glance(lambda width, height: views(crops, width, height, self.whole))
-        starts = range(0, len(mine), at_once)
-        chosen = (mine[start : start + at_once] for start in starts)
-        batches = self._ahead(self._begin(part, where, [glance] * len(where)) for where in chosen)
+        split = self.split(name)
+        mine = self.ranks.share(np.arange(len(split.labels)))
+        size = max(1, _EVAL_VIEWS // crops)
+        request = CropRequest(lambda width, height: views(crops, width, height, self.crop))
+        indices = (mine[start : start + size] for start in range(0, len(mine), size))
+        batches = self._decoded(split, ((some, [request] * len(some)) for some in indices))
         return (batch for batch in batches if len(batch[1]))
 
-    def _begin(self, part: Split, where: NDArray[np.int64], glances: "list[_Glance]") -> "_Decoding":
-        assert isinstance(part, Pictures)
-        files = [part.folder / part.files[index] for index in where]
-        futures = [
-            self._pool.submit(_decode, file, glance, self.size) for file, glance in zip(files, glances, strict=True)
-        ]
-        return _Decoding(futures, part.labels[where])
+    def _decoded(self, split: Split, batches: "Iterable[tuple[Indices, list[CropRequest]]]") -> Iterator[Batch]:
+        assert isinstance(split, Pictures)
+        decodes = (
+            (
+                indices,
+                [partial(_decode, split.path(i), one, self.size) for i, one in zip(indices, requests, strict=True)],
+            )
+            for indices, requests in batches
+        )
+        for indices, kept, pixels in prefetch(self._pool, decodes, self._skip):
+            raw = np.concatenate([np.empty((0, self.size, self.size, 3), np.uint8), *pixels])
+            images = to_device(torch.from_numpy(raw), self.device).permute(0, 3, 1, 2)  # channels last
+            labels = torch.from_numpy(split.labels[indices[kept]])
+            yield self.normalised(images), to_device(labels, self.device)
 
-    def _ahead(self, decodings: "Iterable[_Decoding]") -> Iterator[Batch]:
-        waiting: deque[_Decoding] = deque()
-        try:
-            for decoding in decodings:
-                waiting.append(decoding)
-                if len(waiting) > _AHEAD:
-                    yield self._ready(waiting.popleft())
-            while waiting:
-                yield self._ready(waiting.popleft())
-        finally:
-            for decoding in waiting:
-                decoding.cancel()
-
-    def _ready(self, decoding: "_Decoding") -> Batch:
-        good, labels = [np.empty((0, self.size, self.size, 3), np.uint8)], []
-        for future, label in zip(decoding.futures, decoding.labels, strict=True):
-            try:
-                good.append(future.result())
-                labels.append(label)
-            except PictureError as error:
-                if self.on_bad == "error":
-                    decoding.cancel()
-                    raise
-                self.skipped[error.file] = error.reason
-        raw = to_device(torch.from_numpy(np.concatenate(good)), self.device).permute(0, 3, 1, 2)  # channels last
-        return self.normalised(raw), to_device(torch.tensor(labels, dtype=torch.int64), self.device)
+    def _skip(self, error: PictureError) -> None:
+        if self.on_bad == "error":
+            raise error
+        self.skipped[error.file] = error.reason
 
 
-class _Glance(NamedTuple):
-    """What is looked at in a picture, and what happens to the colours of it."""
+class CropRequest(NamedTuple):
+    """The crops to take of a picture, and the colour augmentation."""
 
-    look: Look
+    crops: CropFunction
     colour: Callable[[Image.Image], Image.Image] | None = None
 
 
-def _glance(augment: PictureCrop | None, draws: NDArray[np.float64]) -> _Glance:
-    """A training picture's."""
+def _random_crop(augment: PictureCrop | None, uniforms: NDArray[np.float64]) -> CropRequest:
+    """The augmented crop of a training picture."""
     if augment is None:
-        return _Glance(lambda width, height: views(1, width, height))
-    colour = partial(augment.colour, draws=draws) if augment.colour else None
-    return _Glance(lambda width, height: [augment.view(width, height, draws)], colour)
+        return CropRequest(lambda width, height: views(1, width, height))
+    colour = partial(augment.colour, uniforms=uniforms) if augment.colour else None
+    return CropRequest(lambda width, height: [augment.view(width, height, uniforms)], colour)
 
 
-def _decode(file: Path, glance: _Glance, size: int) -> NDArray[np.uint8]:
-    """What is seen of a file, (V, size, size, 3)."""
-    cuts = seen(file, glance.look, size)
-    if glance.colour:
-        cuts = [glance.colour(cut) for cut in cuts]
-    return np.stack([np.asarray(cut) for cut in cuts])
+def _decode(file: Path, request: CropRequest, size: int) -> Pixels:
+    """The crops of a file, (V, size, size, 3)."""
+    crops = crop_and_resize(file, request.crops, size)
+    if request.colour:
+        crops = [request.colour(crop) for crop in crops]
+    return np.stack([np.asarray(crop) for crop in crops])
 
 
-class _Decoding(NamedTuple):
-    """Pictures of a batch that are being decoded."""
+def prefetch(
+    pool: Executor,
+    batches: Iterable[tuple[Tag, Sequence[Callable[[], Pixels]]]],
+    skip: Callable[[PictureError], None],
+) -> Iterator[tuple[Tag, list[int], list[Pixels]]]:
+    """Decode batches of pictures on a pool's threads, two batches ahead of their use.
 
-    futures: list[Future[NDArray[np.uint8]]]
-    labels: NDArray[np.int64]
+    batches: a tag and the decoding calls of each batch
+    skip: receives the error of each picture that cannot be read, and may raise it
+    Yields the tag, the positions of the readable pictures in their batch, and their pixels.
+    """
+    waiting: deque[tuple[Tag, list[Future[Pixels]]]] = deque()
+    try:
+        for tag, decodes in batches:
+            waiting.append((tag, [pool.submit(decode) for decode in decodes]))
+            if len(waiting) > _AHEAD:
+                yield _collect(*waiting[0], skip)
+                waiting.popleft()
+        while waiting:
+            yield _collect(*waiting[0], skip)
+            waiting.popleft()
+    finally:
+        for _, futures in waiting:
+            for future in futures:
+                future.cancel()
 
-    def cancel(self) -> None:
-        for future in self.futures:
-            future.cancel()
+
+def _collect(
+    tag: Tag, futures: list[Future[Pixels]], skip: Callable[[PictureError], None]
+) -> tuple[Tag, list[int], list[Pixels]]:
+    kept, pixels = [], []
+    for position, future in enumerate(futures):
+        try:
+            pixels.append(future.result())
+            kept.append(position)
+        except PictureError as error:
+            skip(error)
+    return tag, kept, pixels

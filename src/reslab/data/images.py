@@ -1,4 +1,4 @@
-"""Data sets: a part held whole as arrays of bytes, or picture files that are read when they are needed."""
+"""Data sets and their splits: arrays of bytes in memory, or picture files that are decoded on use."""
 
 import hashlib
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ class Images(NamedTuple):
         return Images(self.pixels[where], self.labels[where])
 
     def names(self, where: Indices) -> list[str]:
-        """What messages call some of the images: their numbers in the part."""
+        """Names of some images for messages: their indices in the split."""
         return [str(index) for index in where]
 
     def digest(self) -> str:
-        """Hex digits that name the content."""
+        """A fingerprint of the content in hex digits."""
         return hashlib.sha256(self.pixels.tobytes() + self.labels.tobytes()).hexdigest()[:16]
 
     def mean(self) -> NDArray[np.float32]:
@@ -42,21 +42,24 @@ class Images(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """Files under a folder, by their names there; labels: (N,) int64."""
+    """Picture files under a folder, by their relative paths; labels: (N,) int64."""
 
     folder: Path
     files: Sequence[str]
     labels: Indices
 
+    def path(self, index: int) -> Path:
+        return self.folder / self.files[index]
+
     def take(self, where: Indices) -> "Pictures":
         return Pictures(self.folder, [self.files[index] for index in where], self.labels[where])
 
     def names(self, where: Indices) -> list[str]:
-        """What messages call some of the pictures: their files."""
+        """Names of some pictures for messages: their files."""
         return [self.files[index] for index in where]
 
     def digest(self) -> str:
-        """Hex digits that name the files and their labels; their content is not read."""
+        """A fingerprint of the file names and labels in hex digits; the files are not read."""
         listed = "\n".join(f"{label} {file}" for label, file in zip(self.labels, self.files, strict=True))
         return hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:16]
 
@@ -66,9 +69,10 @@ Split = Images | Pictures
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named data set with its fixed split; `classes` are the names of its labels.
+    """A named data set with its fixed splits; `classes` are the names of its labels.
 
-    `validation` is what `hold_out` took from the training images, to choose by.
+    `validation` is for choosing a model; `hold_out` takes it from the training images.
+    `passed_over` are the files in class folders that are no readable pictures.
     """
 
     name: str
@@ -76,41 +80,47 @@ class DataSet:
     test: Split
     classes: tuple[str, ...]
     validation: Split | None = None
+    passed_over: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
-        """Of an image; pictures are read as RGB."""
+        """Channels of an image; pictures are read as RGB."""
         return int(self.train.pixels.shape[1]) if isinstance(self.train, Images) else 3
 
     @property
     def size(self) -> int | None:
-        """Height and width of an image; None for pictures, which are cropped to what a network reads."""
+        """Height and width of an image; None for pictures, which are cropped to the network's size."""
         return int(self.train.pixels.shape[2]) if isinstance(self.train, Images) else None
 
-    def hold_out(self, amount: int | float) -> "DataSet":
-        """The set with some training images, stratified by class and always the same, kept for validation.
+    def relabel(self, labels: Indices, classes: tuple[str, ...]) -> "DataSet":
+        """The same images with other labels: `labels` has the new one of each old label, `classes` their names."""
+        train, test = (part._replace(labels=labels[part.labels]) for part in (self.train, self.test))
+        validation = self.validation and self.validation._replace(labels=labels[self.validation.labels])
+        return replace(self, train=train, test=test, classes=classes, validation=validation)
 
-        amount: how many, or what share of them, at least one of each class. A sec. 4.2 holds out 5,000 of CIFAR-10's
-        50,000. Raises SpecError where a class has one image alone, or there are too few for it.
+    def hold_out(self, amount: int | float) -> "DataSet":
+        """The data set with a validation split taken from its training images, stratified and always the same.
+
+        amount: a number of images or a share, at least one of each class. A sec. 4.2 holds out 5,000 of CIFAR-10's
+        50,000. Raises SpecError if a class has a single image, or there are too few images.
         """
         images, counts = len(self.train.labels), np.bincount(self.train.labels, minlength=len(self.classes))
         if counts.min() < 2:
-            alone = self.classes[int(counts.argmin())]
-            told = f"class {alone} of {self.name} has one training image, and none to hold out"
-            raise SpecError(f"validation {amount}: {told}; add some, or --set validation=0 --set best=false")
+            rare = f"class {self.classes[int(counts.argmin())]} of {self.name} has fewer than two training images"
+            raise SpecError(f"validation {amount}: {rare}; add some, or --set validation=0 --set best=false")
         count = amount if isinstance(amount, int) else max(len(self.classes), round(amount * images))
         try:
             kept, held = split(self.train.labels, count)
         except ValueError as error:
-            told = f"{count} of the {images:,} training images of {self.name}"
-            raise SpecError(f"validation {amount}: cannot hold out {told}: {error}") from None
+            share = f"{count} of the {images:,} training images of {self.name}"
+            raise SpecError(f"validation {amount}: cannot hold out {share}: {error}") from None
         return replace(self, train=self.train.take(kept), validation=self.train.take(held))
 
 
 def split(labels: Indices, count: int) -> tuple[Indices, Indices]:
-    """Where the images of two parts stand, the second of `count` images, both with the classes in proportion.
+    """Indices of a stratified split in two, the second of `count` images; the same for the same labels.
 
-    The same for the same labels. Raises ValueError where there are too few images for it.
+    Raises ValueError if there are too few images.
     """
     from sklearn.model_selection import train_test_split
 

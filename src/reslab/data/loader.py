@@ -1,17 +1,21 @@
-"""From a data set's name to its parts and their loader."""
+"""The table of data sets, and the loader of each."""
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from rich.console import Console
 
 from reslab.data.batches import Loader
 from reslab.data.cifar import CIFAR10, CIFAR100, load_cifar
+from reslab.data.crops import EvalCrop
 from reslab.data.digits import load_digits
-from reslab.data.folder import load_folder, load_imagenet
-from reslab.data.idx import load_fashion
+from reslab.data.download import Remote, get
+from reslab.data.folder import Purpose, load_folder, load_imagenet
+from reslab.data.idx import FASHION_MNIST, KMNIST, MNIST, load_idx
 from reslab.data.image_folder import ImageFolderLoader, OnBad
 from reslab.data.images import DataSet, Images
 from reslab.data.in_memory import InMemoryLoader
@@ -20,31 +24,34 @@ from reslab.errors import SpecError, nearest
 
 
 class Shape(NamedTuple):
-    """What a network must fit: the images' channels, their height and width (None for pictures), and the classes."""
+    """The shape of a data set: channels, height and width of its images (None for pictures), and number of classes."""
 
     channels: int
     size: int | None
     classes: int
 
 
-SHAPES = {
-    "digits": Shape(1, 8, 10),
-    "cifar10": Shape(3, 32, 10),
-    "cifar100": Shape(3, 32, 100),
-    "fashion-mnist": Shape(1, 28, 10),
-}
+class Source(NamedTuple):
+    """A row of the table of data sets: its shape, its reader, which takes the data root, and its official files."""
 
-SETS: dict[str, Callable[[Path], DataSet]] = {
-    "digits": lambda root: load_digits(),
-    "cifar10": lambda root: load_cifar("cifar10", CIFAR10, root),
-    "cifar100": lambda root: load_cifar("cifar100", CIFAR100, root),
-    "fashion-mnist": load_fashion,
+    shape: Shape
+    read: Callable[[Path], DataSet]
+    files: tuple[Remote, ...] = ()
+
+
+SETS = {
+    "digits": Source(Shape(1, 8, 10), lambda root: load_digits()),
+    "cifar10": Source(Shape(3, 32, 10), partial(load_cifar, "cifar10", CIFAR10), (CIFAR10.remote,)),
+    "cifar100": Source(Shape(3, 32, 100), partial(load_cifar, "cifar100", CIFAR100), (CIFAR100.remote,)),
+} | {
+    name: Source(Shape(1, 28, len(files.classes)), partial(load_idx, name, files), files.remotes(name))
+    for name, files in (("fashion-mnist", FASHION_MNIST), ("kmnist", KMNIST), ("mnist", MNIST))
 }
-FOLDERS: dict[str, Callable[[str, Path], DataSet]] = {"folder": load_folder, "imagenet": load_imagenet}
+FOLDERS: dict[str, Callable[[str, Path, Purpose], DataSet]] = {"folder": load_folder, "imagenet": load_imagenet}
 
 
 def data_root() -> Path:
-    """Where downloaded sets lie: RESLAB_DATA, or reslab's folder in the user's cache."""
+    """The directory of downloaded data sets: RESLAB_DATA, or reslab's folder in the user's cache."""
     if root := os.environ.get("RESLAB_DATA"):
         return Path(root)
     try:
@@ -54,23 +61,36 @@ def data_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "reslab"
 
 
-def load(name: str, root: Path | None = None) -> DataSet:
-    """The data set of a name: digits, cifar10, cifar100, fashion-mnist, folder:PATH or imagenet:PATH.
+def load(name: str, root: Path | None = None, purpose: Purpose = "train") -> DataSet:
+    """The data set of a name: a row of the table, folder:PATH or imagenet:PATH.
 
-    Raises SpecError for another name, DataError where its files are missing or damaged.
+    purpose: "evaluate" reads the test pictures of a folder alone, which are all its pictures if it has no splits
+    Raises SpecError for another name, DataError if files are missing or damaged.
     """
     kind, colon, path = name.partition(":")
     if colon and kind in FOLDERS and path:
-        return FOLDERS[kind](name, Path(path).expanduser())
+        return FOLDERS[kind](name, Path(path).expanduser(), purpose)
+    return _source(name).read(root or data_root())
+
+
+def _source(name: str) -> Source:
     if name not in SETS:
         raise SpecError(f"no data set {name!r}: {nearest(name, [*SETS, *(f'{kind}:PATH' for kind in FOLDERS)])}")
-    return SETS[name](root or data_root())
+    return SETS[name]
+
+
+def download(name: str, console: Console) -> list[Path]:
+    """Download the official files of a data set into the data root. Raises as `get` does, SpecError if it has none."""
+    if not _source(name).files:
+        names = [name for name, source in SETS.items() if source.files]
+        raise SpecError(f"{name}: nothing to download; {nearest(name, names)}")
+    return get(_source(name).files, data_root(), console)
 
 
 def shape(name: str) -> Shape:
-    """The shape of a data set's images; only folders are looked into. Raises as `load` does."""
-    if name in SHAPES:
-        return SHAPES[name]
+    """The shape of a data set; only folders are read. Raises as `load` does."""
+    if name in SETS:
+        return SETS[name].shape
     data = load(name)
     return Shape(data.channels, data.size, len(data.classes))
 
@@ -81,13 +101,17 @@ def make_loader(
     size: int,
     normalise: Normalise | None = None,
     on_bad: OnBad = "error",
-    whole: bool = False,
+    crop: EvalCrop = "center",
 ) -> Loader:
-    """The loader that a data set wants. size: of the images that the network reads.
+    """The data loader of a data set for a network that reads images of `size`.
 
-    normalise: what the network's weights want; None is what a training on the data takes
-    whole: whether it was trained on whole images, and is to see pictures so
+    normalise: the normalization of the network's weights; None is that of a training on the data
+    crop: the single view of test pictures
+    Raises SpecError for images in memory of another size.
     """
     if isinstance(data.train, Images):
+        if data.size != size:
+            sizes = f"images of {data.size}×{data.size}, but the network reads {size}×{size}"
+            raise SpecError(f"{data.name}: {sizes}; they are not resized: train on them, or take a folder of pictures")
         return InMemoryLoader(data, device, normalise)
-    return ImageFolderLoader(data, device, size, normalise or IMAGENET, on_bad, whole)
+    return ImageFolderLoader(data, device, size, normalise or IMAGENET, on_bad, crop)

@@ -1,4 +1,4 @@
-"""How images become what a network reads."""
+"""Normalization of images, as values."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class MeanStd:
 
 @dataclass(frozen=True, eq=False)
 class MeanImage:
-    """x - mean, x in 0..1, for the mean of all training images, (C, H, W). A sec. 4.2, "per-pixel mean subtracted"."""
+    """x - mean, x in 0..1; mean: of all training images, (C, H, W). A sec. 4.2, "per-pixel mean subtracted"."""
 
     mean: NDArray[np.float32]
 

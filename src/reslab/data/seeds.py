@@ -1,4 +1,4 @@
-"""Random numbers as pure functions of (seed, what they are for, step or epoch)."""
+"""Random numbers as pure functions of (seed, purpose, step or epoch)."""
 
 from typing import Literal
 
@@ -9,11 +9,11 @@ Stream = Literal["weights", "order", "augment", "dropout"]
 
 
 def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
-    """The generator of one step or epoch: the same numbers whenever and wherever it is asked for."""
+    """The random generator of one step or epoch, the same in any process."""
     return np.random.default_rng((seed, _STREAMS[stream], index))
 
 
 def torch_seed(seed: int, stream: Stream, index: int, rank: int = 0) -> int:
-    """A seed for torch's own generator, for the same purpose; each rank has its own."""
+    """The seed of torch's own generator for a purpose; each rank has its own."""
     entropy = (seed, _STREAMS[stream], index, rank) if rank else (seed, _STREAMS[stream], index)
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))

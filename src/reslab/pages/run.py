@@ -15,15 +15,15 @@ from reslab.data.crops import views
 from reslab.data.image_folder import OnBad
 from reslab.data.images import DataSet, Images, Indices
 from reslab.data.names import class_names
-from reslab.data.picture import seen, shown
+from reslab.data.picture import crop_and_resize, shown
 from reslab.disk import write_whole
 from reslab.errors import DataError
+from reslab.evaluate import Predictions, predictions
 from reslab.pages import run_figures as figures
 from reslab.pages.page import Page
 from reslab.runs.contents import Result, RunRecord
 from reslab.runs.run import Run
 from reslab.table import Column
-from reslab.train.guesses import Guesses, guess
 from reslab.weights.file import built, read_weights
 from reslab.weights.preprocessing import loader_for
 
@@ -45,15 +45,15 @@ def write_report(path: Path, data: DataSet, device: torch.device, on_bad: OnBad 
     weights = read_weights(run.best_file) if result.best else run.weights
     with loader_for(weights, data, device, on_bad) as loader:
         network = built(weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        predictions = guess(network, loader, "test", record.recipe.crops)
+        predicted = predictions(network, loader, "test", record.recipe.crops)
     classes = tuple(map(str, class_names(data.classes, len(data.classes))))
-    counts = predictions.confusion(len(classes))
+    counts = predicted.confusion(len(classes))
     table = _class_table(counts, classes)
-    mistakes = [_mistake(predictions, index, classes, weights.network.size) for index in predictions.worst(_WORST)]
+    mistakes = [_mistake(predicted, index, classes, weights.network.size) for index in predicted.worst(_WORST)]
     values = {
         "title": f"{record.name} on {shown(data.name)}",
         "result": result,
-        "predictions": predictions,
+        "predictions": predicted,
         "others": len(classes) - len(table[0].values),
         "mistakes": mistakes,
         "facts": _facts(record, result),
@@ -84,24 +84,23 @@ def _class_table(counts: Indices, classes: Sequence[str]) -> list[Column]:
     ]
 
 
-def _mistake(predictions: Guesses, index: int, classes: Sequence[str], size: int) -> dict[str, Any]:
+def _mistake(predicted: Predictions, index: int, classes: Sequence[str], size: int) -> dict[str, Any]:
     """A wrong prediction, with the picture as the network saw it."""
-    split = predictions.part
+    split = predicted.images
     if isinstance(split, Images):
         pixels = split.pixels[index].transpose(1, 2, 0)
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     else:
-        file = split.folder / split.files[index]
-        picture = seen(file, lambda width, height: views(1, width, height), min(size, _SIDE))[0]
+        picture = crop_and_resize(split.path(index), lambda width, height: views(1, width, height), min(size, _SIDE))[0]
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return {
         "picture": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(),
         "name": shown(split.names(np.array([index]))[0]),
-        "true": classes[predictions.labels[index]],
-        "true_probability": 100 * predictions.true[index],
-        "predicted": classes[predictions.guessed[index]],
-        "probability": 100 * predictions.sure[index],
+        "true": classes[predicted.labels[index]],
+        "true_probability": 100 * predicted.true_probability[index],
+        "predicted": classes[predicted.predicted[index]],
+        "probability": 100 * predicted.confidence[index],
     }
 
 

@@ -43,7 +43,7 @@ _NAME_BYTES = 240  # of a run's name; file systems take 255, and files beside th
 
 def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int, source: Source | None = None) -> str:
     """<network>-<data>-s<seed>-<8 hex of the specs>: equal for equal runs, and a legal file name."""
-    place = data.replace(":", "-").replace("/", "_")
+    place = data.replace(":", "-").replace("/", "_").encode(errors="backslashreplace").decode()
     weights = [source.sha256] if source else []
     start, end = f"{name_of(network)}-{place}", f"-s{seed}-{digest(network, recipe, data, *weights)}"
     if len(os.fsencode(start)) > _NAME_BYTES - len(end):

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.progress import track
 
 from reslab.data.batches import Loader, positions
-from reslab.data.crops import Crops
+from reslab.data.crops import Crops, EvalCrop
 from reslab.data.images import DataSet, Images
 from reslab.data.loader import make_loader
+from reslab.data.picture import shown
 from reslab.data.seeds import torch_seed
 from reslab.distributed import any_rank, broadcast_from_rank0, gather, process_group
 from reslab.errors import SpecError
@@ -30,10 +31,11 @@ from reslab.runs.run import BEST, EvalSplit
 from reslab.spec import replace
 from reslab.stop import Stop
 from reslab.train import estimate
+from reslab.train.batch_size import check_batch_size
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.start import Start
-from reslab.weights.file import Crop, Weights, read_weights, save_weights
+from reslab.weights.file import Weights, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
 _LONG_WAIT = 5  # percent of the time
@@ -72,6 +74,9 @@ def train(
         raise SpecError(f"freeze {recipe.freeze}: fresh weights would stay as they are; give those of a run or file")
     if network != fitted(network, data):
         raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
+    check_batch_size(network, recipe, recipe.batch)
+    if any("\ud800" <= letter <= "\udfff" for letter in str(out)):
+        raise SpecError(f"{shown(out)}: not a UTF-8 path, and safetensors cannot read files there; choose another out")
     execution = keep_recorded_choices(execution, out)
     tune_malloc(estimate.needs_low_memory(network, recipe.batch, execution.recompute))
     chosen = choose(execution, estimate.work(network, recipe))
@@ -211,6 +216,7 @@ class _Training:
         for step in self.reporter.steps(first):
             with meter.waits():
                 images, labels = next(batches)
+            check_batch_size(learner.network.spec, recipe, len(labels) * self.ranks.total)
             torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
             loss, logits = learner.train_step(images, labels, step)
             meter.add(step, loss, logits, labels)
@@ -295,7 +301,7 @@ class _Training:
         network = self.learner.eval_model()
         state = {key: tensor.cpu() for key, tensor in network.state_dict().items()}
         data = self.loader.data
-        crop: Crop = "square" if isinstance(data.train, Images) else "center"
+        crop: EvalCrop = "square" if isinstance(data.train, Images) else "center"
         return Weights(network.spec, state, self.loader.normalise, data.classes, crop)
 
 

@@ -5,13 +5,14 @@ import stat
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from reslab.data.crops import EvalCrop
 from reslab.data.normalise import MeanImage, MeanStd, Normalise
 from reslab.data.picture import shown
 from reslab.disk import write_whole
@@ -24,7 +25,6 @@ from reslab.spec import from_json, plain, replace
 from reslab.weights.manifest import newest
 
 State = dict[str, Tensor]
-Crop = Literal["center", "square"]
 
 MODEL = "model.safetensors"  # the weights in a checkpoint or a Hugging Face folder
 CONFIG = "config.json"  # beside them in a Hugging Face folder
@@ -46,7 +46,7 @@ class Weights(NamedTuple):
     state: State
     normalise: Normalise | None = None
     classes: tuple[str, ...] = ()
-    crop: Crop | None = None
+    crop: EvalCrop | None = None
 
     @property
     def headless(self) -> bool:

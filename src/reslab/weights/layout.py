@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from reslab.data.crops import EvalCrop
 from reslab.data.names import imagenet
 from reslab.data.normalise import MeanStd
 from reslab.nets.cost import Layer
 from reslab.nets.network import NetworkSpec
-from reslab.weights.file import Crop, State
+from reslab.weights.file import State
 
 Pairs = list[tuple[str, str]]
 
@@ -27,7 +28,7 @@ class Layout(NamedTuple):
     normalise: MeanStd
     adjust: Callable[[NetworkSpec, State], State] | None = None
     classes: tuple[str, ...] = tuple(imagenet())
-    crop: Crop = "center"
+    crop: EvalCrop = "center"
 
 
 def layers_with_weights(network: NetworkSpec) -> list[Layer]:

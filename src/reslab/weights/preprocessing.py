@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from reslab.data.batches import Loader
-from reslab.data.crops import MIDDLE, View, views
+from reslab.data.crops import MIDDLE, EvalCrop, View, views
 from reslab.data.image_folder import OnBad
 from reslab.data.images import DataSet
 from reslab.data.loader import make_loader
 from reslab.data.normalise import MeanImage
-from reslab.data.picture import pixels, seen
+from reslab.data.picture import crop_and_resize, pixels
 from reslab.errors import SpecError
-from reslab.weights.file import Crop, Weights
+from reslab.weights.file import Weights
 
 _SMALL = 32  # pixels; the largest images of the data sets that networks see uncropped
 
@@ -31,14 +31,14 @@ class Preprocessing(NamedTuple):
 
     channels: int
     size: int
-    crop: Crop
+    crop: EvalCrop
 
     def view(self, width: int, height: int) -> Sequence[View]:
-        return views(1, width, height, self.crop == "square")
+        return views(1, width, height, self.crop)
 
     def read(self, file: Path) -> NDArray[np.uint8]:
         """The pixels of a file, (C, size, size). Raises PictureError."""
-        (picture,) = seen(file, self.view, self.size)
+        (picture,) = crop_and_resize(file, self.view, self.size)
         return np.asarray(picture.convert("L"))[None] if self.channels == 1 else pixels(picture)
 
     def metadata(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def preprocessing(weights: Weights) -> Preprocessing:
     return Preprocessing(network.channels, network.size, _crop(weights))
 
 
-def _crop(weights: Weights) -> Crop:
+def _crop(weights: Weights) -> EvalCrop:
     """The crop that weights name. Without one: square for those with a mean image, and for those of at most 32 pixels
     without names of classes, which are foreign CIFAR weights."""
     if weights.crop is not None:
@@ -77,4 +77,4 @@ def _crop(weights: Weights) -> Crop:
 
 def loader_for(weights: Weights, data: DataSet, device: torch.device, on_bad: OnBad = "error") -> Loader:
     """The loader of a data set with the preprocessing of weights."""
-    return make_loader(data, device, weights.network.size, weights.normalise, on_bad, _crop(weights) == "square")
+    return make_loader(data, device, weights.network.size, weights.normalise, on_bad, _crop(weights))
