@@ -13,7 +13,7 @@ ROOT = Path(reslab.__file__).parent
 FLOORS = (
     ("errors", "disk", "stop"),
     ("machine",),
-    ("spec", "distributed", "stats", "drawing"),
+    ("spec", "distributed", "stats", "drawing", "toml"),
     ("table",),
     ("nets", "data"),
     ("recipes", "weights", "evaluate"),

@@ -8,6 +8,8 @@ from reslab.api.data import DataCheck, DataRow, check_data, data_folders, get_da
 from reslab.api.evaluate import ClassDetails, EvaluationResult, evaluate_network, load
 from reslab.api.networks import NetworkDescription, NetworkRow, describe_network, list_networks
 from reslab.api.predict import Prediction, Predictions, predict_batches, predict_pictures
+from reslab.api.recipes import RecipeRow, list_recipes, recipe_fields, recipe_text
+from reslab.api.runs import RunRow, list_runs
 from reslab.api.study import (
     StudyCost,
     StudyReport,
@@ -20,7 +22,7 @@ from reslab.api.study import (
     run_study,
     serve_study,
 )
-from reslab.api.train import Trained, recipe, train_network
+from reslab.api.train import RunSettings, Trained, recipe, resume_run, run_settings, train_network
 from reslab.api.weights import convert_weights, export_network
 from reslab.nets.table import aligned
 from reslab.runs.execution import Execution
@@ -28,10 +30,11 @@ from reslab.stop import STOPPED
 
 __all__ = [
     "ANALYSES", "REPORTS", "RUNS", "STOPPED", "AnalysisOption", "AnalysisRow", "ClassDetails", "DataCheck", "DataRow",
-    "EvaluationResult", "Execution", "NetworkDescription", "NetworkRow", "Prediction", "Predictions", "StudyCost",
-    "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data",
-    "convert_weights", "data_folders", "describe_network", "evaluate_network", "export_network", "get_data",
-    "is_first_rank", "list_data", "list_networks", "list_studies", "load", "plan_cost", "plan_rows", "plan_study",
-    "predict_batches", "predict_pictures", "progress_console", "recipe", "report_study", "report_values", "run_study",
-    "serve_study", "train_network",
+    "EvaluationResult", "Execution", "NetworkDescription", "NetworkRow", "Prediction", "Predictions", "RecipeRow",
+    "RunRow", "RunSettings", "StudyCost", "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks",
+    "bench_network", "check_data", "convert_weights", "data_folders", "describe_network", "evaluate_network",
+    "export_network", "get_data", "is_first_rank", "list_data", "list_networks", "list_recipes", "list_runs",
+    "list_studies", "load", "plan_cost", "plan_rows", "plan_study", "predict_batches", "predict_pictures",
+    "progress_console", "recipe", "recipe_fields", "recipe_text", "report_study", "report_values", "resume_run",
+    "run_settings", "run_study", "serve_study", "train_network",
 ]  # fmt: skip

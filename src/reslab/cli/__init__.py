@@ -18,6 +18,8 @@ from reslab.cli import (
     export,
     networks,
     predict,
+    recipes,
+    runs,
     study,
     train,
     weights,
@@ -37,6 +39,9 @@ for command in (
     networks.networks,
     networks.show,
     train.train,
+    train.resume,
+    runs.runs,
+    recipes.recipes,
     evaluate.evaluate,
     predict.predict,
     weights.weights,
@@ -46,6 +51,7 @@ for command in (
     app.command()(command)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(data.app, name="data")
+app.add_typer(recipes.app, name="recipe")
 app.add_typer(study.app, name="study")
 
 
