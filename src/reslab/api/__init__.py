@@ -15,6 +15,8 @@ from reslab.api.study import (
     StudyReport,
     StudyRow,
     list_studies,
+    new_study,
+    own_study,
     plan_cost,
     plan_rows,
     plan_study,
@@ -34,7 +36,7 @@ __all__ = [
     "RunRow", "RunSettings", "StudyCost", "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks",
     "bench_network", "check_data", "convert_weights", "data_folders", "describe_network", "evaluate_network",
     "export_network", "get_data", "is_first_rank", "list_data", "list_networks", "list_recipes", "list_runs",
-    "list_studies", "load", "plan_cost", "plan_rows", "plan_study", "predict_batches", "predict_pictures",
+    "list_studies", "new_study", "own_study", "load", "plan_cost", "plan_rows", "plan_study", "predict_batches", "predict_pictures",
     "progress_console", "recipe", "recipe_fields", "recipe_text", "report_study", "report_values", "resume_run",
     "run_settings", "run_study", "serve_study", "train_network",
 ]  # fmt: skip

@@ -172,17 +172,13 @@ def _specs(
 ) -> "tuple[NetworkSpec, Recipe]":
     """The network and the recipe, their fields changed by assignments."""
     from reslab.nets.file import find_network
+    from reslab.recipes.changed import change_specs
     from reslab.recipes.file import find_recipe
-    from reslab.recipes.scaled import with_intervals
-    from reslab.spec import override, override_each
 
     _must_not_follow(assigned, "classes", "channels")
     value = find_network(network) if isinstance(network, str) else network
     how = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    if scale_steps and "steps" in assigned:
-        how = with_intervals(how, override(how, {"steps": assigned["steps"]}).steps / how.steps)
-    changed: tuple[NetworkSpec, Recipe] = override_each((value, how), assigned)
-    return changed
+    return change_specs(value, how, assigned, scale_steps)
 
 
 def _with_epochs(how: "Recipe", epochs: str, images: "DataSet", has_steps: bool, scale_steps: bool) -> "Recipe":

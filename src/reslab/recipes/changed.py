@@ -1,0 +1,26 @@
+"""A network and a recipe with changed fields."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from reslab.nets.network import NetworkSpec
+from reslab.recipes.recipe import Recipe
+from reslab.recipes.scaled import with_intervals
+from reslab.spec import override, override_each
+
+N = TypeVar("N", bound=NetworkSpec)
+
+
+def change_specs(
+    network: N, recipe: Recipe, assignments: Mapping[str, str], scale_steps: bool = False, option: str = "--set "
+) -> tuple[N, Recipe]:
+    """A network and a recipe after `key=text` changes, each key a field of one of them; see `spec.override`.
+
+    scale_steps: with changed steps, the recipe's schedule and intervals are scaled too, unless they are given.
+    """
+    assigned = dict(assignments)
+    if scale_steps and "steps" in assigned:
+        steps = override(recipe, {"steps": assigned["steps"]}, option).steps
+        recipe = with_intervals(recipe, steps / recipe.steps)
+    changed: tuple[N, Recipe] = override_each((network, recipe), assigned, option)
+    return changed
