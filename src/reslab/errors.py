@@ -11,7 +11,7 @@ class ReslabError(Exception):
 
 
 class SpecError(ReslabError):
-    """A word, key or value that no network, recipe, study or run can have. `key`: the assigned field, if one is wrong."""
+    """A word, key or value that no network, recipe, study or run can have. `key`: the wrong field, if it is one."""
 
     exit_code = 2
 

@@ -186,9 +186,7 @@ def _fields_of_kind(option: str, key: str, branch: dict[str, Any]) -> str:
     return f"{key} is {branch['kind']} and has {fields or 'no fields'}; {option}{key}=KIND chooses another kind"
 
 
-def override_each(
-    values: tuple[Any, ...], assignments: dict[str, str], option: str = "--set "
-) -> tuple[Any, ...]:
+def override_each(values: tuple[Any, ...], assignments: dict[str, str], option: str = "--set ") -> tuple[Any, ...]:
     """Several specs after `key=text` changes, each key a field of one of them. Raises SpecError for one of none."""
     for key in assignments:
         if not any(key.split(".")[0] in tree(value) for value in values):

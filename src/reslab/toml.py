@@ -22,10 +22,9 @@ class TomlFile(NamedTuple):
     tree: dict[str, Any]
 
     def place(self, keys: Keys) -> str:
-        """The file, the line of a value and its keys: "study.toml, line 7: rows.wide"."""
+        """The file and the line of a value: "study.toml, line 7"."""
         line = line_of(self.text, keys)
-        words = ".".join(map(str, keys))
-        return f"{self.path}" + (f", line {line}" if line else "") + (f": {words}" if words else "")
+        return f"{self.path}" + (f", line {line}" if line else "")
 
 
 def read_toml(path: Path) -> TomlFile:
@@ -98,7 +97,7 @@ def assignments(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
     A table with a kind is one value; of others each key is one.
     """
-    flat = {}
+    flat: dict[str, str] = {}
     for key, value in tree.items():
         if isinstance(value, dict) and "kind" not in value:
             flat |= assignments(value, f"{prefix}{key}.")

@@ -52,7 +52,7 @@ class NetworkDescription(NamedTuple):
 
 
 def describe_network(name: str, assignments: Mapping[str, str] | None = None) -> NetworkDescription:
-    """Describe the network of a name or a JSON file, with changed fields ({"merge": "dropped", "merge.p": "0.3"}) as by --set."""
+    """Describe the network of a name or a JSON file, with changed fields ({"merge.p": "0.3"}) as by --set."""
     from reslab.nets import NAMED, Staged
     from reslab.nets.file import find_network
     from reslab.nets.table import diagrams

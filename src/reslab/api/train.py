@@ -143,7 +143,9 @@ def _recorded_start(record: "RunRecord", run: Path) -> "Start":
         return Start(record.network)
     if Run(run).newest is None:
         file = record.weights.file
-        raise SpecError(f"{run}: stopped before its first checkpoint; train it again with --config and --weights {file}")
+        raise SpecError(
+            f"{run}: stopped before its first checkpoint; train it again with --config and --weights {file}"
+        )
     return Start(record.network, {}, Run(run).weights.normalise, record.weights)
 
 

@@ -13,6 +13,7 @@ import typer
 from reslab.cli import (
     analyse,
     bench,
+    compare,
     data,
     evaluate,
     export,
@@ -41,6 +42,8 @@ for command in (
     train.train,
     train.resume,
     runs.runs,
+    compare.compare,
+    compare.judge,
     recipes.recipes,
     evaluate.evaluate,
     predict.predict,

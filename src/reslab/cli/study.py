@@ -16,7 +16,10 @@ StudyName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `res
 Scale = Annotated[ScaleName | None, typer.Option("--scale", help="of the runs of a paper's study  [default: demo]")]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="seeds of each row  [default: the scale's]")]
 Pictures = Annotated[
-    str | None, typer.Option("--data", metavar="D", help="for studies on ImageNet: imagenet:PATH, or folder:PATH; for your own: other data")
+    str | None,
+    typer.Option(
+        "--data", metavar="D", help="for studies on ImageNet: imagenet:PATH, or folder:PATH; for your own: other data"
+    ),
 ]
 Budget = Annotated[
     float | None, typer.Option("--budget", min=0.01, help="hours on this machine; fewer seeds and steps to fit them")

@@ -11,7 +11,8 @@ from reslab.cli.options import Assignments, DeviceName, OnBadPicture, message, p
 from reslab.errors import DivergedError, SpecError
 
 NetworkName = Annotated[
-    str | None, typer.Argument(metavar="NETWORK", help="a name from `reslab networks`, or FILE.json", show_default=False)
+    str | None,
+    typer.Argument(metavar="NETWORK", help="a name from `reslab networks`, or FILE.json", show_default=False),
 ]
 DataName = Annotated[
     str | None, typer.Option("--data", metavar="D", help="a name from `reslab data list`, or folder:PATH")
@@ -22,9 +23,7 @@ RecipeName = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", help="the run directory  [default: in runs/, by name]")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="random seed  [default: 0]")]
 ResumeIt = Annotated[bool, typer.Option("--resume", help="resume from the last checkpoint, if there is one")]
-Strict = Annotated[
-    bool, typer.Option("--strict-resume", help="resume only where the weights will be the same bits")
-]
+Strict = Annotated[bool, typer.Option("--strict-resume", help="resume only where the weights will be the same bits")]
 PrecisionName = Annotated[Precision, typer.Option("--precision", help="bf16: mixed precision (AMP)")]
 CompileIt = Annotated[OnOffAuto, typer.Option("--compile", help="auto: where it saves time")]
 Deterministic = Annotated[bool, typer.Option("--deterministic", help="the same bits each time on a GPU")]
@@ -89,7 +88,9 @@ def resume(
     data: Annotated[str | None, typer.Option("--data", metavar="D", help="where its data are now, if moved")] = None,
     strict: Strict = False,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda  [default: as before]")] = None,
-    on_bad: Annotated[OnBad | None, typer.Option("--on-bad", help="at unreadable pictures  [default: as before]")] = None,
+    on_bad: Annotated[
+        OnBad | None, typer.Option("--on-bad", help="at unreadable pictures  [default: as before]")
+    ] = None,
 ) -> None:
     """Continue a stopped run by what its run.json says."""
     changes: dict[str, Any] = {"resume": "exact" if strict else "any"}

@@ -19,8 +19,22 @@ def change_specs(
     scale_steps: with changed steps, the recipe's schedule and intervals are scaled too, unless they are given.
     """
     assigned = dict(assignments)
-    if scale_steps and "steps" in assigned:
-        steps = override(recipe, {"steps": assigned["steps"]}, option).steps
-        recipe = with_intervals(recipe, steps / recipe.steps)
+    recipe = _with_steps(recipe, assigned, scale_steps, option)
     changed: tuple[N, Recipe] = override_each((network, recipe), assigned, option)
     return changed
+
+
+def change_recipe(
+    recipe: Recipe, assignments: Mapping[str, str], scale_steps: bool = False, option: str = "--set "
+) -> Recipe:
+    """A recipe after `key=text` changes; see `change_specs`."""
+    assigned = dict(assignments)
+    return override(_with_steps(recipe, assigned, scale_steps, option), assigned, option)
+
+
+def _with_steps(recipe: Recipe, assigned: dict[str, str], scale_steps: bool, option: str) -> Recipe:
+    """The recipe with intervals for the steps that are assigned."""
+    if not scale_steps or "steps" not in assigned:
+        return recipe
+    steps = override(recipe, {"steps": assigned["steps"]}, option).steps
+    return with_intervals(recipe, steps / recipe.steps)

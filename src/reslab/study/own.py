@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
 
+from reslab.data.loader import shape
 from reslab.disk import write_whole
 from reslab.errors import SpecError, nearest
 from reslab.nets import AnyNetwork, parse_network
@@ -14,7 +15,7 @@ from reslab.nets.file import read_network
 from reslab.nets.network import NetworkSpec
 from reslab.papers.claims import METRICS, OWN, Claim, Metric, Row, Scale, Setting, Study
 from reslab.recipes.aliases import ALIASES, resolve_aliases
-from reslab.recipes.changed import change_specs
+from reslab.recipes.changed import change_recipe, change_specs
 from reslab.recipes.file import find_recipe
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.scaled import mismatches
@@ -22,8 +23,10 @@ from reslab.study.claim import parse_claim
 from reslab.toml import Keys, assignments, read_toml
 
 T = TypeVar("T")
+_Layer = tuple[Keys, dict[str, Any]]
+"""Changed fields of a row's network and recipe, and the keys of their table."""
 Place = Callable[[Keys], str]
-"""From the keys of a value to what an error calls it: the file, the line and the keys."""
+"""From the keys of a value to what an error calls its place: the file and the line."""
 _METRICS: tuple[Metric, ...] = ("train_error", "test_error", "steps_to_10")
 
 
@@ -110,7 +113,10 @@ def own_study(name: str, **fields: Any) -> Study:
 
     Raises SpecError naming the wrong field and the nearest word.
     """
-    place: Place = lambda keys: f"study {name}" + (": " + ".".join(map(str, keys)) if keys else "")  # noqa: E731
+
+    def place(keys: Keys) -> str:
+        return f"study {name}"
+
     return _Reader(_validated(fields, place), Path(), place).study(name)
 
 
@@ -122,13 +128,18 @@ def _validated(tree: Mapping[str, Any], place: Place) -> OwnStudy:
         keys = _keys(first["loc"], tree)
         if first["type"] == "extra_forbidden":
             known = list((_TABLES.get(str(keys[0]), OwnStudy) if len(keys) > 1 else OwnStudy).model_fields)
-            text = f"no such key, {nearest(str(keys[-1]), known)}"
+            text = f"{_words(keys)}: no such key, {nearest(str(keys[-1]), known)}"
         elif first["type"] == "missing":
             text = f"{first['loc'][-1]} is missing"
         else:
             text = first["msg"].removeprefix("Value error, ")
-            text = text[:1].lower() + text[1:]
+            text = f"{_words(keys)}: {text[:1].lower()}{text[1:]}" if keys else text
         raise SpecError(f"{place(keys)}: {text}") from None
+
+
+def _words(keys: Keys) -> str:
+    """Keys as a dotted name, without the numbers of lists."""
+    return ".".join(key for key in keys if isinstance(key, str))
 
 
 def _keys(loc: tuple[int | str, ...], tree: Any) -> list[str | int]:
@@ -151,14 +162,15 @@ class _Reader:
 
     def study(self, name: str, file: str | None = None) -> Study:
         own, begin = self.own, self._recipe()
+        if ":" not in own.data:
+            self._located(["data"], lambda: shape(own.data))
         rows, settings = [], {}
         for title, layers in self._combinations():
-            network, recipe = self._specs(title, layers, begin)
+            network, recipe = self._specs(layers, begin)
             rows.append(Row(title, network, own.data, setting=title))
             settings[title] = Setting(own.data, recipe)
         names = tuple(row.name for row in rows)
         claims = tuple(self._claims(names))
-        measured = (claim.metric for claim in claims)
         return Study(
             name=name,
             title=own.title or own.question or name,
@@ -167,7 +179,7 @@ class _Reader:
             rows=tuple(rows),
             claims=claims,
             scales={OWN: Scale(settings, own.seeds, names, self._note(settings))},
-            metrics=tuple(dict.fromkeys((*_METRICS, *measured))),
+            metrics=tuple(dict.fromkeys((*_METRICS, *(claim.metric for claim in claims)))),
             file=file,
         )
 
@@ -176,48 +188,62 @@ class _Reader:
         given = self.own.recipe
         if isinstance(given, Recipe):
             return given
-        word = given if isinstance(given, str) else given.get("name")
+        fields = {"name": given} if isinstance(given, str) else dict(given)
+        word = fields.pop("name", None)
         if not isinstance(word, str):
-            raise SpecError(f"{self.place(['recipe'])}: give the name of the recipe that it begins with")
+            raise SpecError(f"{self.place(['recipe'])}: recipe: give the name of the recipe that it begins with")
         path = self.folder / word
-        return self._located(["recipe"], lambda: find_recipe(str(path) if path.suffix in (".toml", ".json") else word))
+        begin = self._located(["recipe"], lambda: find_recipe(str(path) if path.suffix in (".toml", ".json") else word))
+        changes = self._changes(["recipe"], fields)
+        try:
+            return change_recipe(begin, changes, self.own.scale_steps, "")
+        except SpecError as error:
+            raise self._wrong(error, [(["recipe"], fields)]) from None
 
-    def _combinations(self) -> Iterator[tuple[str, list[tuple[Keys, dict[str, Any]]]]]:
-        """Every row with its tables of changed fields, each with the keys of its place; names hold the grid's values.
-
-        The last table of each is the row's own place, empty but for its network.
-        """
+    def _combinations(self) -> Iterator[tuple[str, list[_Layer]]]:
+        """Every row's name, which holds the grid's values, with its layers, the last of which is the row itself."""
         own = self.own
-        recipe = {k: v for k, v in own.recipe.items() if k != "name"} if isinstance(own.recipe, dict) else {}
         for name, row in (own.rows or {"": _OwnRow()}).items():
             for values in product(*own.grid.values()):
                 grid = dict(zip(own.grid, values, strict=True))
                 words = ", ".join(f"{key}={_text(value)}" for key, value in grid.items())
                 title = ", ".join(filter(None, (name, words))) or str(own.network)
-                tables: list[tuple[Keys, dict[str, Any]]] = [(["recipe"], recipe), (["set"], own.set)]
-                yield title, [*tables, (["rows", name, "set"], row.set), (["grid"], grid), (["rows", name], {})]
+                yield title, [(["set"], own.set), (["grid"], grid), (["rows", name, "set"], row.set)]
 
-    def _specs(
-        self, title: str, layers: list[tuple[Keys, dict[str, Any]]], begin: Recipe
-    ) -> tuple[AnyNetwork, Recipe]:
+    def _specs(self, layers: list[_Layer], begin: Recipe) -> tuple[AnyNetwork, Recipe]:
         """The network and the recipe of a row."""
-        keys = layers[-1][0]
+        keys = layers[-1][0][:2]
         row = self.own.rows.get(str(keys[1]), _OwnRow())
         given = row.network if row.network is not None else self.own.network
         if given is None:
-            raise SpecError(f"{self.place(keys)}: names no network, and the study none for all rows")
+            raise SpecError(f"{self.place(keys)}: {_words(keys)}: names no network, and the study none for all rows")
         network = self._located(keys if row.network is not None else ["network"], lambda: self._network(given))
         changes: dict[str, str] = {}
         for table, fields in layers:
-            flat = self._located(table, lambda fields=fields: resolve_aliases(assignments(fields), ""))  # type: ignore[misc]
-            for wrong, reason in _NOT_HERE.items():
-                if wrong in flat:
-                    raise SpecError(f"{self.place([*table, wrong])}: {reason}")
-            changes |= flat
+            changes |= self._changes(table, fields)
         try:
             return change_specs(network, begin, changes, self.own.scale_steps, "")
         except SpecError as error:
-            raise SpecError(f"{self.place(self._assigned(error.key, layers))}: {error}") from None
+            raise self._wrong(error, layers) from None
+
+    def _changes(self, table: Keys, fields: dict[str, Any]) -> dict[str, str]:
+        """A table of changed fields as assignments."""
+        changes = self._located(table, lambda: resolve_aliases(assignments(fields), ""))
+        for name, reason in _NOT_HERE.items():
+            if name in changes:
+                raise SpecError(f"{self.place([*table, name])}: {name}: {reason}")
+        return changes
+
+    def _wrong(self, error: SpecError, layers: list[_Layer]) -> SpecError:
+        """An error in changed fields with the place of the last table that changes the field."""
+        keys = layers[-1][0]
+        for table, fields in layers:
+            for name in fields:
+                if error.key and (name == error.key or ALIASES.get(name) == error.key):
+                    keys = [*table, name]
+                elif error.key.startswith(f"{name}."):
+                    keys = [*table, *error.key.split(".")]
+        return SpecError(f"{self.place(keys)}: {error}")
 
     def _network(self, given: str | NetworkSpec) -> AnyNetwork:
         if isinstance(given, NetworkSpec):
@@ -235,26 +261,27 @@ class _Reader:
 
     def _claims(self, names: tuple[str, ...]) -> Iterator[Claim]:
         for number, given in enumerate(self.own.claims):
-            keys = ["claims", number]
+            keys: Keys = ["claims", number]
             if given.metric not in METRICS:
-                raise SpecError(f"{self.place([*keys, 'metric'])}: no {given.metric!r}: {nearest(given.metric, METRICS)}")
+                wrong = nearest(given.metric, METRICS)
+                raise SpecError(f"{self.place([*keys, 'metric'])}: no metric {given.metric!r}: {wrong}")
+            metric = given.metric
             lower, higher = self._sides(given, keys, names)
-            text = given.text or f"{lower} is lower than {higher}" + f", or less than {given.margin:g} higher" * bool(
-                given.margin
-            )
-            yield Claim(text, lower, higher, given.metric, "own claim", given.margin)  # type: ignore[arg-type]
+            margin = f", or higher by less than {given.margin:g}" if given.margin else ""
+            text = given.text or f"{METRICS[metric].title}: {lower} is lower than {higher}{margin}"
+            yield Claim(text, lower, higher, metric, "own claim", given.margin)
 
     def _sides(self, given: _OwnClaim, keys: Keys, names: tuple[str, ...]) -> tuple[str | float, str | float]:
-        sides = [given.lower, given.higher]
         if given.claim is not None:
             text = given.claim
             return self._located(keys, lambda: parse_claim(text, names))
-        for key, side in zip(("lower", "higher"), sides, strict=True):
-            if side is None:
-                raise SpecError(f"{self.place(keys)}: {key} is missing; give lower and higher, each a row or a number")
+        if given.lower is None or given.higher is None:
+            missing = "lower" if given.lower is None else "higher"
+            raise SpecError(f"{self.place(keys)}: {missing} is missing; a claim has lower and higher, rows or numbers")
+        for key, side in (("lower", given.lower), ("higher", given.higher)):
             if isinstance(side, str) and side not in names:
                 raise SpecError(f"{self.place([*keys, key])}: no row {side!r}: {nearest(side, names)}")
-        return sides[0], sides[1]  # type: ignore[return-value]
+        return given.lower, given.higher
 
     def _note(self, settings: Mapping[str, Setting]) -> str:
         """Data and steps in a sentence, and where a recipe's schedule does not fit its steps."""
@@ -273,7 +300,7 @@ class _Reader:
 
 
 _NOT_HERE = {
-    "epochs": "a recipe counts in steps; an epoch is the number of training images over the batch",
+    "epochs": "a study's recipe counts in steps; an epoch is the number of training images over the batch",
     "classes": "follows from the data",
     "channels": "follows from the data",
 }
