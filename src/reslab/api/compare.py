@@ -120,11 +120,12 @@ def _write(comparison: "Comparison", out: Path) -> ComparisonReport:
 
 
 def comparison_lines(report: ComparisonReport) -> tuple[list[tuple[str, ...]], str]:
-    """The table of a comparison by its metric as rows of cells, the first their titles, and the answer in a sentence."""
-    from reslab.pages.groups import answer, groups_table
+    """Groups, n and metric of a comparison as rows of cells, the first their titles; and the answer in a sentence."""
+    from reslab.pages.groups import answer, metric_title
 
     comparison = report.comparison
-    table = groups_table(comparison)
-    shown = table[: table.index(next(column for column in table if column.title == "n")) + 2]
-    rows = zip(*(column.cells for column in shown), strict=True)
-    return [tuple(column.title for column in shown), *rows], answer(comparison, comparison.pairs())
+    rows: list[tuple[str, ...]] = [("group", "n", metric_title(comparison.metric))]
+    for group in comparison.groups:
+        sample = comparison.sample(group.name, comparison.metric)
+        rows.append((group.name, f"{sample.n}", f"{sample:.4g}" if sample.n else "no value"))
+    return rows, answer(comparison, comparison.pairs())

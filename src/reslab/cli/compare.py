@@ -43,7 +43,7 @@ def judge(
 def _print(report: api.ComparisonReport) -> None:
     comparison = report.comparison
     rows, answer = api.comparison_lines(report)
-    typer.echo(api.aligned(rows, right=tuple(range(len(rows[0]) - 2, len(rows[0])))))
+    typer.echo(api.aligned(rows, right=(1, 2)))
     typer.echo(answer)
     for contrast in comparison.contrasts():
         typer.echo(f"{contrast.judgement:15} {contrast.claim}")
@@ -54,6 +54,8 @@ def _print(report: api.ComparisonReport) -> None:
         typer.echo(f"{'':15} {', '.join(shown)}")
     for note in comparison.notes:
         message(note)
+    if len(keys := dict.fromkeys(key for group in comparison.groups for key in group.fields)) > 1:
+        message(f"the groups differ in {', '.join(keys)}")
     if others := [metric for metric in comparison.metrics if metric != comparison.metric]:
         message(f"compared by {comparison.metric}; --metric takes {', '.join(others[:8])} too")
     typer.echo(f"report: {report.page}")

@@ -15,6 +15,7 @@ from reslab.study.groups import Comparison, Contrast, Group
 from reslab.table import Column
 
 _POINTS = 60  # points of a curve that show their values, at most
+_TITLE = 48  # letters of all groups' names in the page's title
 _LONGEST = 36  # letters of a group's name in a figure
 _FORM = ".4g"
 
@@ -22,8 +23,8 @@ _FORM = ".4g"
 def render(comparison: Comparison, out: Path) -> Path:
     """Write report.html and the files beside it into `out`. Returns the page's path."""
     claims, pairs = comparison.contrasts(), comparison.pairs()
-    tables = {"table": groups_table(comparison), "pairs": _contrasts(pairs), "claims": _contrasts(claims)}
-    tables["runs"] = _runs(comparison)
+    tables = {"table": _groups(comparison), "settings": _settings(comparison)}
+    tables |= {"pairs": _contrasts(pairs), "claims": _contrasts(claims), "runs": _runs(comparison)}
     drawings = {"finals": _finals(comparison)}
     if any(comparison.metric in run.curves for group in comparison.groups for run in group.runs):
         drawings = {"curves": _curves(comparison)} | drawings
@@ -53,8 +54,9 @@ def metric_title(metric: str) -> str:
 
 def title(comparison: Comparison) -> str:
     """The metric, and the groups where they are few."""
-    names = [group.name for group in comparison.groups]
-    return f"{metric_title(comparison.metric)}: " + (", ".join(names) if len(names) <= 4 else f"{len(names)} groups")
+    names = ", ".join(group.name for group in comparison.groups)
+    what = names if len(names) <= _TITLE else f"{len(comparison.groups)} groups"
+    return f"{metric_title(comparison.metric)}: {what}"
 
 
 def answer(comparison: Comparison, pairs: Sequence[Contrast]) -> str:
@@ -76,23 +78,28 @@ def answer(comparison: Comparison, pairs: Sequence[Contrast]) -> str:
     return f"{ends}; {of} at {100 * CONFIDENCE:g} % confidence{together}."
 
 
-def groups_table(comparison: Comparison) -> list[Column]:
-    """Every group with the settings in which it differs, its number of runs, and its metrics."""
+def _groups(comparison: Comparison) -> list[Column]:
+    """Every group with its number of runs and its metrics."""
     groups = comparison.groups
     table = [Column("group", [group.name for group in groups], numbers=False)]
-    keys = list(dict.fromkeys(key for group in groups for key in group.fields))
-    if len(keys) > 1:
-        for key in keys:
-            table.append(Column(key, [group.fields.get(key, "") for group in groups], numbers=False))
     table.append(Column("n", [_count(comparison, group) for group in groups]))
-    metrics = [comparison.metric, *(metric for metric in comparison.metrics if metric != comparison.metric)]
-    for metric in metrics:
+    values = [comparison.sample(group.name, comparison.metric).values for group in groups]
+    for metric in (comparison.metric, *(metric for metric in comparison.metrics if metric != comparison.metric)):
         samples = [comparison.sample(group.name, metric) for group in groups]
         table.append(Column(metric_title(metric), samples, form=_FORM, empty="–"))
-    values = [comparison.sample(group.name, comparison.metric).values for group in groups]
-    table.append(Column("least", [min(each, default=None) for each in values], form=_FORM, empty="–"))
-    table.append(Column("greatest", [max(each, default=None) for each in values], form=_FORM, empty="–"))
+        if metric == comparison.metric:
+            table.append(Column("least", [min(each, default=None) for each in values], form=_FORM, empty="–"))
+            table.append(Column("greatest", [max(each, default=None) for each in values], form=_FORM, empty="–"))
     return table
+
+
+def _settings(comparison: Comparison) -> list[Column]:
+    """A line for each setting in which groups differ, a column for each group; none where one setting names them."""
+    keys = list(dict.fromkeys(key for group in comparison.groups for key in group.fields))
+    if len(keys) < 2:
+        return [Column("setting", [])]
+    values = [Column(group.name, [group.fields.get(key, "") for key in keys], numbers=False) for group in comparison.groups]
+    return [Column("setting", keys, numbers=False), *values]
 
 
 def _count(comparison: Comparison, group: Group) -> int | str:
@@ -106,14 +113,12 @@ def _contrasts(contrasts: Sequence[Contrast]) -> list[Column]:
     return [
         Column("lower", [str(contrast.claim.lower) for contrast in contrasts], numbers=False),
         Column("higher", [str(contrast.claim.higher) for contrast in contrasts], numbers=False),
-        Column("metric", [metric_title(contrast.claim.metric) for contrast in contrasts], numbers=False),
         Column("lower's", [contrast.lower for contrast in contrasts], form=_FORM, empty="–"),
         Column("higher's", [contrast.higher for contrast in contrasts], form=_FORM, empty="–"),
         Column("difference", [contrast.difference for contrast in contrasts], form=_FORM, empty="–"),
         Column("interval from", [low for low, _ in intervals], form=_FORM, empty="–"),
         Column("to", [high for _, high in intervals], form=_FORM, empty="–"),
-        Column("margin", [contrast.claim.margin for contrast in contrasts], form="g"),
-        Column("lower is lower", [contrast.judgement for contrast in contrasts], numbers=False),
+        Column("is lower", [contrast.judgement for contrast in contrasts], numbers=False),
         Column("all together", [contrast.jointly for contrast in contrasts], numbers=False),
     ]
 
@@ -139,7 +144,7 @@ def _curves(comparison: Comparison) -> Drawing:
         ax = figure.subplots()
         for index, group in enumerate(comparison.groups):
             _curve(drawing, ax, group, comparison.metric, line(index))
-        ax.set(xlabel="step", ylabel=metric_title(comparison.metric))
+        ax.set(xlabel="step", ylabel=metric_title(comparison.metric).removeprefix("final "))
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=9)
     return drawing
 

@@ -174,7 +174,7 @@ def _run(seed: str, roles: _Roles, lines: Sequence[_Line]) -> GroupRun:
         ]
         curve = tuple(sorted((step, value) for step, value in points if step is not None and value is not None))
         last = max((step for step, _ in points if step is not None), default=0.0)
-        diverged = any(not line.cells[metric] == "" and _number(line.cells[metric]) is None for line in lines)
+        diverged = any(line.cells[metric] and _number(line.cells[metric]) is None for line in lines)
         if curve and not (diverged and curve[-1][0] < last):
             values[metric] = curve[-1][1]
         if roles.step and curve:

@@ -153,7 +153,7 @@ def group_names(settings: Sequence[Mapping[str, str]]) -> list[str]:
     for key in dict.fromkeys(key for each in settings for key in each):
         if len(set(_names(settings, [*keys, key]))) > len(set(_names(settings, keys))):
             keys.append(key)
-    return _names(settings, keys)
+    return _names(settings, keys or list(settings[0])[:1])
 
 
 def _names(settings: Sequence[Mapping[str, str]], keys: Sequence[str]) -> list[str]:

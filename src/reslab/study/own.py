@@ -23,6 +23,7 @@ from reslab.study.claim import parse_claim
 from reslab.toml import Keys, assignments, read_toml
 
 T = TypeVar("T")
+_Side = str | float
 _Layer = tuple[Keys, dict[str, Any]]
 """Changed fields of a row's network and recipe, and the keys of their table."""
 Place = Callable[[Keys], str]
@@ -71,7 +72,7 @@ class OwnStudy(_Table):
     rows: by name: a network, or a table of `network` and `set`, changed fields of network and recipe
     network: of rows that name none; set: changed fields of every row
     grid: fields with lists of values; every row is trained with every combination
-    seeds: of each row; claims: "a < b", or tables
+    seeds: of each row; claims: "a < b", or tables; on rows without a grid's values they are judged at each of them
     scale_steps: changed steps scale the recipe's schedule and intervals
     """
 
@@ -204,11 +205,14 @@ class _Reader:
         """Every row's name, which holds the grid's values, with its layers, the last of which is the row itself."""
         own = self.own
         for name, row in (own.rows or {"": _OwnRow()}).items():
-            for values in product(*own.grid.values()):
-                grid = dict(zip(own.grid, values, strict=True))
-                words = ", ".join(f"{key}={_text(value)}" for key, value in grid.items())
+            for words, grid in self._grid().items():
                 title = ", ".join(filter(None, (name, words))) or str(own.network)
                 yield title, [(["set"], own.set), (["grid"], grid), (["rows", name, "set"], row.set)]
+
+    def _grid(self) -> dict[str, dict[str, Any]]:
+        """The combinations of the grid's values, by their words; one that changes nothing without a grid."""
+        combinations = (dict(zip(self.own.grid, values, strict=True)) for values in product(*self.own.grid.values()))
+        return {", ".join(f"{key}={_text(value)}" for key, value in each.items()): each for each in combinations}
 
     def _specs(self, layers: list[_Layer], begin: Recipe) -> tuple[AnyNetwork, Recipe]:
         """The network and the recipe of a row."""
@@ -266,22 +270,32 @@ class _Reader:
                 wrong = nearest(given.metric, METRICS)
                 raise SpecError(f"{self.place([*keys, 'metric'])}: no metric {given.metric!r}: {wrong}")
             metric = given.metric
-            lower, higher = self._sides(given, keys, names)
-            margin = f", or higher by less than {given.margin:g}" if given.margin else ""
-            text = given.text or f"{METRICS[metric].title}: {lower} is lower than {higher}{margin}"
-            yield Claim(text, lower, higher, metric, "own claim", given.margin)
+            for lower, higher in self._in_grid(*self._sides(given, keys, names)):
+                margin = f", or higher by less than {given.margin:g}" if given.margin else ""
+                text = given.text or f"{METRICS[metric].title}: {lower} is lower than {higher}{margin}"
+                yield Claim(text, lower, higher, metric, "own claim", given.margin)
 
-    def _sides(self, given: _OwnClaim, keys: Keys, names: tuple[str, ...]) -> tuple[str | float, str | float]:
+    def _sides(self, given: _OwnClaim, keys: Keys, names: tuple[str, ...]) -> tuple[_Side, _Side]:
+        known = dict.fromkeys((*self.own.rows, *names))
         if given.claim is not None:
             text = given.claim
-            return self._located(keys, lambda: parse_claim(text, names))
+            return self._located(keys, lambda: parse_claim(text, known))
         if given.lower is None or given.higher is None:
             missing = "lower" if given.lower is None else "higher"
             raise SpecError(f"{self.place(keys)}: {missing} is missing; a claim has lower and higher, rows or numbers")
         for key, side in (("lower", given.lower), ("higher", given.higher)):
-            if isinstance(side, str) and side not in names:
-                raise SpecError(f"{self.place([*keys, key])}: no row {side!r}: {nearest(side, names)}")
+            if isinstance(side, str) and side not in known:
+                raise SpecError(f"{self.place([*keys, key])}: no row {side!r}: {nearest(side, known)}")
         return given.lower, given.higher
+
+    def _in_grid(self, lower: _Side, higher: _Side) -> Iterator[tuple[_Side, _Side]]:
+        """The sides of a claim; of rows without a grid's values at each combination of them."""
+        rows = self.own.rows if self.own.grid else ()
+        for words in self._grid() if lower in rows or higher in rows else ("",):
+            yield (
+                f"{lower}, {words}" if lower in rows else lower,
+                f"{higher}, {words}" if higher in rows else higher,
+            )
 
     def _note(self, settings: Mapping[str, Setting]) -> str:
         """Data and steps in a sentence, and where a recipe's schedule does not fit its steps."""
