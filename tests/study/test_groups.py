@@ -7,7 +7,9 @@ from reslab.study.foreign import read_groups, split_seed
 from reslab.study.groups import Comparison, choose_metric, group_names, read_claims
 
 ROWS = "group,seed,test_acc,loss\n" + "".join(
-    f"{group},{seed},{base + seed / 100:.2f},{1 - base:.1f}\n" for group, base in (("a", 0.5), ("b", 0.8)) for seed in range(3)
+    f"{group},{seed},{base + seed / 100:.2f},{1 - base:.1f}\n"
+    for group, base in (("a", 0.5), ("b", 0.8))
+    for seed in range(3)
 )
 
 

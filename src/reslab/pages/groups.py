@@ -98,7 +98,9 @@ def _settings(comparison: Comparison) -> list[Column]:
     keys = list(dict.fromkeys(key for group in comparison.groups for key in group.fields))
     if len(keys) < 2:
         return [Column("setting", [])]
-    values = [Column(group.name, [group.fields.get(key, "") for key in keys], numbers=False) for group in comparison.groups]
+    values = [
+        Column(group.name, [group.fields.get(key, "") for key in keys], numbers=False) for group in comparison.groups
+    ]
     return [Column("setting", keys, numbers=False), *values]
 
 
