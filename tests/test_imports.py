@@ -13,7 +13,7 @@ ROOT = Path(reslab.__file__).parent
 FLOORS = (
     ("errors", "disk", "stop"),
     ("machine",),
-    ("spec", "distributed", "stats", "drawing"),
+    ("spec", "distributed", "stats", "drawing", "toml"),
     ("table",),
     ("nets", "data"),
     ("recipes", "weights", "evaluate"),
@@ -94,9 +94,10 @@ def test_the_package_itself_does_not_import_torch():
 def test_the_public_names_are_these():
     assert sorted(reslab.__all__) == [
         "Add", "DataError", "Dropped", "Execution", "Gated", "ResNet", "ReslabError", "Scaled", "SpecError",
-        "analyse_networks", "bench_network", "check_data", "cifar_resnet", "convert_weights", "evaluate_network",
-        "export_network", "from_json", "get_data", "list_data", "load", "network", "networks", "plan_study",
-        "predict_pictures", "recipe", "replace", "report_study", "resnet", "run_study", "to_json", "train_network",
+        "analyse_networks", "bench_network", "check_data", "cifar_resnet", "compare_runs", "convert_weights",
+        "evaluate_network", "export_network", "from_json", "get_data", "judge_file", "list_data", "list_runs", "load",
+        "network", "networks", "own_study", "plan_study", "predict_pictures", "recipe", "replace", "report_study",
+        "resnet", "resume_run", "run_study", "to_json", "train_network",
     ]  # fmt: skip
     for name in reslab.__all__:
         assert getattr(reslab, name).__doc__, name

@@ -5,16 +5,21 @@ from reslab.api import (
     analyse_networks,
     bench_network,
     check_data,
+    compare_runs,
     convert_weights,
     evaluate_network,
     export_network,
     get_data,
+    judge_file,
     list_data,
+    list_runs,
     load,
+    own_study,
     plan_study,
     predict_pictures,
     recipe,
     report_study,
+    resume_run,
     run_study,
     train_network,
 )
@@ -25,9 +30,10 @@ from reslab.spec import from_json, replace, to_json
 
 __all__ = [
     "Add", "DataError", "Dropped", "Execution", "Gated", "ResNet", "ReslabError", "Scaled", "SpecError",
-    "analyse_networks", "bench_network", "check_data", "cifar_resnet", "convert_weights", "evaluate_network",
-    "export_network", "from_json", "get_data", "list_data", "load", "network", "networks", "plan_study",
-    "predict_pictures", "recipe", "replace", "report_study", "resnet", "run_study", "to_json", "train_network",
+    "analyse_networks", "bench_network", "check_data", "cifar_resnet", "compare_runs", "convert_weights",
+    "evaluate_network", "export_network", "from_json", "get_data", "judge_file", "list_data", "list_runs", "load",
+    "network", "networks", "own_study", "plan_study", "predict_pictures", "recipe", "replace", "report_study",
+    "resnet", "resume_run", "run_study", "to_json", "train_network",
 ]  # fmt: skip
 
 tune_openmp()

@@ -11,9 +11,13 @@ class ReslabError(Exception):
 
 
 class SpecError(ReslabError):
-    """A word, key or value that no network, recipe, study or run can have."""
+    """A word, key or value that no network, recipe, study or run can have. `key`: the wrong field, if it is one."""
 
     exit_code = 2
+
+    def __init__(self, message: str, key: str = ""):
+        super().__init__(message)
+        self.key = key
 
 
 class DataError(ReslabError):
@@ -33,9 +37,13 @@ class RankLostError(ReslabError):
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """The end of an error message: the choices closest to a mistyped word, or all of them if none is close."""
+    """The end of an error message: the choices closest to a mistyped word, or all of them if none is close.
+
+    Those that begin with the whole word come first: "resnet20" is near to resnet20-cifar.
+    """
     choices = list(choices)
-    close = get_close_matches(word, choices, n=3, cutoff=0.5)
+    longer = [choice for choice in choices if choice.startswith(f"{word}-")]
+    close = [*longer, *(each for each in get_close_matches(word, choices, n=3, cutoff=0.5) if each not in longer)][:3]
     if close:
         return "did you mean " + " or ".join(close) + "?"
     shown = choices if len(choices) <= 12 else [*choices[:12], "..."]

@@ -151,13 +151,14 @@ def override(value: T, assignments: dict[str, str], option: str = "--set ") -> T
         branch: Any = draft
         for name in path:
             branch = branch.get(name) if isinstance(branch, dict) else None
-        if not isinstance(branch, dict) or last not in branch:
+        begun = wrong is not None and isinstance(branch, dict) and "kind" in branch  # a kind that still lacks a field
+        if not isinstance(branch, dict) or (last not in branch and not begun):
             if wrong:
                 break
             if path and isinstance(branch, dict) and "kind" in branch:
-                raise SpecError(f"{option}{key}: {_fields_of_kind(option, '.'.join(path), branch)}")
-            raise SpecError(f"{option}{key}: no such key, {nearest(key, keys(value))}")
-        before, branch[last] = branch[last], _read(text)
+                raise SpecError(f"{option}{key}: {_fields_of_kind(option, '.'.join(path), branch)}", key)
+            raise SpecError(f"{option}{key}: no such key, {nearest(key, keys(value))}", key)
+        before, branch[last] = branch.get(last, ""), _read(text)
         if isinstance(branch[last], str) and (isinstance(before, dict) or before is None):
             word, branch[last] = branch[last], {"kind": branch[last]}
             if before is None and not _is_valid(type(value), draft):  # a field for a word
@@ -166,7 +167,7 @@ def override(value: T, assignments: dict[str, str], option: str = "--set ") -> T
             value = _validated(type(value), json.dumps(draft))
             draft, wrong = tree(value), None
         except SpecError as error:
-            wrong = wrong or SpecError(f"{option}{key}={_short(text)}: {error}")
+            wrong = wrong or SpecError(f"{option}{key}={_short(text)}: {error}", key)
     if wrong:
         raise wrong
     return value
@@ -185,14 +186,14 @@ def _fields_of_kind(option: str, key: str, branch: dict[str, Any]) -> str:
     return f"{key} is {branch['kind']} and has {fields or 'no fields'}; {option}{key}=KIND chooses another kind"
 
 
-def override_each(values: tuple[Any, ...], assignments: dict[str, str]) -> tuple[Any, ...]:
+def override_each(values: tuple[Any, ...], assignments: dict[str, str], option: str = "--set ") -> tuple[Any, ...]:
     """Several specs after `key=text` changes, each key a field of one of them. Raises SpecError for one of none."""
     for key in assignments:
         if not any(key.split(".")[0] in tree(value) for value in values):
             known = [name for value in values for name in keys(value)]
-            raise SpecError(f"--set {key}: no such key, {nearest(key, known)}")
+            raise SpecError(f"{option}{key}: no such key, {nearest(key, known)}", key)
     return tuple(
-        override(value, {key: text for key, text in assignments.items() if key.split(".")[0] in tree(value)})
+        override(value, {key: text for key, text in assignments.items() if key.split(".")[0] in tree(value)}, option)
         for value in values
     )
 

@@ -20,3 +20,37 @@ def test_a_study_that_counts_is_reported_without_a_run(reslab, capsys, tmp_path)
     assert (tmp_path / "reports" / "cost-demo" / "report.html").is_file()
     assert reslab("study", "report", "cost") == 0
     assert capsys.readouterr().out == out
+
+
+def test_ones_own_study_goes_from_its_file_to_a_page(reslab, capsys, tmp_path):
+    assert reslab("study", "new", "mine.toml") == 0
+    assert reslab("study", "new", "mine.toml") == 2
+    assert "exists already" in capsys.readouterr().err
+    text = (tmp_path / "mine.toml").read_text().replace("steps = 60", "steps = 4").replace("seeds = 3", "seeds = 2")
+    (tmp_path / "mine.toml").write_text(text)
+    assert reslab("study", "show", "mine.toml") == 0
+    shown = capsys.readouterr().out
+    assert "4 runs, " in shown
+    assert shown.splitlines()[-1] == "reslab study run mine.toml --seeds 2"
+    assert reslab("study", "run", "mine.toml", "--workers", 1) == 0
+    out = capsys.readouterr().out
+    assert "final test error: residual is lower than plain" in out
+    page = (tmp_path / "reports" / "mine-own" / "report.html").read_text()
+    assert "Does a residual network learn sooner than a plain one?" in page
+    assert "paper" not in page.split("</style>")[1].split("<svg")[0]
+    assert reslab("study", "report", "mine.toml") == 0
+    assert capsys.readouterr().out == out
+
+
+def test_a_part_of_a_name_lists_its_networks(reslab, capsys):
+    assert reslab("networks", "resnext") == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert "resnext50-32x4d" in names
+    assert all("resnext" in name for name in names)
+
+
+def test_recipes_are_listed_in_80_columns(reslab, capsys):
+    assert reslab("recipes") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("modern-cifar ") for line in lines)

@@ -21,7 +21,7 @@ class NetworkRow(NamedTuple):
 
 
 def list_networks(pattern: str = "*") -> list[NetworkRow]:
-    """The named networks that match a shell pattern ("preact*"). Raises SpecError where there is none."""
+    """The named networks that match a shell pattern ("preact*") or hold a word. Raises SpecError where none does."""
     from reslab.nets import NAMED, networks
 
     matches = networks(pattern)
@@ -52,12 +52,13 @@ class NetworkDescription(NamedTuple):
 
 
 def describe_network(name: str, assignments: Mapping[str, str] | None = None) -> NetworkDescription:
-    """Describe a named network, with changed fields ({"merge": "dropped", "merge.p": "0.3"}) as by --set."""
-    from reslab.nets import NAMED, Staged, network
+    """Describe the network of a name or a JSON file, with changed fields ({"merge.p": "0.3"}) as by --set."""
+    from reslab.nets import NAMED, Staged
+    from reslab.nets.file import find_network
     from reslab.nets.table import diagrams
     from reslab.spec import override, plain
 
-    value = override(network(name), dict(assignments or {}))
+    value = override(find_network(name), dict(assignments or {}))
     named = NAMED.get(name) if not assignments else None
     auxiliary = None
     if isinstance(value, Staged) and value.auxiliary:

@@ -1,6 +1,7 @@
 """Studies by names: plans, runs, reports."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reslab.api.choices import REPORTS, RUNS, ScaleName
 from reslab.api.console import progress_console
@@ -21,9 +22,32 @@ def list_studies() -> "list[Study]":
     return list(STUDIES.values())
 
 
+def own_study(name: str, **fields: Any) -> "Study":
+    """A study of one's own: rows, data, recipe, seeds and claims, by the fields of a study's file.
+
+        own_study("shortcuts", data="digits", recipe="demo", claims=["with < without"],
+                  rows={"with": "resnet8-cifar", "without": cifar_resnet(8, shortcut=None)})
+
+    Networks and recipes may be values or names. Raises SpecError naming the wrong field.
+    """
+    from reslab.study.own import own_study
+
+    return own_study(name, **fields)
+
+
+def new_study(path: "Path | str") -> "Path":
+    """Write a commented example of a study's file, which runs. Raises SpecError for a file that exists."""
+    from pathlib import Path
+
+    from reslab.study.own import write_example
+
+    write_example(Path(path))
+    return Path(path)
+
+
 def plan_study(
-    name: str,
-    scale: ScaleName = "demo",
+    study: "str | Path | Study",
+    scale: ScaleName | None = None,
     *,
     seeds: int | None = None,
     data: str | None = None,
@@ -31,15 +55,45 @@ def plan_study(
 ) -> "Plan":
     """The runs under runs/ that a study needs at a scale, done or missing.
 
+    study: a name from `list_studies`, a TOML file of one's own, or a value
+    scale: None is "demo", or the one scale of one's own study
     seeds: of each row; None is the scale's number
-    data: for studies on ImageNet: imagenet:PATH, or folder:PATH
+    data: for studies on ImageNet: imagenet:PATH, or folder:PATH; for one's own study: where its data are
     budget: hours on this machine; fewer seeds and steps to fit them
-    Raises SpecError naming the nearest study.
+    Raises SpecError naming the nearest study, or what is wrong in a file.
     """
-    from reslab.papers import study
+    from reslab.papers.claims import OWN
     from reslab.study.plan import make_plan
 
-    return make_plan(study(name), scale, RUNS, seeds, data, budget)
+    value = _find_study(study)
+    chosen = scale or (OWN if OWN in value.scales else "demo")
+    if chosen == OWN and data:
+        value = _with_data(value, data)
+    return make_plan(value, chosen, RUNS, seeds, data, budget)
+
+
+def _find_study(word: "str | Path | Study") -> "Study":
+    from pathlib import Path
+
+    from reslab import papers
+    from reslab.papers.claims import Study
+
+    if isinstance(word, Study):
+        return word
+    if isinstance(word, Path) or word.endswith(".toml"):
+        from reslab.study.own import read_study
+
+        return read_study(Path(word))
+    return papers.study(word)
+
+
+def _with_data(study: "Study", data: str) -> "Study":
+    """A user's own study on other data."""
+    from reslab.papers.claims import OWN
+
+    scale = study.scales[OWN]
+    settings = {name: replace(setting, data=data) for name, setting in scale.settings.items()}
+    return replace(study, scales={OWN: replace(scale, settings=settings)})
 
 
 class StudyRow(NamedTuple):
@@ -133,6 +187,8 @@ def run_study(
     console = progress_console(progress)
     runs, missing = len(plan.runs), len(plan.missing)
     console.print(f"{plan.study.name}, {plan.scale_name} scale: {runs} runs, {runs - missing} of them done")
+    if plan.study.file:
+        console.print(plan.scale.note, soft_wrap=True)
     for row, reason in plan.absent.items():
         console.print(f"not run: {row}: {reason}", soft_wrap=True)
     if ray:
@@ -145,8 +201,8 @@ def run_study(
 
 
 def serve_study(
-    name: str,
-    scale: ScaleName = "demo",
+    name: "str | Path | Study",
+    scale: ScaleName | None = None,
     *,
     seeds: int | None = None,
     data: str | None = None,

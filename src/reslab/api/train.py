@@ -1,8 +1,9 @@
 """Training by names."""
 
 from collections.abc import Mapping
+from dataclasses import replace as with_field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reslab.api.choices import RUNS
 from reslab.api.console import is_first_rank, progress_console
@@ -13,15 +14,15 @@ if TYPE_CHECKING:
     from reslab.data.images import DataSet
     from reslab.nets.network import NetworkSpec
     from reslab.recipes.recipe import Recipe
-    from reslab.runs.contents import Result
+    from reslab.runs.contents import Result, RunRecord
     from reslab.train.start import Start
 
 
 def recipe(name: str) -> "Recipe":
-    """The recipe of a name ("paper-a-cifar"), a value to change by `replace`. Raises SpecError naming the nearest."""
-    from reslab.recipes.named import recipe
+    """The recipe of a name ("paper-a-cifar") or a file, a value to change by `replace`. Raises SpecError."""
+    from reslab.recipes.file import find_recipe
 
-    return recipe(name)
+    return find_recipe(name)
 
 
 class Trained(NamedTuple):
@@ -41,16 +42,19 @@ def train_network(
     *,
     weights: Path | str | None = None,
     assignments: Mapping[str, str] | None = None,
+    scale_steps: bool = False,
     execution: Execution = DEFAULT,
     progress: bool = False,
 ) -> Trained:
     """Train a network on a data set; the run directory keeps its record, checkpoints, weights and page.
 
-    network: a spec or a name; it takes the data's images and classes
+    network: a spec, a name, or a JSON file; it takes the data's images and classes
     data: a name from `list_data`, folder:PATH or imagenet:PATH
+    recipe: a value, a name, or a TOML or JSON file
     out: the run directory; None is runs/ and a name that equal runs share
     weights: a run, or a file that reslab wrote: pretrained weights to begin with in place of fresh ones
-    assignments: changed fields of network and recipe ({"steps": "400"}), as by --set
+    assignments: changed fields of network and recipe ({"steps": "400"}), as by --set; {"epochs": "3"} sets the steps
+    scale_steps: changed steps or epochs scale the recipe's schedule and intervals too
     execution: device, precision, compile, deterministic, recompute, on_bad and resume
     progress: messages and a progress bar on stderr
     Raises what `reslab.train.loop.train` and `reslab.train.start.start_from` raise.
@@ -58,50 +62,148 @@ def train_network(
     from reslab.data.loader import load
     from reslab.machine import find_device
     from reslab.nets import name_of
-    from reslab.runs.contents import Result, read_value
+    from reslab.recipes.aliases import resolve_aliases
+    from reslab.recipes.scaled import mismatches
     from reslab.runs.record import run_name
     from reslab.spec import replace
-    from reslab.train.loop import train
 
-    assigned = dict(assignments or {})
-    value, how = _specs(network, recipe, assigned)
+    assigned = resolve_aliases(assignments or {})
+    epochs = assigned.pop("epochs", None)
+    value, how = _specs(network, recipe, assigned, scale_steps)
     if recipe == "finetune" and weights is None:
         raise SpecError("recipe finetune: begins with weights that others trained; give weights (--weights RUN|FILE)")
     execution = replace(execution, device=find_device(execution.device))
     images = load(data)
+    if epochs is not None:
+        how = _with_epochs(how, epochs, images, "steps" in assigned, scale_steps)
     start = _start(value, images, assigned, weights)
     run = RUNS / run_name(start.network, how, data, seed, start.source) if out is None else Path(out)
-    console = progress_console() if progress and is_first_rank() else None
-    if console:
+    if progress and is_first_rank():
+        console = progress_console()
         title = network if isinstance(network, str) else name_of(value)
         console.print(f"{title} on {data}, {execution.device}; run {run}", soft_wrap=True)
         if images.size and value.size != start.network.size:
             sides = f"{start.network.size}×{start.network.size}, the size of the images, not {value.size}×{value.size}"
             console.print(f"{title} reads {sides}", soft_wrap=True)
+        if reasons := mismatches(how):
+            console.print(f"{'; '.join(reasons)}\n--scale-steps scales the schedule with the steps", soft_wrap=True)
+    return _train(start, how, images, run, seed, execution, progress)
+
+
+class RunSettings(NamedTuple):
+    """What a run was trained with, of its run.json. weights: the file that it began with, None for fresh ones."""
+
+    network: "NetworkSpec | str"
+    data: str
+    recipe: "Recipe | str"
+    seed: int
+    weights: str | None
+
+
+def run_settings(path: Path | str) -> RunSettings:
+    """The settings of a run, of its directory or of its run.json alone. Raises DataError for another file."""
+    from reslab.runs.contents import RunRecord
+    from reslab.runs.run import RECORD
+
+    file = Path(path)
+    record = RunRecord.read(file / RECORD if file.is_dir() else file)
+    weights = record.weights.file if record.weights else None
+    return RunSettings(record.network, record.data, record.recipe, record.seed, weights)
+
+
+def resume_run(
+    run: Path | str, *, data: str | None = None, changes: Mapping[str, Any] | None = None, progress: bool = False
+) -> Trained:
+    """Continue a stopped run from its last checkpoint, by what its run.json says.
+
+    data: where its data are now, if they have moved; the same images are needed
+    changes: fields of its Execution that differ from now on, such as {"device": "cpu"}
+    Raises SpecError for a run that has ended, DataError for a path that is none, and what `train_network` raises.
+    """
+    from reslab.data.loader import load
+    from reslab.machine import find_device
+    from reslab.runs.run import Run
+    from reslab.spec import replace
+
+    held = Run(Path(run))
+    record = held.record
+    if held.is_done:
+        raise SpecError(f"{run}: this run is {held.status}, there is nothing to resume")
+    fields = {"resume": "any", **(changes or {})}
+    fields["device"] = find_device(fields.get("device", record.execution.device))
+    execution = replace(record.execution, **fields)
+    images = with_field(load(data or record.data), name=record.data)
+    start = _recorded_start(record, held.path)
+    return _train(start, record.recipe, images, held.path, record.seed, execution, progress)
+
+
+def _recorded_start(record: "RunRecord", run: Path) -> "Start":
+    """A run's network; the tensors are those of its last checkpoint, which a run from others' weights must have."""
+    from reslab.runs.run import Run
+    from reslab.train.start import Start
+
+    if record.weights is None:
+        return Start(record.network)
+    if Run(run).newest is None:
+        file = record.weights.file
+        raise SpecError(
+            f"{run}: stopped before its first checkpoint; train it again with --config and --weights {file}"
+        )
+    return Start(record.network, {}, Run(run).weights.normalise, record.weights)
+
+
+def _train(
+    start: "Start", how: "Recipe", images: "DataSet", run: Path, seed: int, execution: Execution, progress: bool
+) -> Trained:
+    """Train, and write the page of a run that has finished."""
+    from reslab.runs.contents import Result, read_value
+    from reslab.train.loop import train
+
+    console = progress_console() if progress and is_first_rank() else None
     result = read_value(Result, train(start, how, images, run, seed, execution, console), str(run))
     report = None
     if is_first_rank() and result.status == "finished":
         import torch
 
+        from reslab.machine import find_device
         from reslab.pages.run import write_report
 
-        report = write_report(run, images, torch.device(execution.device), execution.on_bad)
+        report = write_report(run, images, torch.device(find_device(execution.device)), execution.on_bad)
     return Trained(run, result, report)
 
 
 def _specs(
-    network: "NetworkSpec | str", recipe: "Recipe | str", assigned: dict[str, str]
+    network: "NetworkSpec | str", recipe: "Recipe | str", assigned: dict[str, str], scale_steps: bool
 ) -> "tuple[NetworkSpec, Recipe]":
     """The network and the recipe, their fields changed by assignments."""
-    from reslab.nets import network as named
-    from reslab.recipes.named import recipe as find_recipe
-    from reslab.spec import override_each
+    from reslab.nets.file import find_network
+    from reslab.recipes.changed import change_specs
+    from reslab.recipes.file import find_recipe
 
     _must_not_follow(assigned, "classes", "channels")
-    value = named(network) if isinstance(network, str) else network
+    value = find_network(network) if isinstance(network, str) else network
     how = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    changed: tuple[NetworkSpec, Recipe] = override_each((value, how), assigned)
-    return changed
+    return change_specs(value, how, assigned, scale_steps)
+
+
+def _with_epochs(how: "Recipe", epochs: str, images: "DataSet", has_steps: bool, scale_steps: bool) -> "Recipe":
+    """The recipe with the steps of a number of passes over the training images."""
+    from reslab.recipes.scaled import with_intervals
+    from reslab.spec import override
+
+    if has_steps:
+        raise SpecError("--set epochs: the recipe counts in steps, which are given too; give one of them")
+    try:
+        passes = float(epochs)
+    except ValueError:
+        raise SpecError(f"--set epochs={epochs}: not a number") from None
+    count = len(images.train.labels)
+    if how.validation and images.validation is None:
+        count -= how.validation if isinstance(how.validation, int) else round(how.validation * count)
+    steps = round(passes * count / how.batch) if 0 < passes < 1e9 else 0
+    if scale_steps and steps:
+        how = with_intervals(how, steps / how.steps)
+    return override(how, {"steps": str(steps)}, f"--set epochs={epochs}: ")
 
 
 def _start(network: "NetworkSpec", data: "DataSet", assigned: dict[str, str], weights: Path | str | None) -> "Start":

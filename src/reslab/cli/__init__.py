@@ -13,11 +13,14 @@ import typer
 from reslab.cli import (
     analyse,
     bench,
+    compare,
     data,
     evaluate,
     export,
     networks,
     predict,
+    recipes,
+    runs,
     study,
     train,
     weights,
@@ -37,6 +40,11 @@ for command in (
     networks.networks,
     networks.show,
     train.train,
+    train.resume,
+    runs.runs,
+    compare.compare,
+    compare.judge,
+    recipes.recipes,
     evaluate.evaluate,
     predict.predict,
     weights.weights,
@@ -46,6 +54,7 @@ for command in (
     app.command()(command)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(data.app, name="data")
+app.add_typer(recipes.app, name="recipe")
 app.add_typer(study.app, name="study")
 
 

@@ -10,7 +10,7 @@ from reslab.cli.options import AsJson, Assignments, NetworkName, pairs
 
 
 def networks(
-    pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="such as 'preact*'")] = "*",
+    pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="such as preact, or 'preact*'")] = "*",
     as_json: AsJson = False,
 ) -> None:
     """List the networks: names, parameters, multiply-adds, input, source."""

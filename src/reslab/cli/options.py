@@ -9,7 +9,7 @@ import typer
 from reslab.api import choices
 from reslab.errors import SpecError
 
-NetworkName = Annotated[str, typer.Argument(metavar="NETWORK", help="a name from `reslab networks`")]
+NetworkName = Annotated[str, typer.Argument(metavar="NETWORK", help="a name from `reslab networks`, or FILE.json")]
 RunOrFile = Annotated[Path, typer.Argument(metavar="RUN|FILE", help="a run directory, or weights that reslab wrote")]
 DataName = Annotated[str, typer.Option("--data", metavar="D", help="a name from `reslab data list`, or folder:PATH")]
 DeviceName = Annotated[choices.Device, typer.Option("--device", help="auto: cuda where there is one")]

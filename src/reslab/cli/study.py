@@ -1,6 +1,8 @@
 """Commands that run the papers' tables and figures."""
 
+import shlex
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,11 +12,14 @@ from reslab.api.choices import ScaleName
 from reslab.cli.options import message
 from reslab.errors import ReslabError
 
-StudyName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab study list`")]
-Scale = Annotated[ScaleName, typer.Option("--scale", help="of the runs")]
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab study list`, or FILE.toml")]
+Scale = Annotated[ScaleName | None, typer.Option("--scale", help="of the runs of a paper's study  [default: demo]")]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="seeds of each row  [default: the scale's]")]
 Pictures = Annotated[
-    str | None, typer.Option("--data", metavar="D", help="for studies on ImageNet: imagenet:PATH, or folder:PATH")
+    str | None,
+    typer.Option(
+        "--data", metavar="D", help="for studies on ImageNet: imagenet:PATH, or folder:PATH; for your own: other data"
+    ),
 ]
 Budget = Annotated[
     float | None, typer.Option("--budget", min=0.01, help="hours on this machine; fewer seeds and steps to fit them")
@@ -41,14 +46,23 @@ def study_list() -> None:
     typer.echo(api.aligned(cells))
 
 
+@app.command("new")
+def study_new(file: Annotated[Path, typer.Argument(metavar="FILE", help="FILE.toml, which is new")]) -> None:
+    """Write a commented example of your own study, which runs; never over a file that exists."""
+    path = api.new_study(file)
+    typer.echo(f"{path}: an example to change; reslab study run {shlex.quote(str(path))}")
+
+
 @app.command("show")
 def study_show(
-    name: StudyName, scale: Scale = "demo", seeds: Seeds = None, data: Pictures = None, budget: Budget = None
+    name: StudyName, scale: Scale = None, seeds: Seeds = None, data: Pictures = None, budget: Budget = None
 ) -> None:
     """Show what a study would run at a scale, what it costs, what is done already, and what it claims."""
     plan = api.plan_study(name, scale, seeds=seeds, data=data, budget=budget)
-    typer.echo(f"{plan.study.title}: {plan.study.source}\n{plan.study.question}\n")
-    typer.echo(f"{scale} scale: {plan.scale.note}" + (f" {str(plan.cut).capitalize()}." if plan.cut else "") + "\n")
+    question = f"{plan.study.question}\n" if plan.study.question != plan.study.title else ""
+    typer.echo(f"{plan.study.title}: {plan.study.source}\n{question}")
+    cut = f" {str(plan.cut).capitalize()}." if plan.cut else ""
+    typer.echo(f"{plan.scale_name} scale: {plan.scale.note}{cut}\n")
     cells = [("row", "network", "data", "steps", "done", "operations to train")]
     for row in api.plan_rows(plan):
         if row.absent:
@@ -63,7 +77,8 @@ def study_show(
         if plan.missing:
             typer.echo(f"they take about {cost.here} here, as busy as this machine is now;")
             typer.echo(f"on a GPU perhaps {cost.gpu}, one after the other (a guess: {cost.gpu_speed:.0e} operations/s)")
-    typer.echo("\nclaims")
+    if plan.study.claims:
+        typer.echo("\nclaims")
     for claim in plan.study.claims:
         scales = f", {' and '.join(claim.scales)} scale" if claim.scales else ""
         typer.echo(f"  {claim.text} ({claim.source}{scales})")
@@ -73,7 +88,7 @@ def study_show(
 @app.command("run")
 def study_run(
     name: StudyName,
-    scale: Scale = "demo",
+    scale: Scale = None,
     seeds: Seeds = None,
     workers: Workers = None,
     data: Pictures = None,
@@ -102,7 +117,7 @@ def study_run(
 
 @app.command("report")
 def study_report(
-    name: StudyName, scale: Scale = "demo", seeds: Seeds = None, data: Pictures = None, budget: Budget = None
+    name: StudyName, scale: Scale = None, seeds: Seeds = None, data: Pictures = None, budget: Budget = None
 ) -> None:
     """Render a study's report from the runs there are."""
     plan = api.plan_study(name, scale, seeds=seeds, data=data, budget=budget)
@@ -112,7 +127,7 @@ def study_report(
 @app.command("watch")
 def study_watch(
     name: StudyName,
-    scale: Scale = "demo",
+    scale: Scale = None,
     seeds: Seeds = None,
     data: Pictures = None,
     budget: Budget = None,

@@ -1,56 +1,125 @@
-"""The command that trains."""
+"""The commands that train."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from reslab import api
-from reslab.api.choices import OnOffAuto, Precision, Resume
-from reslab.cli.options import (
-    Assignments,
-    DataName,
-    DeviceName,
-    NetworkName,
-    OnBadPicture,
-    message,
-    pairs,
-    print_skipped,
-)
-from reslab.errors import DivergedError
+from reslab.api.choices import OnBad, OnOffAuto, Precision, Resume
+from reslab.cli.options import Assignments, DeviceName, OnBadPicture, message, pairs, print_skipped
+from reslab.errors import DivergedError, SpecError
+
+NetworkName = Annotated[
+    str | None,
+    typer.Argument(metavar="NETWORK", help="a name from `reslab networks`, or FILE.json", show_default=False),
+]
+DataName = Annotated[
+    str | None, typer.Option("--data", metavar="D", help="a name from `reslab data list`, or folder:PATH")
+]
+RecipeName = Annotated[
+    str | None, typer.Option("--recipe", metavar="R", help="a name from `reslab recipes`, or a TOML or JSON file")
+]
+Out = Annotated[Path | None, typer.Option("--out", help="the run directory  [default: in runs/, by name]")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="random seed  [default: 0]")]
+ResumeIt = Annotated[bool, typer.Option("--resume", help="resume from the last checkpoint, if there is one")]
+Strict = Annotated[bool, typer.Option("--strict-resume", help="resume only where the weights will be the same bits")]
+PrecisionName = Annotated[Precision, typer.Option("--precision", help="bf16: mixed precision (AMP)")]
+CompileIt = Annotated[OnOffAuto, typer.Option("--compile", help="auto: where it saves time")]
+Deterministic = Annotated[bool, typer.Option("--deterministic", help="the same bits each time on a GPU")]
+Recompute = Annotated[
+    int, typer.Option("--recompute", min=0, help="activation checkpointing: units per segment; 0 turns it off")
+]
+WeightsFile = Annotated[
+    Path | None, typer.Option("--weights", metavar="RUN|FILE", help="pretrained weights to begin with")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="RUN", help="train as a run was trained, of its run.json")
+]
+Rate = Annotated[str | None, typer.Option("--lr", help="learning rate: --set schedule.rate")]
+Epochs = Annotated[str | None, typer.Option("--epochs", help="passes over the training images: --set steps")]
+BatchSize = Annotated[str | None, typer.Option("--batch-size", help="images of a step: --set batch")]
+ScaleSteps = Annotated[
+    bool, typer.Option("--scale-steps", help="with changed steps or epochs, scale the schedule's steps too")
+]
 
 
 def train(
-    name: NetworkName,
-    data: DataName,
-    recipe: Annotated[str, typer.Option("--recipe", help="such as demo, paper-a-cifar, modern-cifar")],
-    out: Annotated[Path | None, typer.Option("--out", help="the run directory  [default: in runs/, by name]")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="random seed")] = 0,
+    name: NetworkName = None,
+    data: DataName = None,
+    recipe: RecipeName = None,
+    out: Out = None,
+    seed: Seed = None,
     assignments: Assignments = None,
-    resume: Annotated[bool, typer.Option("--resume", help="resume from the last checkpoint, if there is one")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict-resume", help="resume only where the weights will be the same bits")
-    ] = False,
+    resume: ResumeIt = False,
+    strict: Strict = False,
     device: DeviceName = "auto",
-    precision: Annotated[Precision, typer.Option("--precision", help="bf16: mixed precision (AMP)")] = "auto",
-    compile_: Annotated[OnOffAuto, typer.Option("--compile", help="auto: where it saves time")] = "auto",
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="the same bits each time on a GPU")] = False,
-    recompute: Annotated[
-        int, typer.Option("--recompute", min=0, help="activation checkpointing: units per segment; 0 turns it off")
-    ] = 0,
+    precision: PrecisionName = "auto",
+    compile_: CompileIt = "auto",
+    deterministic: Deterministic = False,
+    recompute: Recompute = 0,
     on_bad: OnBadPicture = "error",
-    weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="RUN|FILE", help="pretrained weights to begin with")
-    ] = None,
+    weights: WeightsFile = None,
+    config: Config = None,
+    lr: Rate = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    scale_steps: ScaleSteps = False,
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
     restart: Resume = "exact" if strict else "any" if resume else "never"
     execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart)
-    changes = pairs(assignments)
+    flags = {"lr": lr, "epochs": epochs, "batch_size": batch_size}
+    changes = _with_flags(pairs(assignments), flags)
+    what = _settings({"network": name, "data": data, "recipe": recipe, "seed": seed}, config, weights)
     trained = api.train_network(
-        name, data, recipe, out, seed, weights=weights, assignments=changes, execution=execution, progress=True
+        *(what.network, what.data, what.recipe, out, what.seed),
+        weights=weights,
+        assignments=changes,
+        scale_steps=scale_steps,
+        execution=execution,
+        progress=True,
     )
     _print(trained)
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="the directory of a stopped run")],
+    data: Annotated[str | None, typer.Option("--data", metavar="D", help="where its data are now, if moved")] = None,
+    strict: Strict = False,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda  [default: as before]")] = None,
+    on_bad: Annotated[
+        OnBad | None, typer.Option("--on-bad", help="at unreadable pictures  [default: as before]")
+    ] = None,
+) -> None:
+    """Continue a stopped run by what its run.json says."""
+    changes: dict[str, Any] = {"resume": "exact" if strict else "any"}
+    changes |= {key: value for key, value in (("device", device), ("on_bad", on_bad)) if value is not None}
+    _print(api.resume_run(run, data=data, changes=changes, progress=True))
+
+
+def _with_flags(changes: dict[str, str], flags: dict[str, str | None]) -> dict[str, str]:
+    """The assignments of --set with those that have flags of their own."""
+    for key, value in flags.items():
+        if value is not None:
+            if key in changes:
+                raise SpecError(f"--set {key} and --{key.replace('_', '-')}: the same field; give one of them")
+            changes[key] = value
+    return changes
+
+
+def _settings(given: dict[str, Any], config: Path | None, weights: Path | None) -> api.RunSettings:
+    """The given settings and, where there are none, those of a run."""
+    if config is None:
+        flags = {"network": "NETWORK", "data": "--data", "recipe": "--recipe"}
+        if missing := [flag for key, flag in flags.items() if given[key] is None]:
+            example = "for example: reslab train resnet20-cifar --data digits --recipe demo"
+            raise SpecError(f"missing {' and '.join(missing)}; {example}")
+        return api.RunSettings(given["network"], given["data"], given["recipe"], given["seed"] or 0, None)
+    held = api.run_settings(config)
+    if held.weights and weights is None:
+        raise SpecError(f"--config {config}: this run began with {held.weights}; give it by --weights")
+    return held._replace(**{key: value for key, value in given.items() if value is not None})
 
 
 def _print(trained: api.Trained) -> None:

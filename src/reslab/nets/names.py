@@ -176,7 +176,9 @@ def network(name: str) -> AnyNetwork:
 
 
 def networks(pattern: str = "*") -> list[Named]:
-    """The named networks whose names match a shell pattern ("preact*"), family by family."""
+    """The named networks whose names match a shell pattern ("preact*") or hold a word ("preact"), family by family."""
+    if not any(letter in pattern for letter in "*?["):
+        pattern = f"*{pattern}*"
     return [named for named in NAMED.values() if fnmatchcase(named.name, pattern)]
 
 

@@ -118,6 +118,10 @@ PICTURES = "pictures"
 """Stands for the folder that a user names: imagenet:PATH at paper scale, any folder of pictures below it."""
 
 
+OWN = "own"
+"""The one scale of a user's own study, which has no published values."""
+
+
 @dataclass(frozen=True)
 class Scale:
     """One size of a study: its settings, number of seeds and rows; `note` says what differs from the paper.
@@ -145,6 +149,7 @@ class Study:
     medians: the paper prints medians of its runs, so they stand beside mean and deviation
     losses: the curves show the training loss on a logarithmic axis, as paper C's do, not the training error
     baseline: the row whose curves are drawn in every panel
+    file: the file that it was read from, if it is a user's own
     """
 
     name: str
@@ -160,6 +165,7 @@ class Study:
     medians: bool = False
     losses: bool = False
     baseline: str | None = None
+    file: str | None = None
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]

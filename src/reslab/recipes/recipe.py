@@ -51,6 +51,8 @@ class Recipe:
     """What is drawn, learnt, measured and kept, and when.
 
     steps: batches trained on; batch: images of one, over all ranks
+    schedule: the learning rate of each step; optimizer: the rule by which a gradient changes the weights
+    augment: what is done to the training images at random; None leaves them as they are
     weight_decay: on the weights of convolutions and linear layers alone, added to their gradient
     smoothing: the share of the label that goes to all classes evenly. Inception-v3 sec. 7
     clip: the greatest norm of the gradient, all parameters together

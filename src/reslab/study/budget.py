@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import assert_never
 
 import torch
 
@@ -10,8 +9,7 @@ from reslab.errors import SpecError
 from reslab.machine import cores, find_precision
 from reslab.nets import AnyNetwork
 from reslab.recipes.recipe import Recipe
-from reslab.recipes.schedule import Cosine, Drops, Exponential
-from reslab.spec import replace
+from reslab.recipes.scaled import scaled
 from reslab.train.estimate import work
 
 _SHARE = 0.5  # of the best convolution's speed that training reaches; `reslab bench` measures 0.4 to 0.7
@@ -65,27 +63,10 @@ class BudgetCut:
         if self.share >= 1:
             return recipe
         try:
-            return self._shortened(recipe)
+            return scaled(recipe, self.share)
         except SpecError:
             left = f"{self.share * recipe.steps:.1f} of a run's {recipe.steps:,} steps"
             raise SpecError(f"--budget {self.budget:g}: too little, it leaves {left}") from None
-
-    def _shortened(self, recipe: Recipe) -> Recipe:
-        def less(steps: int) -> int:
-            return steps and max(1, round(steps * self.share))
-
-        schedule = recipe.schedule
-        match schedule:
-            case Drops():
-                schedule = replace(schedule, at=tuple(map(less, schedule.at)), warmup=less(schedule.warmup))
-            case Exponential():
-                schedule = replace(schedule, every=less(schedule.every))
-            case Cosine():
-                schedule = replace(schedule, warmup=less(schedule.warmup))
-            case _:
-                assert_never(schedule)
-        every = {key: less(getattr(recipe, key)) for key in ("evaluate_every", "log_every", "checkpoint_every")}
-        return replace(recipe, steps=less(recipe.steps), schedule=schedule, **every)
 
 
 def cut(rows: list[tuple[AnyNetwork, Recipe]], seeds: int, budget: float) -> BudgetCut | None:

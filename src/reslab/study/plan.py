@@ -1,6 +1,7 @@
 """The runs that a study needs at a scale, and their directories."""
 
 import math
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from reslab.data.images import DataSet
 from reslab.data.loader import shape
 from reslab.errors import DataError, SpecError
 from reslab.nets import AnyNetwork
-from reslab.papers.claims import PICTURES, Row, Scale, Study
+from reslab.papers.claims import OWN, PICTURES, Row, Scale, Study
 from reslab.recipes.recipe import Recipe
 from reslab.runs.contents import DataDescription, read_json, write_json
 from reslab.runs.record import described, run_name
@@ -142,6 +143,8 @@ class Plan:
         seeds = f" --seeds {asked}" if asked else ""
         pictures = f" --data {self.pictures}" if self.pictures else ""
         budget = f" --budget {self.cut.budget:g}" if self.cut else ""
+        if self.scale_name == OWN:
+            return f"reslab study run {shlex.quote(self.study.file or self.study.name)}{seeds}{pictures}{budget}"
         return f"reslab study run {self.study.name} --scale {self.scale_name}{seeds}{pictures}{budget}"
 
 

@@ -1,0 +1,40 @@
+"""Commands that show recipes."""
+
+import json
+from textwrap import wrap
+from typing import Annotated
+
+import typer
+
+from reslab import api
+from reslab.cli.options import AsJson
+
+_WIDTH = 80  # of a terminal
+app = typer.Typer(help="Show a recipe.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def recipes(as_json: AsJson = False) -> None:
+    """List the recipes: names, steps, images of a step, and what they are."""
+    rows = api.list_recipes()
+    if as_json:
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        return
+    cells: list[tuple[str, ...]] = [("name", "steps", "batch", "what it is")]
+    head = max(len(row.name) for row in rows) + 9 + 7 + 6
+    for row in rows:
+        cells.append((row.name, f"{row.steps:,}", f"{row.batch:,}", "\n".join(wrap(row.summary, _WIDTH - head))))
+    typer.echo(api.aligned(cells, right=(1, 2)))
+
+
+@app.command("show")
+def recipe_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab recipes`, or a file")],
+    as_json: AsJson = False,
+) -> None:
+    """Show a recipe as TOML that --recipe reads: each field, its value, and what it means."""
+    typer.echo(json.dumps(api.recipe_fields(name), indent=2) if as_json else api.recipe_text(name))
+
+
+@app.callback()
+def _recipe() -> None:
+    """Show a recipe."""
