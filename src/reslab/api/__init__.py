@@ -20,7 +20,7 @@ from reslab.api.study import (
     run_study,
     serve_study,
 )
-from reslab.api.train import Trained, recipe, train_network
+from reslab.api.train import Trained, recipe, report_run, train_network
 from reslab.api.weights import convert_weights, export_network
 from reslab.nets.table import aligned
 from reslab.runs.execution import Execution
@@ -32,6 +32,6 @@ __all__ = [
     "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data",
     "convert_weights", "data_folders", "describe_network", "evaluate_network", "export_network", "get_data",
     "is_first_rank", "list_data", "list_networks", "list_studies", "load", "plan_cost", "plan_rows", "plan_study",
-    "predict_batches", "predict_pictures", "progress_console", "recipe", "report_study", "report_values", "run_study",
-    "serve_study", "train_network",
+    "predict_batches", "predict_pictures", "progress_console", "recipe", "report_run", "report_study", "report_values",
+    "run_study", "serve_study", "train_network",
 ]  # fmt: skip

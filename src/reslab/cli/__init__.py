@@ -37,6 +37,7 @@ for command in (
     networks.networks,
     networks.show,
     train.train,
+    train.report,
     evaluate.evaluate,
     predict.predict,
     weights.weights,

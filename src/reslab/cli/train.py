@@ -53,6 +53,15 @@ def train(
     _print(trained)
 
 
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="the directory of a finished run")],
+    device: DeviceName = "auto",
+    on_bad: OnBadPicture = "error",
+) -> None:
+    """Make a finished run's page anew: curves, confusion matrix, worst mistakes."""
+    typer.echo(str(api.report_run(run, device=device, on_bad=on_bad)))
+
+
 def _print(trained: api.Trained) -> None:
     """Print the errors and the run directory; a run that was stopped or diverged has its exit code."""
     run, result = trained.run, trained.result
