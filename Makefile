@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test soak slow check bench results clean
+.PHONY: demo test soak slow fuzz check bench results clean
 
 demo: $(VENV)/installed
 	$(BIN)/reslab demo
@@ -17,6 +17,9 @@ soak: $(VENV)/installed-dev
 
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -s -m fuzz
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

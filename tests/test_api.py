@@ -117,7 +117,7 @@ def test_data_sets_have_a_state(monkeypatch, tmp_path):
     (tmp_path / "cifar-10-batches-bin").mkdir()
     states = {row.name: row.state for row in api.list_data()}
     assert (states["digits"], states["cifar10"], states["cifar100"]) == ("embedded", "damaged", "missing")
-    assert api.check_data("digits") == api.DataCheck({"train": 1437, "test": 360}, 10, [])
+    assert api.check_data("digits") == api.DataCheck({"train": 1437, "test": 360}, 10, [], ())
 
 
 def test_a_study_is_planned_counted_and_reported(monkeypatch, tmp_path):

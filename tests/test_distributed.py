@@ -7,7 +7,9 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -188,3 +190,22 @@ def test_1001_images_on_3_ranks_are_counted_as_on_one(tmp_path):
     numbers = [[float(number) for number in re.findall(r"[\d.]+(?=[,)])", text)] for text in (alone, shared)]
     assert numbers[0][0] == 1001
     assert numbers[1] == pytest.approx(numbers[0], rel=1e-6)  # the loss is all_reduce_sum in another order
+
+
+def test_ranks_end_with_a_torchrun_that_is_killed(tmp_path):
+    """Nobody would end them: they would train to the end, where nobody waits for them."""
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *RESLAB, *TRAIN]
+    words += ["--set", "steps=100000", "--out", str(tmp_path / "run")]
+    with subprocess.Popen(words, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as torchrun:
+        wait_for(lambda: Run(tmp_path / "run").metrics)
+        children = Path(f"/proc/{torchrun.pid}/task/{torchrun.pid}/children").read_text().split()
+        torchrun.kill()
+    assert len(children) == 2
+    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children), 20)
+
+
+def wait_for(condition, seconds=PATIENCE):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

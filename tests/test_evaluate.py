@@ -200,3 +200,18 @@ def test_ranks_count_as_one(weights, tmp_path, capsys):
     assert shared["confusion"] == alone["confusion"]
     assert shared["per_class"] == alone["per_class"]
     assert shared["calibration_error"] == pytest.approx(alone["calibration_error"], rel=1e-5)
+
+
+def test_weights_whose_outputs_overflow_end_in_an_error_that_names_them(tmp_path, weights, capsys):
+    """Every weight is a finite number."""
+    state = {key: tensor.clone() for key, tensor in weights.state.items()}
+    state["head.linear.weight"].fill_(3e38)
+    save_weights(weights._replace(state=state), tmp_path / "w.safetensors")
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", str(tmp_path / "w.safetensors"), "--data", "digits"])
+    assert ended.value.code == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"reslab: {tmp_path}/w.safetensors: the outputs are not finite numbers; its weights are unusable\n"
+    with make_loader(load_digits(), torch.device("cpu"), 8) as loader, pytest.raises(DataError, match="not finite"):
+        predictions(built(weights._replace(state=state)), loader, "test")

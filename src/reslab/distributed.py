@@ -1,10 +1,13 @@
 """Data-parallel training (DDP) in several processes, started by torchrun: ranks and collective operations."""
 
 import os
+import select
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -38,6 +41,25 @@ def current_rank() -> Ranks:
     return Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Ranks()
 
 
+def end_with_parent(*pipes: int) -> None:
+    """Exit within a second after the parent process has ended, or after the writer of a pipe has."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent and not select.select(pipes, (), (), 1)[0]:
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@cache
+def _end_with_torchrun() -> None:
+    """Exit when torchrun has ended, once it has started this process: killed, it cannot end its ranks."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        end_with_parent()
+
+
 @contextmanager
 def process_group() -> Iterator[Ranks]:
     """Context manager: the process group of torchrun (RANK, WORLD_SIZE ...), gloo for CPU and NCCL for GPU tensors.
@@ -47,6 +69,7 @@ def process_group() -> Iterator[Ranks]:
     if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys() or dist.is_initialized():
         yield current_rank()
         return
+    _end_with_torchrun()
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if local < torch.cuda.device_count():  # ranks on the processor may be more than there are GPUs
         torch.cuda.set_device(local)

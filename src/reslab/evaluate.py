@@ -17,10 +17,12 @@ from reslab.data.folder import Purpose
 from reslab.data.images import DataSet, Indices, Pictures, Split
 from reslab.data.names import imagenet
 from reslab.data.picture import shown
+from reslab.disk import read_file
 from reslab.distributed import all_reduce_sum
 from reslab.errors import DataError, SpecError, nearest
 from reslab.nets.network import NetworkSpec
 
+NOT_FINITE = "{}: the outputs are not finite numbers; its weights are unusable"
 _BINS = 15  # of confidence; Guo et al. 2017 sec. 5
 _OTHERS = "take images of its own classes, or train a new head: `reslab train ... --weights FILE --recipe finetune`"
 
@@ -75,8 +77,8 @@ def purpose_for(path: Path, data: str) -> Purpose:
     """
     for folder in (path, *path.parents[:3]):
         try:
-            recorded = json.loads((folder / "run.json").read_text())
-        except (OSError, ValueError):
+            recorded = json.loads(read_file(folder / "run.json"))
+        except (OSError, ValueError, RecursionError):
             continue
         return "train" if isinstance(recorded, dict) and recorded.get("data") == data else "evaluate"
     return "evaluate"
@@ -144,7 +146,7 @@ def evaluate(network: nn.Module, views: Iterable[Batch], details: Details | None
     """Evaluate a network on a loader's `views`, in evaluation mode; the modules' modes are restored.
 
     The probabilities of an image's crops are averaged. Every image counts once, over all ranks together, and likewise
-    in `details`. Raises DataError if no image can be read.
+    in `details`. The loss is not a finite number if an output is none. Raises DataError if no image can be read.
     """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
@@ -215,9 +217,14 @@ class Predictions(NamedTuple):
 
 @torch.inference_mode()
 def predictions(network: nn.Module, loader: Loader, name: SplitName, crops: Crops = 1) -> Predictions:
-    """Predictions of a network in evaluation mode on a split. Raises DataError if no image can be read."""
+    """Predictions of a network in evaluation mode on a split.
+
+    Raises DataError if no image can be read, or if outputs are not finite.
+    """
     rows: list[tuple[Tensor, ...]] = []
     for scores, labels in _scored(network, loader.views(name, crops)):
+        if scores.isnan().any():
+            raise DataError(NOT_FINITE.format("the network"))
         best = scores.max(1)
         true = scores.gather(1, labels[:, None])[:, 0]
         rows.append((labels.cpu(), best.indices.cpu(), best.values.double().exp().cpu(), true.double().exp().cpu()))

@@ -83,7 +83,7 @@ def _tree(value: Any, keeps: Callable[[dataclasses.Field[Any], Any], bool]) -> A
 
 def to_json(value: Any) -> str:
     """A spec as JSON text; `from_json` gives the equal spec back."""
-    return json.dumps(plain(value), indent=2)
+    return json.dumps(plain(value), indent=2, allow_nan=False)
 
 
 def from_json(cls: Any, text: str | bytes, source: str = "") -> Any:

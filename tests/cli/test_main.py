@@ -22,6 +22,7 @@ SURFACE = {
         "recipes",
         "resume",
         "runs",
+        "report",
         "show",
         "study",
         "train",
@@ -102,6 +103,7 @@ SURFACE = {
         *("--ir-version", "--opset", "--out"),
     ],
     ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
+    ("report",): ["--device", "--on-bad"],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],
     ("study", "run"): ["--budget", "--data", "--ranks", "--ray", "--scale", "--seeds", "--workers"],
@@ -140,6 +142,7 @@ CHOICES = {
         "--compile": ["on", "off"],
     },
     ("predict",): {"--device": DEVICES, "--engine": ENGINES},
+    ("report",): {"--device": DEVICES, "--on-bad": ["error", "skip"]},
     ("export",): {
         "--format": ["onnx", "pt2", "safetensors", "torchvision", "huggingface", "tensorboard"],
         "--device": ["cpu", "cuda"],

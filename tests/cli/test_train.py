@@ -25,6 +25,30 @@ def test_train_makes_a_run(reslab, capsys, tmp_path):
     assert json.loads((run / "result.json").read_text())["status"] == "finished"
     assert reslab(*words, "--seed", "7") == 2
     assert "this run is finished" in capsys.readouterr().err
+    assert reslab(*words, "--seed", "7", "--set", "steps=9", "--resume", "--out", out[1]) == 2
+    *_, first, second = capsys.readouterr().err.splitlines()
+    assert first == f"reslab: {out[1]}: holds another run (recipe.steps 6, not 9); choose another --out"
+    assert second == f"it is finished: --weights {out[1]} with another --out trains on from its weights"
+    the_page_is_made_anew(reslab, capsys, run)
+
+
+def the_page_is_made_anew(reslab, capsys, run):
+    page = run / "report.html"
+    before = page.read_text()
+    page.unlink()  # as after a kill between the result and the page
+    assert reslab("report", run) == 0
+    assert capsys.readouterr().out == f"{page}\n"
+    assert page.read_text().count("<img") == before.count("<img") > 0
+    record = json.loads((run / "run.json").read_text())
+    record["data_set"]["test"]["digest"] = "of-others"
+    (run / "run.json").write_text(json.dumps(record))
+    assert reslab("report", run) == 2
+    assert "digits has other test images now than those of its training" in capsys.readouterr().err
+    (run / "result.json").write_text('{"status": "stopped", "step": 3}')
+    assert reslab("report", run) == 3
+    assert "this run is stopped; a page shows a finished one" in capsys.readouterr().err
+    assert reslab("report", run / "checkpoints") == 3
+    assert capsys.readouterr().err == f"reslab: {run}/checkpoints: no run\n"
 
 
 def test_divergence_is_exit_4_and_a_result(reslab, capsys, tmp_path):

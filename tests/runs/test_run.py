@@ -2,7 +2,10 @@
 
 import pytest
 
+from reslab.disk import read_file
 from reslab.errors import DataError
+from reslab.runs import contents
+from reslab.runs import run as run_module
 from reslab.runs.contents import Metrics, write_json
 from reslab.runs.run import Run, eval_split
 from reslab.weights.file import read_weights
@@ -41,10 +44,8 @@ def test_the_status_is_that_of_the_result(tmp_path, status, is_done):
 
 def test_each_file_is_opened_once(trained, monkeypatch):
     run, opened = Run(trained), []
-    import pathlib
-
-    real = pathlib.Path.read_bytes
-    monkeypatch.setattr(pathlib.Path, "read_bytes", lambda path: opened.append(path.name) or real(path))
+    for module in (contents, run_module):
+        monkeypatch.setattr(module, "read_file", lambda path: opened.append(path.name) or read_file(path))
     for _ in range(3):
         assert (run.record.seed, run.result.status, run.metrics[-1].step, run.eval_split) == (
             0,
@@ -87,5 +88,5 @@ def test_validation_images_are_the_eval_split_where_there_are_some():
 
 def test_a_file_that_is_no_file_is_named(tmp_path):
     (tmp_path / "metrics.jsonl").mkdir()
-    with pytest.raises(DataError, match=r"metrics\.jsonl: Is a directory"):
+    with pytest.raises(DataError, match=r"metrics\.jsonl: not a file"):
         _ = Run(tmp_path).metrics

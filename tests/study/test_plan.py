@@ -1,5 +1,6 @@
 """Plans: which runs, where, and which of them are missing."""
 
+import shutil
 from dataclasses import replace as change
 from pathlib import Path
 
@@ -8,16 +9,20 @@ from PIL import Image
 
 from reslab import network, replace
 from reslab.data.loader import SETS, load
+from reslab.disk import read_file
 from reslab.errors import DataError, SpecError
 from reslab.papers import STUDIES
 from reslab.recipes.named import recipe
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.schedule import Cosine, Drops, Exponential
+from reslab.runs import contents
+from reslab.runs import run as run_module
 from reslab.runs.contents import read_json, to_tree, write_json
 from reslab.runs.record import described
 from reslab.study import budget
 from reslab.study.plan import make_plan
 from reslab.study.verdict import verdicts
+from reslab.study.worker import Failed, train_run
 from reslab.train.estimate import work
 
 from .conftest import STUDY
@@ -142,7 +147,7 @@ def test_runs_of_other_pictures_are_not_taken_for_these(trained, tmp_path):
     plan.must_have_seen(data)
     record = read_json(trained.runs[0].out / "run.json")
     write_json(plan.runs[0].out / "run.json", record | {"data_set": to_tree(described(data))})
-    write_json(plan.runs[0].out / "result.json", {"status": "finished"})
+    write_json(plan.runs[0].out / "result.json", {"status": "diverged"})
     plan.must_have_seen(data)
     for name in ("aaaa", "bbbb"):
         picture(name)
@@ -189,22 +194,19 @@ def test_calls_of_small_layers_are_part_of_the_time(monkeypatch):
 def test_a_run_that_is_done_is_read_once(trained, monkeypatch):
     plan = make_plan(STUDY, "demo", trained.runs[0].out.parent)
     opened = []
-    for read in ("read_bytes", "read_text"):
-        original = getattr(Path, read)
-        monkeypatch.setattr(
-            Path, read, lambda path, *words, f=original, **k: opened.append(path) or f(path, *words, **k)
-        )
+    for module in (contents, run_module):
+        monkeypatch.setattr(module, "read_file", lambda path: opened.append(path) or read_file(path))
     verdicts(plan)
     assert not plan.missing
     verdicts(plan)
     assert {run.status for run in plan.runs} == {"finished"}
     assert plan.eval_split == "test"
     assert sorted(file.relative_to(plan.runs[0].out.parent) for file in opened) == sorted(
-        Path(run.out.name, file) for run in plan.runs for file in ("result.json", "metrics.jsonl")
+        Path(run.out.name, file) for run in plan.runs for file in ("result.json", "metrics.jsonl", "run.json")
     )
 
 
-def test_a_run_is_seen_to_end(tmp_path):
+def test_a_run_is_seen_to_end(trained, tmp_path):
     planned = make_plan(STUDY, "demo", tmp_path).runs[0]
     assert (planned.done, planned.status) == (False, "not run")
     write_json(planned.failure, {"reason": "a full disk"})
@@ -212,7 +214,7 @@ def test_a_run_is_seen_to_end(tmp_path):
     planned.failure.unlink()
     write_json(planned.out / "result.json", {"status": "stopped", "step": 5})
     assert (planned.done, planned.status) == (False, "stopped")
-    write_json(planned.out / "result.json", {"status": "finished", "step": 20})
+    shutil.copytree(trained.runs[0].out, planned.out, dirs_exist_ok=True)
     assert (planned.done, planned.status) == (True, "finished")
 
 
@@ -220,3 +222,34 @@ def test_a_run_is_seen_to_end(tmp_path):
 def test_shapes_are_those_of_the_data(name):
     data = load(name)
     assert SETS[name].shape == (data.channels, data.size, len(data.classes))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metrics.jsonl", '{"step": NaN}\n'),
+        ("result.json", "{}"),
+        ("result.json", '{"status": "finished"}'),
+        ("run.json", '{"seed": 1e999}'),
+        ("metrics.jsonl", ""),
+    ],
+)
+def test_a_damaged_run_is_named_and_left_out_and_the_others_count(trained, tmp_path, file, content):
+    shutil.copytree(trained.runs[0].out.parent, tmp_path / "runs")
+    plan = make_plan(STUDY, "demo", tmp_path / "runs")
+    damaged = plan.runs[0]
+    (damaged.out / file).write_text(content)
+    assert [planned.done for planned in plan.runs] == [False, True, True, True]
+    ((planned, reason),) = plan.damaged.items()
+    assert planned == damaged
+    assert str(damaged.out) in reason
+    assert damaged.status == "damaged"
+    assert [planned.seed for planned in plan.runs_of(damaged.row)] == [1]
+    assert [verdict.higher.n for verdict in verdicts(plan)] == [1, 1]
+    assert isinstance(train_run(damaged), Failed)
+
+
+def test_a_reason_of_a_failure_that_is_damaged_is_no_error(tmp_path):
+    planned = make_plan(STUDY, "demo", tmp_path).runs[0]
+    planned.failure.write_text("[")
+    assert planned.status == f"failed: {planned.failure} is damaged"

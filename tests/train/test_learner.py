@@ -89,3 +89,13 @@ def test_a_smaller_batch_weighs_less():
         learner.train_step(images, labels, 0)
         gradients.append(model.head.linear.weight.grad.clone())
     torch.testing.assert_close(gradients[0], 2 * gradients[1])
+
+
+@pytest.mark.parametrize("average", [None, 0.9], ids=["plain", "ema"])
+@pytest.mark.parametrize("ending", ["head.linear.weight", "running_var"])
+def test_weights_and_bn_statistics_are_checked_for_what_is_not_finite(ending, average):
+    learner = Learner(cifar_resnet(8).build(), Recipe(steps=1, average=average))
+    assert learner.is_finite()
+    state = learner.eval_model().state_dict()
+    next(tensor for key, tensor in state.items() if key.endswith(ending)).view(-1)[0] = float("inf")
+    assert not learner.is_finite()

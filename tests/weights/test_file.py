@@ -191,3 +191,12 @@ def test_a_pickle_that_is_not_torchs_runs_nothing(tmp_path):
     with pytest.raises(DataError):
         read_state(path)
     assert not trap.exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named(tmp_path, small, value):
+    state = {key: tensor.clone() for key, tensor in small.state.items()}
+    state["head.linear.bias"][0] = value
+    save_weights(small._replace(state=state), tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match="1 tensors are not finite numbers, its weights are unusable: head"):
+        read_weights(tmp_path / "w.safetensors")

@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import IO, Any, Literal, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -36,13 +36,14 @@ from reslab.analyse.claims import ClaimResult, counterparts, test_claim
 from reslab.analyse.inputs import Inputs
 from reslab.analyse.preserve import Progress, silent, subtask
 from reslab.data.batches import Batch
-from reslab.disk import write_whole
+from reslab.disk import open_no_link, read_file, write_whole
 from reslab.drawing import STYLE, Drawing, line
 from reslab.errors import DataError, ReslabError, SpecError
 from reslab.evaluate import evaluate
 from reslab.machine import cores, find_precision, tune_malloc
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
+from reslab.runs.contents import parse, read_value
 from reslab.stats import Sample
 from reslab.stop import STOPPED, Stop
 from reslab.table import Column, columns
@@ -87,6 +88,16 @@ class Grid(NamedTuple):
 class Point(NamedTuple):
     """Mean cross-entropy, None where it is not finite, and error in percent, at a place of the grid."""
 
+    loss: float | None
+    error: float
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A measured point in the file, after the grid's line."""
+
+    first: int
+    second: int
     loss: float | None
     error: float
 
@@ -170,16 +181,17 @@ class Landscape:
 
     def _read(self) -> None:
         if not self.file.is_file():
-            write_whole(self.file, (json.dumps({"landscape": self.head}) + "\n").encode())
+            write_whole(self.file, (json.dumps({"landscape": self.head}, allow_nan=False) + "\n").encode())
             return
-        text = self.file.read_text(encoding="utf-8", errors="replace")
-        complete = text[: text.rfind("\n") + 1]  # a crash may have cut the last line short
+        *complete, _ = read_file(self.file).split(b"\n")  # a crash may have cut the last line short
         try:
-            first, *lines = [json.loads(line) for line in complete.splitlines()]
-            head = first["landscape"]
-            self.points = {(line["first"], line["second"]): Point(line["loss"], line["error"]) for line in lines}
-            differing = [key for key, value in self.head.items() if head.get(key) != value]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            head, *lines = [parse(line, str(self.file)) for line in complete]
+            points = [read_value(_Line, line, str(self.file)) for line in lines]
+            differing = [key for key, value in self.head.items() if head["landscape"].get(key) != value]
+            self.points = {(line.first, line.second): Point(line.loss, line.error) for line in points}
+            if not differing and not self.points.keys() <= set(self.grid.places):
+                raise ValueError("a place that is not in the grid")
+        except (DataError, ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"{self.file}: not the points of a landscape; remove it, or choose another --out") from None
         if differing:
             raise SpecError(
@@ -200,7 +212,7 @@ class Landscape:
             return True
         with self._locked() as file, closing(self._measure(min(workers, len(self.missing)), stop)) as measured:
             for (first, second), point in measured:
-                file.write(json.dumps({"first": first, "second": second, **point._asdict()}) + "\n")
+                file.write(json.dumps({"first": first, "second": second, **point._asdict()}, allow_nan=False) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
                 self.points[first, second] = point
@@ -208,9 +220,9 @@ class Landscape:
         return not self.missing
 
     @contextmanager
-    def _locked(self) -> Iterator[TextIO]:
+    def _locked(self) -> Iterator[IO[str]]:
         """The file, open to append complete lines, locked against other processes."""
-        with self.file.open("r+", encoding="utf-8", errors="replace") as file:
+        with open_no_link(self.file, "r+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -218,7 +230,7 @@ class Landscape:
                     f"{self.file}: another process fills it; wait for it, or choose another --out"
                 ) from None
             self._read()  # another process may have added points since
-            file.truncate(self.file.read_bytes().rfind(b"\n") + 1)
+            file.truncate(read_file(self.file).rfind(b"\n") + 1)
             file.seek(0, os.SEEK_END)
             yield file
 

@@ -25,7 +25,7 @@ from reslab.api.study import (
     run_study,
     serve_study,
 )
-from reslab.api.train import RunSettings, Trained, recipe, resume_run, run_settings, train_network
+from reslab.api.train import RunSettings, Trained, recipe, report_run, resume_run, run_settings, train_network
 from reslab.api.weights import convert_weights, export_network
 from reslab.nets.table import aligned
 from reslab.runs.execution import Execution
@@ -34,11 +34,11 @@ from reslab.stop import STOPPED
 __all__ = [
     "ANALYSES", "REPORTS", "RUNS", "STOPPED", "AnalysisOption", "AnalysisRow", "ClassDetails", "ComparisonReport",
     "DataCheck", "DataRow", "EvaluationResult", "Execution", "NetworkDescription", "NetworkRow", "Prediction",
-    "Predictions", "RecipeRow", "RunRow", "RunSettings", "StudyCost", "StudyReport", "StudyRow", "Trained", "aligned",
-    "analyse_networks", "bench_network", "check_data", "compare_runs", "comparison_lines", "convert_weights",
-    "data_folders", "describe_network", "evaluate_network", "export_network", "get_data", "is_first_rank",
-    "judge_file", "list_data", "list_networks", "list_recipes", "list_runs", "list_studies", "load", "new_study",
-    "own_study", "plan_cost", "plan_rows", "plan_study", "predict_batches", "predict_pictures", "progress_console",
-    "recipe", "recipe_fields", "recipe_text", "report_study", "report_values", "resume_run", "run_settings",
-    "run_study", "serve_study", "train_network",
+    "Predictions", "RecipeRow", "RunRow", "RunSettings", "StudyCost", "StudyReport", "StudyRow", "Trained",
+    "aligned", "analyse_networks", "bench_network", "check_data", "compare_runs", "comparison_lines",
+    "convert_weights", "data_folders", "describe_network", "evaluate_network", "export_network", "get_data",
+    "is_first_rank", "judge_file", "list_data", "list_networks", "list_recipes", "list_runs", "list_studies",
+    "load", "new_study", "own_study", "plan_cost", "plan_rows", "plan_study", "predict_batches", "predict_pictures",
+    "progress_console", "recipe", "recipe_fields", "recipe_text", "report_run", "report_study", "report_values",
+    "resume_run", "run_settings", "run_study", "serve_study", "train_network",
 ]  # fmt: skip

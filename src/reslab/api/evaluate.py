@@ -1,9 +1,11 @@
 """Evaluation of trained networks by names."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reslab.api.choices import Crops, Device, Engine, OnBad, OnOff, Precision
+from reslab.errors import DataError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,13 +71,14 @@ def evaluate_network(
     on_bad: whether a picture that cannot be read ends the evaluation or is skipped
     engine: computes the outputs; those other than torch run on the processor
     compile: compile the network, for engine torch
-    Raises SpecError where the network's classes or channels are not the data's.
+    Raises SpecError where the network's classes or channels are not the data's, DataError where its outputs are not
+    finite.
     """
     import torch
 
     from reslab.data.loader import load
     from reslab.distributed import gather, process_group
-    from reslab.evaluate import Details, evaluate, match_labels, purpose_for
+    from reslab.evaluate import NOT_FINITE, Details, evaluate, match_labels, purpose_for
     from reslab.machine import find_device, tune_malloc
     from reslab.use.engine import make_engine
     from reslab.weights.file import built, read_weights
@@ -95,6 +98,8 @@ def evaluate_network(
             run = make_engine(network, engine, precision, compile == "on", batch)
         result = evaluate(run, loader.views("test", crops), counts)
         skipped = gather(loader.skipped)
+    if not math.isfinite(result.loss):
+        raise DataError(NOT_FINITE.format(path))
     return EvaluationResult(*result, skipped, _class_details(counts, images.classes) if counts else None)
 
 

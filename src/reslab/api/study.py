@@ -151,11 +151,15 @@ def plan_cost(plan: "Plan") -> StudyCost:
 
 
 class StudyReport(NamedTuple):
-    """A study's page, the index of all pages, and its claims with their verdicts."""
+    """A study's page, the index of all pages, and its claims with their verdicts.
+
+    left_out: the runs whose files cannot be read, with the reason
+    """
 
     page: "Path"
     index_page: "Path"
     verdicts: "list[Verdict]"
+    left_out: "dict[Path, str]"
 
 
 def report_study(plan: "Plan") -> StudyReport:
@@ -164,7 +168,8 @@ def report_study(plan: "Plan") -> StudyReport:
     from reslab.study.verdict import verdicts
 
     page = render(plan, REPORTS / f"{plan.study.name}-{plan.scale_name}")
-    return StudyReport(page, write_index(REPORTS), verdicts(plan))
+    left_out = {planned.out: reason for planned, reason in plan.damaged.items()}
+    return StudyReport(page, write_index(REPORTS), verdicts(plan), left_out)
 
 
 def run_study(

@@ -5,9 +5,9 @@ from dataclasses import replace as with_field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reslab.api.choices import RUNS
+from reslab.api.choices import RUNS, Device, OnBad
 from reslab.api.console import is_first_rank, progress_console
-from reslab.errors import SpecError
+from reslab.errors import DataError, SpecError
 from reslab.runs.execution import DEFAULT, Execution
 
 if TYPE_CHECKING:
@@ -170,6 +170,32 @@ def _train(
 
         report = write_report(run, images, torch.device(find_device(execution.device)), execution.on_bad)
     return Trained(run, result, report)
+
+
+def report_run(run: Path | str, *, device: Device = "auto", on_bad: OnBad = "error") -> Path:
+    """Make the page of a finished run anew, from its files and the test images of its data; -> the page's path.
+
+    Raises DataError for a path that is no finished run or has damaged files, SpecError where its data has changed.
+    """
+    import torch
+
+    from reslab.data.loader import load
+    from reslab.data.picture import shown
+    from reslab.machine import find_device
+    from reslab.pages.run import write_report
+    from reslab.runs.record import described
+    from reslab.runs.run import Run
+
+    ended = Run(Path(run))
+    if not ended.exists:
+        raise DataError(f"{run}: no run")
+    if ended.status != "finished":
+        raise DataError(f"{run}: this run is {ended.status}; a page shows a finished one")
+    data, seen = load(ended.record.data), ended.record.data_set
+    now = described(data)
+    if (now.test, now.classes) != (seen.test, seen.classes):
+        raise SpecError(f"{run}: {shown(data.name)} has other test images now than those of its training")
+    return write_report(ended.path, data, torch.device(find_device(device)), on_bad)
 
 
 def _specs(

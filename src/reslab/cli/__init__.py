@@ -45,6 +45,7 @@ for command in (
     compare.compare,
     compare.judge,
     recipes.recipes,
+    train.report,
     evaluate.evaluate,
     predict.predict,
     weights.weights,

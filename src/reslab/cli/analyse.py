@@ -74,7 +74,7 @@ def _print(report: "Report", as_json: bool) -> None:
     for warning in report.warnings:
         message(warning)
     if as_json:
-        typer.echo(json.dumps(api.report_values(report) | {"page": str(page)}, indent=2))
+        typer.echo(json.dumps(api.report_values(report) | {"page": str(page)}, indent=2, allow_nan=False))
         return
     lines = [tuple(column.title for column in report.table)]
     lines += zip(*(column.cells for column in report.table), strict=True)

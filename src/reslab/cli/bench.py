@@ -36,7 +36,9 @@ def bench(
     for pair in pairs:
         if as_json:
             tree = {"work": pair.work, "ours": pair.ours.rounds, "theirs": pair.theirs.rounds, "vs": pair.theirs.title}
-            typer.echo(json.dumps(tree | {"difference": pair.difference, "share_of_the_roof": pair.roof}))
+            typer.echo(
+                json.dumps(tree | {"difference": pair.difference, "share_of_the_roof": pair.roof}, allow_nan=False)
+            )
             continue
         typer.echo(pair.work)
         for side in (pair.ours, pair.theirs):

@@ -48,7 +48,7 @@ def data_check(
     if as_json:
         findings = [finding._asdict() for finding in check.findings]
         tree = {"images": check.images, "classes": check.classes, "findings": findings}
-        typer.echo(json.dumps(tree | {"passed_over": list(check.passed_over)}, indent=2))
+        typer.echo(json.dumps(tree | {"passed_over": list(check.passed_over)}, indent=2, allow_nan=False))
     else:
         for finding in check.findings:
             typer.echo(f"{'bad' if finding.bad else 'odd'}  {finding.file}: {finding.reason}")

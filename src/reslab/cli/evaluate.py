@@ -56,7 +56,8 @@ def evaluate(
     print_skipped(result.skipped)
     if as_json:
         errors = {key: getattr(result, key) for key in ("images", "top1_error", "top5_error", "loss")}
-        typer.echo(json.dumps(errors | (details_plain(result.details, wanted) if result.details else {})))
+        details = details_plain(result.details, wanted) if result.details else {}
+        typer.echo(json.dumps(errors | details, allow_nan=False))
         return
     text = f"top-1 error {result.top1_error:.2f} %  top-5 error {result.top5_error:.2f} %"
     typer.echo(f"{result.images:,} images  {text}  loss {result.loss:.4f}")

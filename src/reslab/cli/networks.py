@@ -16,7 +16,7 @@ def networks(
     """List the networks: names, parameters, multiply-adds, input, source."""
     rows = api.list_networks(pattern)
     if as_json:
-        typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        typer.echo(json.dumps([row._asdict() for row in rows], indent=2, allow_nan=False))
         return
     cells: list[tuple[str, ...]] = [("name", "parameters", "multiply-adds", "input", "source")]
     for row in rows:
@@ -30,7 +30,13 @@ def show(name: NetworkName, assignments: Assignments = None, as_json: AsJson = F
     shown = api.describe_network(name, pairs(assignments))
     if as_json:
         layers = [layer._asdict() for layer in shown.network.layers()]
-        typer.echo(json.dumps({"spec": shown.spec, "cost": shown.network.cost()._asdict(), "layers": layers}, indent=2))
+        typer.echo(
+            json.dumps(
+                {"spec": shown.spec, "cost": shown.network.cost()._asdict(), "layers": layers},
+                indent=2,
+                allow_nan=False,
+            )
+        )
         return
     if shown.source:
         typer.echo(f"{name}: {shown.source}")

@@ -48,7 +48,7 @@ def predict(
             lines = [f"  {100 * chance:6.2f} %  {name}" for name, chance in prediction.classes]
             typer.echo("\n".join([prediction.name, *lines]))
     if as_json:
-        typer.echo(json.dumps(trees, indent=2))
+        typer.echo(json.dumps(trees, indent=2, allow_nan=False))
     for prediction in failed:
         message(f"skipped: {prediction.name}: {prediction.error}")
     if failed:

@@ -159,5 +159,7 @@ def _print(report: api.StudyReport, trained: bool) -> None:
         typer.echo(
             f"each at 95 %; {stand} of the {decided} decided ones stand at 95 % for all {len(together)} together"
         )
+    for run, reason in report.left_out.items():
+        message(f"left out: {reason.splitlines()[0]}; remove {run} to train it again")
     typer.echo(f"report: {report.page}")
     typer.echo(f"all reports: {report.index_page}")

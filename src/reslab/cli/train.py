@@ -120,6 +120,13 @@ def _settings(given: dict[str, Any], config: Path | None, weights: Path | None) 
     if held.weights and weights is None:
         raise SpecError(f"--config {config}: this run began with {held.weights}; give it by --weights")
     return held._replace(**{key: value for key, value in given.items() if value is not None})
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="the directory of a finished run")],
+    device: DeviceName = "auto",
+    on_bad: OnBadPicture = "error",
+) -> None:
+    """Make a finished run's page anew: curves, confusion matrix, worst mistakes."""
+    typer.echo(str(api.report_run(run, device=device, on_bad=on_bad)))
 
 
 def _print(trained: api.Trained) -> None:

@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from reslab.disk import open_no_link
 from reslab.errors import DataError
 
 _BLOCK = 1 << 18
@@ -47,7 +48,7 @@ def _get(remote: Remote, path: Path, console: Console, progress: Progress) -> Pa
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         task = progress.add_task(path.name, total=remote.length)
-        with part.open("ab") as file:
+        with open_no_link(part, "ab") as file:
             size = file.tell()
             for block in _blocks(remote, size):
                 if block is None:

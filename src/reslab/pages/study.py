@@ -77,7 +77,9 @@ def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] 
         "together": sum(verdict.measured for verdict in judged),
         "panels": len({row.panel for row in plan.rows}),
         "cost": _cost(plan),
-        "running": [(run.row, run.seed, *progress(run)) for run in plan.missing if run.run.is_locked],
+        "running": [
+            (run.row, run.seed, *progress(run)) for run in plan.missing if run.run.is_locked and not run.damage
+        ],
         "live": live,
         "analyses": analyses,
     }
@@ -157,6 +159,7 @@ def _sample(measured: Sample) -> dict[str, Any]:
 def _run(run: PlannedRun) -> dict[str, Any]:
     result = run.run.result
     summary: dict[str, Any] = {"row": run.row, "seed": run.seed, "directory": run.out.name, "status": run.status}
+    summary |= {"damage": run.damage} if run.damage else {}
     if result is None or not run.done:
         return summary
     summary |= {"step": result.step, "seconds": result.seconds, "images_per_second": result.images_per_second}

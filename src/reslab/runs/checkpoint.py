@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +10,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from reslab.disk import write_whole, written_whole
+from reslab.disk import remove, write_whole, written_whole
 from reslab.errors import DataError
 from reslab.runs.contents import Progress, read_json, read_value, to_tree
 from reslab.runs.run import BEST as BEST
 from reslab.runs.run import CHECKPOINTS
 from reslab.weights.file import MODEL, State, Weights, read_weights, save_state, save_weights
-from reslab.weights.manifest import write_manifest
+from reslab.weights.manifest import STEP, write_manifest
 
 _TRAINING, _OPTIMIZER, _STATE = "training.safetensors", "optimizer.safetensors", "state.json"
 
@@ -44,7 +43,7 @@ def save_checkpoint(out: Path, state: TrainingState, keep: int = 2) -> Path:
     best weights so far, if the run keeps them.
     """
     folder = out / CHECKPOINTS / f"step-{state.progress.step:08d}"
-    shutil.rmtree(folder, ignore_errors=True)  # a damaged checkpoint
+    remove(folder)  # a damaged checkpoint
     with written_whole(folder) as part:
         save_weights(state.weights, part / MODEL)
         for name, tensors in ((_TRAINING, state.training), (_OPTIMIZER, state.optimizer)):
@@ -55,8 +54,8 @@ def save_checkpoint(out: Path, state: TrainingState, keep: int = 2) -> Path:
         write_whole(part / _STATE, json.dumps(to_tree(state.progress), indent=2, allow_nan=False).encode())
         write_manifest(part)
     _sync(folder.parent)
-    for old in sorted(folder.parent.glob("step-*"))[:-keep]:
-        shutil.rmtree(old)
+    for old in sorted(each for each in folder.parent.iterdir() if STEP.fullmatch(each.name))[:-keep]:
+        remove(old)
     return folder
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, InstanceOf, NonNegativeInt, PlainValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import is_pydantic_dataclass
 
-from reslab.disk import write_whole
+from reslab.disk import read_file, write_whole
 from reslab.errors import DataError, SpecError
 from reslab.evaluate import Evaluation
 from reslab.nets import AnyNetwork
@@ -224,7 +224,7 @@ class Progress:
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises DataError naming a file that is missing or damaged."""
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     return parse(content, str(path))

@@ -160,11 +160,22 @@ class Record:
         for key in ("network", "weights", "recipe", "data", "data_set", "seed"):
             one, other = (_comparable(key, tree.get(key)) for tree in (held, ours))
             if one != other:
-                raise SpecError(f"{self.out}: holds another run ({_difference(one, other, key)}); choose another --out")
+                way = self._ways(run) if key == "recipe" else ""
+                raise SpecError(
+                    f"{self.out}: holds another run ({_difference(one, other, key)}); choose another --out{way}"
+                )
         if run.is_done:
-            raise SpecError(f"{self.out}: this run is {run.status}; choose another --out or --seed, or remove it")
+            raise SpecError(
+                f"{self.out}: this run is {run.status}; choose another --out or --seed, or remove it{self._ways(run)}"
+            )
         if not self.resume and any((self.out / CHECKPOINTS).glob("step-*")):
             raise SpecError(f"{self.out}: a stopped run; --resume continues it, or choose another --out")
+
+    def _ways(self, run: Run) -> str:
+        """The end of a message: how a finished run, whose optimizer's state is not kept, is trained further."""
+        if run.status != "finished":
+            return ""
+        return f"\nit is finished: --weights {self.out} with another --out trains on from its weights"
 
     def differences(self) -> str:
         """Why resuming here does not give the same bits; "" if it does."""

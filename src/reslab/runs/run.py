@@ -1,24 +1,22 @@
 """A run directory as a value: its record, metrics, result, checkpoints, weights, status and lock."""
 
 import fcntl
-import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
-from reslab.disk import open_no_link
+from reslab.disk import open_no_link, read_file
 from reslab.errors import DataError
 from reslab.runs.contents import Metrics, Result, RunRecord, parse, read_json, read_value
 from reslab.weights.file import MODEL, Weights, read_weights
-from reslab.weights.manifest import holds, newest
+from reslab.weights.manifest import STEP, holds, newest
 
 RECORD, METRICS, RESULT, LOCK = "run.json", "metrics.jsonl", "result.json", ".lock"
 CHECKPOINTS, BEST = "checkpoints", "best.safetensors"
 
 EvalSplit = Literal["validation", "test"]
 Status = Literal["not begun", "running", "stopped", "finished", "diverged"]
-_STEP = re.compile(r"step-\d+")
 
 
 class Checkpoint(NamedTuple):
@@ -61,7 +59,7 @@ class Run:
         """The lines of metrics.jsonl; a last one that is cut short, or being written, is left out."""
         file = self.path / METRICS
         try:
-            *lines, _ = file.read_bytes().split(b"\n")
+            *lines, _ = read_file(file).split(b"\n")
         except FileNotFoundError:
             return ()
         except OSError as error:
@@ -114,7 +112,7 @@ class Run:
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """The whole checkpoints, oldest first. Reads every file of each, to check its SHA-256."""
         folders = sorted((self.path / CHECKPOINTS).glob("step-*"))
-        return tuple(_checkpoint(folder) for folder in folders if _STEP.fullmatch(folder.name) and holds(folder))
+        return tuple(_checkpoint(folder) for folder in folders if STEP.fullmatch(folder.name) and holds(folder))
 
     @cached_property
     def newest(self) -> Checkpoint | None:

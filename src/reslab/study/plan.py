@@ -37,13 +37,20 @@ class PlannedRun:
         run: Run | None = self.__dict__.get("_done")
         if run is None:
             run = Run(self.out)
-            if run.is_done:
+            if not _damage(run) and run.is_done:
                 self.__dict__["_done"] = run
         return run
 
     @property
+    def damage(self) -> str:
+        """Why the run's files cannot be read; "" if they can."""
+        return "" if "_done" in self.__dict__ else _damage(self.run)
+
+    @property
     def done(self) -> bool:
-        return self.run.is_done
+        """Whether the run has come to its end, and its files can be read."""
+        run = self.run
+        return "_done" in self.__dict__ or (not _damage(run) and run.is_done)
 
     @property
     def failure(self) -> Path:
@@ -52,16 +59,41 @@ class PlannedRun:
 
     @property
     def status(self) -> str:
-        """The run's status, "failed: ..." or "not run"."""
-        status = self.run.status
-        if status in ("stopped", "not begun") and self.failure.is_file():
-            return f"failed: {read_json(self.failure)['reason']}"
-        return "not run" if status == "not begun" else status
+        """The run's status, "damaged", "failed: ..." or "not run"."""
+        run = self.run
+        if self.damage:
+            return "damaged"
+        if run.status in ("stopped", "not begun") and self.failure.is_file():
+            return f"failed: {read_failure(self.failure)}"
+        return "not run" if run.status == "not begun" else run.status
 
     @property
     def operations(self) -> float:
         """Operations of the training, two for each multiply-add."""
         return 2 * work(self.network, self.recipe)
+
+
+def read_failure(file: Path) -> str:
+    """The reason of a failure, as a runner wrote it."""
+    try:
+        return str(read_json(file)["reason"])
+    except (DataError, KeyError, TypeError):
+        return f"{file} is damaged"
+
+
+def _damage(run: Run) -> str:
+    """Why a run's files cannot be read; "" if they can. A finished one has its last evaluations too."""
+    try:
+        result, metrics = run.result, run.metrics
+        if result is not None and result.status != "stopped":
+            _ = run.record
+        if result is not None and result.status == "finished":
+            evaluated = any(line.error(run.eval_split) is not None for line in metrics)
+            if result.train is None or result.test is None or not evaluated:
+                return f"{run.path}: has no final evaluation"
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +131,11 @@ class Plan:
     @property
     def missing(self) -> tuple[PlannedRun, ...]:
         return tuple(planned for planned in self.runs if not planned.done)
+
+    @property
+    def damaged(self) -> dict[PlannedRun, str]:
+        """The runs whose files cannot be read, with the reason."""
+        return {planned: reason for planned in self.runs if (reason := planned.damage)}
 
     @property
     def beside_published(self) -> bool:

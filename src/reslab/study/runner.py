@@ -17,12 +17,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from reslab.distributed import end_with_parent
 from reslab.errors import SpecError
 from reslab.evaluate import Evaluation
 from reslab.machine import cores
 from reslab.runs.contents import Result
 from reslab.study.plan import Plan, PlannedRun
-from reslab.study.worker import Failed, Outcome, end_with_parent, train_run, write_failure
+from reslab.study.worker import Failed, Outcome, train_run, write_failure
 from reslab.train.loop import duration
 
 POLL = 0.5  # seconds between two polls of the running ones
@@ -205,15 +206,17 @@ class Reporter:
 
 
 def share(planned: PlannedRun) -> float:
-    """The share of a run's steps that it has logged."""
-    return max((line.step for line in planned.run.metrics), default=0) / planned.recipe.steps
+    """The share of a run's steps that it has logged; 0 of a damaged one."""
+    if planned.damage:
+        return 0.0
+    return min(1.0, max((line.step for line in planned.run.metrics), default=0) / planned.recipe.steps)
 
 
 def running_table(runs: Iterable[PlannedRun]) -> Table:
     """The running runs: step, errors, speed and time left of each."""
     table = Table("run", "seed", "step", "training error", "test error", "images/s", "left", title="running")
     for planned in runs:
-        if planned.run.is_locked:
+        if planned.run.is_locked and not planned.damage:
             table.add_row(planned.row, str(planned.seed), *progress(planned))
     return table
 

@@ -1,10 +1,8 @@
 """The training of one planned run, in this process or by ranks that torchrun starts; each rank runs this module."""
 
 import os
-import select
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,14 +14,15 @@ import torch
 import torch.distributed as dist
 
 from reslab.data.loader import load
+from reslab.distributed import end_with_parent
 from reslab.errors import RankLostError
 from reslab.nets import AnyNetwork
 from reslab.recipes.recipe import Recipe
-from reslab.runs.contents import Result, read_json, write_json
+from reslab.runs.contents import Result, write_json
 from reslab.runs.execution import Execution
 from reslab.spec import from_json, to_json
 from reslab.stop import Stop
-from reslab.study.plan import PlannedRun
+from reslab.study.plan import PlannedRun, read_failure
 from reslab.train.loop import train
 
 _POLL = 0.2  # seconds between two polls of torchrun
@@ -72,18 +71,6 @@ def write_failure(planned: PlannedRun, reason: str) -> None:
         write_json(planned.failure, {"reason": reason, "when": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
-def end_with_parent(*pipes: int) -> None:
-    """Exit within a second after the parent process has ended, or after the writer of a pipe has."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent and not select.select(pipes, (), (), 1)[0]:
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 _load = lru_cache(maxsize=1)(load)
 
 
@@ -114,7 +101,7 @@ def _train_on_ranks(planned: PlannedRun, ranks: int) -> Outcome:
         process.terminate()
         process.wait()
     if planned.failure.is_file():
-        return None if planned.run.is_locked else Failed(read_json(planned.failure)["reason"])
+        return None if planned.run.is_locked else Failed(read_failure(planned.failure))
     if planned.done or stop.asked:
         return planned.run.result or Result("stopped")
     return Failed(f"torchrun ended with exit code {process.returncode}")

@@ -19,6 +19,15 @@ def check_batch_size(network: NetworkSpec, recipe: Recipe, images: int) -> None:
         )
 
 
+def check_shares(recipe: Recipe, ranks: int) -> None:
+    """Raise SpecError for a batch that leaves a rank without an image."""
+    if recipe.batch < ranks:
+        raise SpecError(
+            f"a batch of {recipe.batch} on {ranks} ranks: each rank takes a share of every batch, and some would have "
+            f"no image\n--set batch={ranks} or more, or fewer ranks"
+        )
+
+
 @cache
 def _trains_on_one(network: NetworkSpec) -> bool:
     """Whether a forward pass in training mode takes a single image; computed without memory, on the meta device."""

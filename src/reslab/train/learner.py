@@ -18,6 +18,7 @@ from reslab.train.ema import EMA
 from reslab.train.freeze import freeze
 from reslab.train.optim import load_optimizer_state, make_optimizer, optimizer_state
 from reslab.train.syncbn import convert_bn
+from reslab.weights.file import not_finite
 
 
 class Learner:
@@ -99,8 +100,9 @@ class Learner:
             load_optimizer_state(self.optimizer, state.optimizer)
 
     def is_finite(self) -> bool:
-        """Whether every weight is a finite number."""
-        return all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters())
+        """Whether every weight and BN statistic is a finite number, those of the EMA too."""
+        networks = [self.network, *([self.ema.network] if self.ema else [])]
+        return not any(not_finite(network.state_dict()) for network in networks)
 
 
 class Loss(nn.Module):

@@ -31,11 +31,11 @@ from reslab.runs.run import BEST, EvalSplit
 from reslab.spec import replace
 from reslab.stop import Stop
 from reslab.train import estimate
-from reslab.train.batch_size import check_batch_size
+from reslab.train.batch_size import check_batch_size, check_shares
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.start import Start
-from reslab.weights.file import Weights, read_weights, save_weights
+from reslab.weights.file import Weights, not_finite, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
 _LONG_WAIT = 5  # percent of the time
@@ -87,6 +87,7 @@ def train(
         deterministic_mode(execution.deterministic),
         make_loader(data, device, network.size, start.normalise, execution.on_bad) as loader,
     ):
+        check_shares(recipe, ranks.total)
         loader.check(recipe.augment, recipe.crops)
         run_record = RunRecord(
             network=start.network,  # type: ignore[arg-type]
@@ -258,8 +259,9 @@ class _Training:
         self.reporter.log(line, self.eval_split)
 
     def _evaluate(self, split: Split, done: int, crops: Crops = 1) -> Evaluation:
-        evaluation = evaluate(self.learner.eval_model(), self.loader.views(split, crops))
-        if not math.isfinite(evaluation.loss):
+        network = self.learner.eval_model()
+        evaluation = evaluate(network, self.loader.views(split, crops))
+        if not math.isfinite(evaluation.loss) or not_finite(network.state_dict()):
             raise _NotFiniteError(done - 1)
         return evaluation
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reslab.disk import write_whole
+from reslab.disk import shortened, write_whole
 from reslab.nets.modules import Network
 
 _SIDE = 224  # pixels; smaller pictures are enlarged, each pixel as a square
@@ -72,10 +72,11 @@ def overlay_files(files: Sequence[Path], folder: Path) -> list[Path]:
     taken = {_folded(file) for file in files}
     paths = []
     for file in files:
-        path, number = folder / f"{file.stem}-cam.png", 1
+        stem = shortened(file.stem)
+        path, number = folder / f"{stem}-cam.png", 1
         while _folded(path) in taken:
             number += 1
-            path = folder / f"{file.stem}-{number}-cam.png"
+            path = folder / f"{stem}-{number}-cam.png"
         taken.add(_folded(path))
         paths.append(path)
     return paths

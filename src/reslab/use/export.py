@@ -125,7 +125,7 @@ def _onnx(file: Path, weights: Weights, out: Path, int8: Int8 | None, form: Onnx
     network = built(weights)
     model = as_onnx(network, form)
     for key, value in metadata(weights, "height, width" if form.any_size else "").items():
-        model.metadata_props.add(key=key, value=value if isinstance(value, str) else json.dumps(value))
+        model.metadata_props.add(key=key, value=value if isinstance(value, str) else json.dumps(value, allow_nan=False))
     content = model.SerializeToString()
     session = Session(content)
     height, width = network.spec.input[1:]

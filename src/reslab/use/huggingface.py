@@ -6,10 +6,9 @@ from typing import Any
 
 from reslab.disk import write_whole, written_whole
 from reslab.nets import NAMED, name_of
-from reslab.runs.contents import read_json
-from reslab.runs.run import BEST
+from reslab.runs.contents import Result
+from reslab.runs.run import BEST, Run
 from reslab.weights.file import CONFIG, METADATA, MODEL, Weights, metadata, save_weights
-from reslab.weights.manifest import newest
 from reslab.weights.preprocessing import preprocessing
 
 _DATA_SETS = {
@@ -43,7 +42,7 @@ def write_folder(weights: Weights, source: Path, out: Path) -> None:
     source: the file or run of the weights; for a run, or its best weights, the card has the data and errors
     """
     with written_whole(out) as folder:
-        write_whole(folder / CONFIG, (json.dumps(_config(weights), indent=2) + "\n").encode())
+        write_whole(folder / CONFIG, (json.dumps(_config(weights), indent=2, allow_nan=False) + "\n").encode())
         save_weights(weights, folder / MODEL)
         write_whole(folder / "README.md", card(weights, source).encode())
 
@@ -64,8 +63,8 @@ def _config(weights: Weights) -> dict[str, Any]:
 def card(weights: Weights, source: Path) -> str:
     """The model card: metadata for the Hub, then the text that it shows."""
     name = name_of(weights.network)
-    run, result = _record(source)
-    kind = run["data"].partition(":")[0] if run else ""
+    run = _run(source)
+    kind = run.record.data.partition(":")[0] if run else ""
     front = ["library_name: reslab", "pipeline_tag: image-classification", "license: unknown"]
     front += ["datasets:", f"- {_DATA_SETS[kind]}"] if kind in _DATA_SETS else []
     front += ["tags:", "- residual-networks", f"- {name}"]
@@ -75,45 +74,39 @@ def card(weights: Weights, source: Path) -> str:
     if name in NAMED:
         about += f" {NAMED[name].source}."
         about += f" {NAMED[name].deviation}" if NAMED[name].deviation else ""
-    trained = _training(run, result, kind) if run else "Not known: these weights came without their run.\n"
+    trained = _training(run, source.name == BEST, kind) if run else "Not known: these weights came without their run.\n"
     parts = ["---", *front, "---", "", f"# {name}", "", about, "", "## Training", "", trained, _LOAD, _LICENCE]
     return "\n".join(parts)
 
 
-def _record(source: Path) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """run.json of the run that weights came from, None if there is none, and the part of result.json about them."""
-    run = source.parent if source.name == BEST else source
-    if not (run / "run.json").is_file():
-        return None, {}
-    result = read_json(run / "result.json") if (run / "result.json").is_file() else {}
-    if source.name == BEST:
-        result = result.get("best", {})
-    elif result.get("status") != "finished" and (folder := newest(run)):
-        result["checkpoint"] = int(folder.name.removeprefix("step-"))
-    return read_json(run / "run.json"), result
+def _run(source: Path) -> Run | None:
+    """The run that weights came from; None if there is none."""
+    run = Run(source.parent if source.name == BEST else source)
+    return run if run.exists else None
 
 
-def _training(run: dict[str, Any], result: dict[str, Any], kind: str) -> str:
-    """The section on training, from a run's record, without paths of its files."""
-    recipe, versions = run["recipe"], run["versions"]
-    data = f"a folder of pictures of {len(run['data_set']['classes'])} classes" if kind == "folder" else kind
-    text = f"On {data}: {recipe['steps']:,} steps of {recipe['batch']} images, seed {run['seed']}, "
-    text += f"reslab {versions['reslab']}, torch {versions['torch']}.\n"
-    if run["weights"]:
-        text += f"It began with the weights of another file, SHA-256 {run['weights']['sha256']}.\n"
-    if "checkpoint" in result:
-        text += (
-            f"It is {result.get('status', 'not finished')}: these are its weights of step {result['checkpoint']:,}.\n"
-        )
-    if "validation_error" in result:
-        text += f"These are its weights of step {result['step']:,}, the best on the validation images: "
-        text += f"an error of {result['validation_error']:.2f} %.\n"
-    rows = [(split, result[split]) for split in ("test", "validation", "train") if split in result]
+def _training(run: Run, best: bool, kind: str) -> str:
+    """The section on training, from a run's record, without paths of its files; best: of its best weights."""
+    record, recipe = run.record, run.record.recipe
+    data = f"a folder of pictures of {len(record.data_set.classes)} classes" if kind == "folder" else kind
+    text = f"On {data}: {recipe.steps:,} steps of {recipe.batch} images, seed {record.seed}, "
+    text += f"reslab {record.versions.get('reslab')}, torch {record.versions.get('torch')}.\n"
+    if record.weights:
+        text += f"It began with the weights of another file, SHA-256 {record.weights.sha256}.\n"
+    result = run.result or Result("stopped")
+    evaluations = {"test": result.test, "validation": result.validation, "train": result.train}
+    if best:
+        evaluations = {"test": result.best.test if result.best else None}
+        if result.best:
+            text += f"These are its weights of step {result.best.step:,}, the best on the validation images: "
+            text += f"an error of {result.best.validation_error:.2f} %.\n"
+    elif result.status != "finished" and run.newest:
+        status = result.status if run.result else "not finished"
+        text += f"It is {status}: these are its weights of step {run.newest.step:,}.\n"
+    rows = [(split, evaluation) for split, evaluation in evaluations.items() if evaluation]
     if not rows:
         return text
     text += "\n| split | images | top-1 error, % | top-5 error, % | loss |\n|---|---:|---:|---:|---:|\n"
     for split, row in rows:
-        text += (
-            f"| {split} | {row['images']:,} | {row['top1_error']:.2f} | {row['top5_error']:.2f} | {row['loss']:.4f} |\n"
-        )
+        text += f"| {split} | {row.images:,} | {row.top1_error:.2f} | {row.top5_error:.2f} | {row.loss:.4f} |\n"
     return text

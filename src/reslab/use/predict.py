@@ -16,6 +16,7 @@ from reslab.data.image_folder import prefetch
 from reslab.data.normalise import IMAGENET
 from reslab.data.picture import PictureError, shown
 from reslab.errors import DataError, SpecError
+from reslab.evaluate import NOT_FINITE
 from reslab.machine import cores, tune_malloc
 from reslab.weights.file import Weights, built
 from reslab.weights.preprocessing import preprocessing
@@ -65,7 +66,7 @@ class Predictor:
             with torch.inference_mode():
                 probabilities = self._running(images)(images).float().softmax(1)
             if not probabilities.isfinite().all():
-                raise DataError(f"{shown(readable[0])}: the network's outputs are not finite; its weights are unusable")
+                raise DataError(NOT_FINITE.format(shown(readable[0])))
             top_k = probabilities.topk(min(top, probabilities.shape[1]))
             rows = zip(readable, top_k.indices.tolist(), top_k.values.tolist(), pixels, strict=True)
             yield [

@@ -27,7 +27,7 @@ def as_pt2(network: Network, metadata: dict[str, Any]) -> bytes:
     with quiet(), torch.no_grad():
         program = torch.export.export(folded(network), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
         file = io.BytesIO()
-        torch.export.save(program, file, extra_files={_METADATA: json.dumps(metadata)})
+        torch.export.save(program, file, extra_files={_METADATA: json.dumps(metadata, allow_nan=False)})
     return file.getvalue()
 
 

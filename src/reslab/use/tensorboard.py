@@ -5,7 +5,8 @@ from pathlib import Path
 
 from reslab.disk import written_whole
 from reslab.errors import DataError
-from reslab.runs.record import read_json, read_metrics
+from reslab.runs.contents import to_tree
+from reslab.runs.run import RECORD, Run
 from reslab.use.extra import extra, quiet
 
 
@@ -15,25 +16,32 @@ def write_events(run: Path, out: Path) -> None:
     The folder is written whole or not at all. Raises DataError for a path that is no run or has no metrics, SpecError
     if the extra is missing.
     """
-    if not (run / "run.json").is_file():
+    source = Run(run)
+    if not source.exists:
         raise DataError(f"{run}: not a run; TensorBoard shows the metrics of one")
-    lines = list(read_metrics(run))
-    if not lines:
+    if not source.metrics:
         raise DataError(f"{run}: has no metrics yet")
-    record = read_json(run / "run.json")
+    record, tree = source.record, source.record.to_json()
+    time = _seconds(record.started, run)
     with quiet():
         extra("tensorboard", "tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
     with quiet(), written_whole(out) as folder, SummaryWriter(str(folder)) as writer:
-        writer.add_text("run", "\n".join(f"- {key}: {record[key]}" for key in ("network", "recipe", "data", "seed")))
-        time = datetime.fromisoformat(record["started"]).timestamp()
+        writer.add_text("run", "\n".join(f"- {key}: {tree[key]}" for key in ("network", "recipe", "data", "seed")))
         before = 0
-        for line in lines:
-            step = line["step"]
-            if line["images_per_second"]:  # none if compilation took all of the time
-                time += (step - before) * record["recipe"]["batch"] / line["images_per_second"]
-            before = step
-            for name, value in line.items():
+        for line in source.metrics:
+            if line.images_per_second:  # none if compilation took all of the time
+                time += (line.step - before) * record.recipe.batch / line.images_per_second
+            before = line.step
+            for name, value in to_tree(line).items():
                 if name != "step":
-                    writer.add_scalar(name, value, step, walltime=time)
+                    writer.add_scalar(name, value, line.step, walltime=time)
+
+
+def _seconds(started: str, run: Path) -> float:
+    """A record's time as seconds since 1970. Raises DataError."""
+    try:
+        return datetime.fromisoformat(started).timestamp()
+    except (ValueError, OverflowError):
+        raise DataError(f"{run / RECORD}: started {started[:40]!r} is no time") from None

@@ -3,7 +3,7 @@
 import json
 import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +59,9 @@ def save_weights(weights: Weights, path: Path) -> None:
     state = weights.state
     if isinstance(weights.normalise, MeanImage):
         state = {**state, _MEAN: torch.from_numpy(weights.normalise.mean)}
-    save_state(state, path, {METADATA: json.dumps(metadata(weights))})  # one entry: several have no fixed order
+    save_state(
+        state, path, {METADATA: json.dumps(metadata(weights), allow_nan=False)}
+    )  # one entry: several have no fixed order
 
 
 def metadata(weights: Weights) -> dict[str, Any]:
@@ -101,7 +103,8 @@ def read_weights(path: Path, headless: bool = False) -> Weights:
     """The weights of a file that reslab wrote, of a run's last checkpoint, or of a Hugging Face folder.
 
     headless: accept weights without a classifier
-    Raises DataError if the file is missing, damaged or foreign, or if its tensors are not those of its network.
+    Raises DataError if the file is missing, damaged or foreign, or if its tensors are not those of its network or not
+    finite.
     """
     path = weights_file(path)
     if not is_safetensors(path):
@@ -125,7 +128,14 @@ def read_weights(path: Path, headless: bool = False) -> Weights:
     if other := [key for key, value in tensors.items() if state[key].dtype != value.dtype]:
         types = f"{other[0]} is {state[other[0]].dtype}, expected {tensors[other[0]].dtype}"
         raise DataError(f"{path}: {len(other)} tensors of another type, nothing was loaded\n{types}")
+    if broken := not_finite(state):
+        raise DataError(f"{path}: {len(broken)} tensors are not finite numbers, its weights are unusable: {broken[0]}")
     return weights
+
+
+def not_finite(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of tensors with values that are not finite numbers."""
+    return [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
 
 
 def _foreign(path: Path) -> DataError:

@@ -2,24 +2,26 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
-from reslab.disk import write_whole
+from reslab.disk import read_file, write_whole
 
 NAME = "MANIFEST.json"
+STEP = re.compile(r"step-[0-9]+")  # the name of a checkpoint's folder
 
 
 def write_manifest(folder: Path) -> None:
     """Write the manifest of a folder, after all of its other files."""
     files = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.name != NAME}
-    write_whole(folder / NAME, json.dumps({"files": files}, indent=2).encode())
+    write_whole(folder / NAME, json.dumps({"files": files}, indent=2, allow_nan=False).encode())
 
 
 def holds(folder: Path) -> bool:
     """Whether a folder has a manifest and all files in it, unchanged. A path out of the folder does not hold."""
     manifest = folder / NAME
     try:
-        files = json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else {}
+        files = json.loads(read_file(manifest))["files"] if manifest.is_file() else {}
         return bool(files) and all(
             name == Path(name).name and _entry(folder / name) == entry for name, entry in files.items()
         )
@@ -37,6 +39,6 @@ def _entry(path: Path) -> dict[str, int | str]:
 def newest(run: Path) -> Path | None:
     """The last checkpoint of a run whose manifest holds; None if there is none."""
     for folder in sorted((run / "checkpoints").glob("step-*"), reverse=True):
-        if holds(folder):
+        if STEP.fullmatch(folder.name) and holds(folder):
             return folder
     return None
