@@ -34,6 +34,7 @@ from reslab.train import estimate
 from reslab.train.batch_size import check_batch_size
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
+from reslab.train.mixup import draw_mixup, mixup
 from reslab.train.start import Start
 from reslab.weights.file import Weights, read_weights, save_weights
 
@@ -104,7 +105,9 @@ def train(
             reporter.print(estimate.messages(network, recipe, data, execution.recompute, chosen))
             torch.manual_seed(torch_seed(seed, "weights", 0))
             bf16 = chosen.precision == "bf16"
-            learner = Learner(start.build().to(device), recipe, execution.recompute, bf16, chosen.compile)
+            learner = Learner(
+                start.build(recipe.zero_head).to(device), recipe, execution.recompute, bf16, chosen.compile
+            )
             training = _Training(out, seed, record, loader, learner, reporter)
             return training.run(training.restore(execution.resume), stop)
 
@@ -210,7 +213,7 @@ class _Training:
 
     def _steps(self, first: int, stop: Stop) -> Result | None:
         """Train; None at the end, or the result of a stop."""
-        recipe, learner, meter = self.recipe, self.learner, self.meter
+        recipe, learner, meter, classes = self.recipe, self.learner, self.meter, len(self.loader.data.classes)
         batches = self.loader.batches(self.seed, range(first, recipe.steps), recipe.batch, recipe.augment)
         meter.resume()
         for step in self.reporter.steps(first):
@@ -218,7 +221,12 @@ class _Training:
                 images, labels = next(batches)
             check_batch_size(learner.network.spec, recipe, len(labels) * self.ranks.total)
             torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
-            loss, logits = learner.train_step(images, labels, step)
+            targets = labels
+            if recipe.mixup:
+                images, targets = mixup(
+                    images, labels, classes, *draw_mixup(self.seed, step, recipe.mixup, len(labels))
+                )
+            loss, logits = learner.train_step(images, targets, step)
             meter.add(step, loss, logits, labels)
             if step == first and learner.compiles:
                 meter.compiled(recipe.batch)
