@@ -12,7 +12,7 @@ import reslab
 ROOT = Path(reslab.__file__).parent
 FLOORS = (
     ("errors", "disk", "stop"),
-    ("machine",),
+    ("machine", "extra"),
     ("spec", "distributed", "stats", "drawing"),
     ("table",),
     ("nets", "data"),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reslab import api
-from reslab.api.choices import OnOffAuto, Precision, Resume
+from reslab.api.choices import OnOffAuto, Precision, Resume, TrackerName
 from reslab.cli.options import (
     Assignments,
     DataName,
@@ -42,10 +42,11 @@ def train(
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="RUN|FILE", help="pretrained weights to begin with")
     ] = None,
+    log: Annotated[TrackerName | None, typer.Option("--log", help="show the metrics there too, as they come")] = None,
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
     restart: Resume = "exact" if strict else "any" if resume else "never"
-    execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart)
+    execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart, log)
     changes = pairs(assignments)
     trained = api.train_network(
         name, data, recipe, out, seed, weights=weights, assignments=changes, execution=execution, progress=True

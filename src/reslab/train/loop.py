@@ -36,6 +36,7 @@ from reslab.train.learner import Learner
 from reslab.train.meter import Meter
 from reslab.train.mixup import draw_mixup, mixup
 from reslab.train.start import Start
+from reslab.train.trackers import Tracker, must_be_installed
 from reslab.weights.file import Weights, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
@@ -78,6 +79,7 @@ def train(
     check_batch_size(network, recipe, recipe.batch)
     if any("\ud800" <= letter <= "\udfff" for letter in str(out)):
         raise SpecError(f"{shown(out)}: not a UTF-8 path, and safetensors cannot read files there; choose another out")
+    must_be_installed(execution.log)
     execution = keep_recorded_choices(execution, out)
     tune_malloc(estimate.needs_low_memory(network, recipe.batch, execution.recompute))
     chosen = choose(execution, estimate.work(network, recipe))
@@ -99,8 +101,11 @@ def train(
             seed=seed,
             **environment(execution, chosen),
         )
-        with Record(out, run_record, execution.resume != "never") if ranks.first else NullRecord() as record:
-            reporter = _Reporter(console if ranks.first else None, recipe)
+        with (
+            Record(out, run_record, execution.resume != "never") if ranks.first else NullRecord() as record,
+            Tracker(execution.log if ranks.first else None, out, console) as tracker,
+        ):
+            reporter = _Reporter(console if ranks.first else None, recipe, tracker)
             reporter.print(start.messages())
             reporter.print(estimate.messages(network, recipe, data, execution.recompute, chosen))
             torch.manual_seed(torch_seed(seed, "weights", 0))
@@ -109,7 +114,7 @@ def train(
                 start.build(recipe.zero_head).to(device), recipe, execution.recompute, bf16, chosen.compile
             )
             training = _Training(out, seed, record, loader, learner, reporter)
-            return training.run(training.restore(execution.resume), stop)
+            return tracker.ended(training.run(training.restore(execution.resume), stop))
 
 
 def _with_validation(data: DataSet, recipe: Recipe) -> DataSet:
@@ -122,11 +127,12 @@ def _with_validation(data: DataSet, recipe: Recipe) -> DataSet:
 
 
 class _Reporter:
-    """Prints the progress of a training on a console; nothing without one."""
+    """Prints the progress of a training on a console, if there is one, and logs it to a tracker."""
 
-    def __init__(self, console: Console | None, recipe: Recipe):
+    def __init__(self, console: Console | None, recipe: Recipe, tracker: Tracker):
         self._console = console
         self._recipe = recipe
+        self._tracker = tracker
 
     def print(self, lines: Iterable[str]) -> None:
         if self._console is not None:
@@ -140,6 +146,7 @@ class _Reporter:
         return track(steps, "training", console=self._console, disable=hidden, transient=True)
 
     def log(self, line: Metrics, split: EvalSplit) -> None:
+        self._tracker.log(line)
         left = self._recipe.steps - line.step
         text = f"step {line.step}/{self._recipe.steps}  rate {line.rate:.3g}  training error {line.train_error:.2f} %"
         if (error := line.error(split)) is not None:

@@ -36,7 +36,10 @@ class Start(NamedTuple):
     source: Source | None = None
 
     def build(self, zero_head: bool = False) -> Network:
-        """The torch module, what is not in `state` drawn from torch's global generator, its classifiers zero if asked."""
+        """The torch module; what is not in `state` is drawn from torch's global generator.
+
+        zero_head: new classifiers begin at zero
+        """
         module = build_network(self.network)
         for name, parameter in module.named_parameters():
             if zero_head and _CLASSIFIER in name:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from reslab.disk import written_whole
 from reslab.errors import DataError
+from reslab.extra import extra, quiet
 from reslab.runs.record import read_json, read_metrics
-from reslab.use.extra import extra, quiet
 
 
 def write_events(run: Path, out: Path) -> None:
