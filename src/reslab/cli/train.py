@@ -23,7 +23,9 @@ from reslab.errors import DivergedError
 def train(
     name: NetworkName,
     data: DataName,
-    recipe: Annotated[str, typer.Option("--recipe", help="such as demo, paper-a-cifar, modern-cifar")],
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="such as paper-a-cifar, modern-cifar  [default: the data's]")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="the run directory  [default: in runs/, by name]")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="random seed")] = 0,
     assignments: Assignments = None,

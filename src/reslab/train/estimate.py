@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from reslab.columns import counted
 from reslab.data.images import DataSet
 from reslab.machine import memory
 from reslab.nets.network import NetworkSpec
@@ -29,7 +30,7 @@ def messages(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int
     count = len(data.train.labels)
     epochs = recipe.steps * recipe.batch / count
     yield (
-        f"{recipe.steps:,} steps of {recipe.batch:,} images, {epochs:,.1f} epochs of {count:,}; "
+        f"{counted(recipe.steps, 'step')} of {counted(recipe.batch, 'image')}, {epochs:,.1f} epochs of {count:,}; "
         f"{work(network, recipe):.1e} multiply-adds"
     )
     compiled = "compiled" if chosen.compile else "not compiled"
@@ -51,7 +52,7 @@ def messages(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int
     yield f"memory: about {_size(activations)} of activations, {_size(weights)} of weights, gradients and velocities"
     split, images = ("validation", data.validation) if data.validation else ("test", data.test)
     end = "; the test images at the end alone" if data.validation else ""
-    yield f"evaluated on {len(images.labels):,} {split} images every {recipe.evaluate_every:,} steps{end}"
+    yield f"evaluated on {len(images.labels):,} {split} images every {counted(recipe.evaluate_every, 'step')}{end}"
 
 
 def _rule(recipe: Recipe) -> str:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reslab.columns import counted
 from reslab.disk import write_whole, written_whole
 from reslab.nets import NAMED, name_of
 from reslab.runs.contents import read_json
@@ -97,7 +98,7 @@ def _training(run: dict[str, Any], result: dict[str, Any], kind: str) -> str:
     """The section on training, from a run's record, without paths of its files."""
     recipe, versions = run["recipe"], run["versions"]
     data = f"a folder of pictures of {len(run['data_set']['classes'])} classes" if kind == "folder" else kind
-    text = f"On {data}: {recipe['steps']:,} steps of {recipe['batch']} images, seed {run['seed']}, "
+    text = f"On {data}: {counted(recipe['steps'], 'step')} of {counted(recipe['batch'], 'image')}, seed {run['seed']}, "
     text += f"reslab {versions['reslab']}, torch {versions['torch']}.\n"
     if run["weights"]:
         text += f"It began with the weights of another file, SHA-256 {run['weights']['sha256']}.\n"
