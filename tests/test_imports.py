@@ -11,8 +11,8 @@ import reslab
 
 ROOT = Path(reslab.__file__).parent
 FLOORS = (
-    ("errors", "disk", "stop"),
-    ("machine",),
+    ("errors", "disk", "stop", "columns"),
+    ("machine", "extra"),
     ("spec", "distributed", "stats", "drawing", "toml"),
     ("table",),
     ("nets", "data"),
@@ -83,6 +83,21 @@ try:
 except SystemExit as end:
     assert not end.code
 assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "-h"], ["study", "--help"]])
+def test_help_waits_for_no_spec(words):
+    code = f"""
+import sys
+from reslab.cli import main
+try:
+    main({words!r})
+except SystemExit as end:
+    assert not end.code
+slow = {{"pydantic", "numpy", "rich", "importlib.metadata"}} & set(sys.modules)
+assert not slow, slow
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 

@@ -1,32 +1,37 @@
 """A laboratory for residual networks: `network("resnet20-cifar")` is a value to look at, change, count and build."""
 
-from reslab.api import (
-    Execution,
-    analyse_networks,
-    bench_network,
-    check_data,
-    compare_runs,
-    convert_weights,
-    evaluate_network,
-    export_network,
-    get_data,
-    judge_file,
-    list_data,
-    list_runs,
-    load,
-    own_study,
-    plan_study,
-    predict_pictures,
-    recipe,
-    report_study,
-    resume_run,
-    run_study,
-    train_network,
-)
-from reslab.errors import DataError, ReslabError, SpecError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from reslab.machine import tune_openmp
-from reslab.nets import Add, Dropped, Gated, ResNet, Scaled, cifar_resnet, network, networks, resnet
-from reslab.spec import from_json, replace, to_json
+
+if TYPE_CHECKING:
+    from reslab.api import (
+        Execution,
+        analyse_networks,
+        bench_network,
+        check_data,
+        compare_runs,
+        convert_weights,
+        evaluate_network,
+        export_network,
+        get_data,
+        judge_file,
+        list_data,
+        list_runs,
+        load,
+        own_study,
+        plan_study,
+        predict_pictures,
+        recipe,
+        report_study,
+        resume_run,
+        run_study,
+        train_network,
+    )
+    from reslab.errors import DataError, ReslabError, SpecError
+    from reslab.nets import Add, Dropped, Gated, ResNet, Scaled, cifar_resnet, network, networks, resnet
+    from reslab.spec import from_json, replace, to_json
 
 __all__ = [
     "Add", "DataError", "Dropped", "Execution", "Gated", "ResNet", "ReslabError", "Scaled", "SpecError",
@@ -37,3 +42,13 @@ __all__ = [
 ]  # fmt: skip
 
 tune_openmp()
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is asked for, so that the command line's help need not wait for it."""
+    if name in __all__:
+        for place in ("errors", "spec", "nets", "api"):
+            module = import_module(f"reslab.{place}")
+            if hasattr(module, name):
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

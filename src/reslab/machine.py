@@ -1,13 +1,10 @@
 """The machine that a process runs on."""
 
-import ctypes
 import os
 import platform
 import shutil
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from reslab.errors import SpecError
@@ -43,6 +40,9 @@ def _cpuinfo(key: str) -> str:
 
 def package_version(name: str) -> str | None:
     """The version of a package, reslab's own from a source tree too; None if it is not installed."""
+    import tomllib
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:
@@ -84,6 +84,8 @@ def tune_malloc(low_memory: bool = False) -> None:
     if low_memory:
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         return
+    import ctypes
+
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_MMAP_THRESHOLD, 1 << 30)
@@ -155,4 +157,9 @@ def without_tf32() -> Iterator[None]:
 
 def has_compiler() -> bool:
     """Whether there is a C++ compiler for torch.compile on processors."""
-    return any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+    return bool(find_compiler())
+
+
+def find_compiler() -> str:
+    """The path of a C++ compiler; "" if there is none."""
+    return next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), "")

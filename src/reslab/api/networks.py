@@ -35,7 +35,7 @@ def list_networks(pattern: str = "*") -> list[NetworkRow]:
 
 
 class NetworkDescription(NamedTuple):
-    """A network and its drawings. `str(network)` is the table of its stages.
+    """A network and its drawings.
 
     spec: its fields as plain JSON types
     source, deviation: of the paper; empty for a network with changed fields
@@ -49,6 +49,12 @@ class NetworkDescription(NamedTuple):
     deviation: str
     auxiliary: "tuple[int, Cost] | None"
     diagrams: str
+
+    def table(self, width: int | None = None) -> str:
+        """The table of the network's stages, in lines of at most `width` characters."""
+        from reslab.nets.table import table_text
+
+        return table_text(self.network, width)
 
 
 def describe_network(name: str, assignments: Mapping[str, str] | None = None) -> NetworkDescription:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from reslab.api.choices import RUNS, Device, OnBad
 from reslab.api.console import is_first_rank, progress_console
 from reslab.errors import DataError, SpecError
-from reslab.runs.execution import DEFAULT, Execution
 
 if TYPE_CHECKING:
     from reslab.data.images import DataSet
     from reslab.nets.network import NetworkSpec
     from reslab.recipes.recipe import Recipe
     from reslab.runs.contents import Result, RunRecord
+    from reslab.runs.execution import Execution
     from reslab.train.start import Start
 
 
@@ -36,26 +36,26 @@ class Trained(NamedTuple):
 def train_network(
     network: "NetworkSpec | str",
     data: str,
-    recipe: "Recipe | str",
+    recipe: "Recipe | str | None" = None,
     out: Path | str | None = None,
     seed: int = 0,
     *,
     weights: Path | str | None = None,
     assignments: Mapping[str, str] | None = None,
     scale_steps: bool = False,
-    execution: Execution = DEFAULT,
+    execution: "Execution | None" = None,
     progress: bool = False,
 ) -> Trained:
     """Train a network on a data set; the run directory keeps its record, checkpoints, weights and page.
 
     network: a spec, a name, or a JSON file; it takes the data's images and classes
     data: a name from `list_data`, folder:PATH or imagenet:PATH
-    recipe: a value, a name, or a TOML or JSON file
+    recipe: a value, a name, or a TOML or JSON file; None is the one that is meant for the data, if there is one alone
     out: the run directory; None is runs/ and a name that equal runs share
     weights: a run, or a file that reslab wrote: pretrained weights to begin with in place of fresh ones
     assignments: changed fields of network and recipe ({"steps": "400"}), as by --set; {"epochs": "3"} sets the steps
     scale_steps: changed steps or epochs scale the recipe's schedule and intervals too
-    execution: device, precision, compile, deterministic, recompute, on_bad and resume
+    execution: device, precision, compile, deterministic, recompute, on_bad, resume and log; None has their defaults
     progress: messages and a progress bar on stderr
     Raises what `reslab.train.loop.train` and `reslab.train.start.start_from` raise.
     """
@@ -64,27 +64,33 @@ def train_network(
     from reslab.nets import name_of
     from reslab.recipes.aliases import resolve_aliases
     from reslab.recipes.scaled import mismatches
+    from reslab.runs.execution import DEFAULT
     from reslab.runs.record import run_name
     from reslab.spec import replace
 
     assigned = resolve_aliases(assignments or {})
     epochs = assigned.pop("epochs", None)
+    console = progress_console() if progress and is_first_rank() else None
+    if recipe is None:
+        recipe = _obvious_recipe(data, weights)
+        if console:
+            console.print(f"recipe {recipe}, the one for this data; --recipe names another", soft_wrap=True)
     value, how = _specs(network, recipe, assigned, scale_steps)
     if recipe == "finetune" and weights is None:
         raise SpecError("recipe finetune: begins with weights that others trained; give weights (--weights RUN|FILE)")
+    execution = execution or DEFAULT
     execution = replace(execution, device=find_device(execution.device))
     images = load(data)
     if epochs is not None:
         how = _with_epochs(how, epochs, images, "steps" in assigned, scale_steps)
     start = _start(value, images, assigned, weights)
     run = RUNS / run_name(start.network, how, data, seed, start.source) if out is None else Path(out)
-    if progress and is_first_rank():
-        console = progress_console()
+    if console:
         title = network if isinstance(network, str) else name_of(value)
         console.print(f"{title} on {data}, {execution.device}; run {run}", soft_wrap=True)
         if images.size and value.size != start.network.size:
             sides = f"{start.network.size}×{start.network.size}, the size of the images, not {value.size}×{value.size}"
-            console.print(f"{title} reads {sides}", soft_wrap=True)
+            console.print(f"{title} reads {sides}{_lost_maps(start.network, images.size)}", soft_wrap=True)
         if reasons := mismatches(how):
             console.print(f"{'; '.join(reasons)}\n--scale-steps scales the schedule with the steps", soft_wrap=True)
     return _train(start, how, images, run, seed, execution, progress)
@@ -153,7 +159,7 @@ def _recorded_start(record: "RunRecord", run: Path) -> "Start":
 
 
 def _train(
-    start: "Start", how: "Recipe", images: "DataSet", run: Path, seed: int, execution: Execution, progress: bool
+    start: "Start", how: "Recipe", images: "DataSet", run: Path, seed: int, execution: "Execution", progress: bool
 ) -> Trained:
     """Train, and write the page of a run that has finished."""
     from reslab.runs.contents import Result, read_value
@@ -196,6 +202,33 @@ def report_run(run: Path | str, *, device: Device = "auto", on_bad: OnBad = "err
     if (now.test, now.classes) != (seen.test, seen.classes):
         raise SpecError(f"{run}: {shown(data.name)} has other test images now than those of its training")
     return write_report(ended.path, data, torch.device(find_device(device)), on_bad)
+
+
+_RECIPES = {"digits": "demo", "cifar10": "modern-cifar", "cifar100": "modern-cifar", "fashion-mnist": "modern-fashion"}
+
+
+def _obvious_recipe(data: str, weights: Path | str | None) -> str:
+    """The one recipe that is meant for a data set. Raises SpecError where there are several."""
+    from reslab.data.loader import check_name
+    from reslab.recipes.named import RECIPES
+
+    check_name(data)
+    if weights is not None and data.startswith("folder:"):
+        return "finetune"
+    if weights is None and data in _RECIPES:
+        return _RECIPES[data]
+    raise SpecError(f"--recipe is missing: several fit {data}; choose from {', '.join(RECIPES)}")
+
+
+def _lost_maps(network: "NetworkSpec", size: int) -> str:
+    """What small images do to a network for large ones: from which stage on its maps are single pixels."""
+    shape = network.input
+    for name, part in network.plan().parts:
+        shape = part.out(shape)
+        if shape[1:] == (1, 1) and name in network.stage_names[:-1]:
+            why = f"\nits maps are 1×1 from {name} on, where 3×3 convolutions see one pixel and its padding"
+            return f"{why}; networks for images of {size}×{size} end in -cifar, such as resnet20-cifar"
+    return ""
 
 
 def _specs(

@@ -75,7 +75,7 @@ def _normalise(mean: Channels | None, std: Channels | None) -> "MeanStd | None":
 def export_network(
     path: Path | str,
     file_format: Format,
-    out: Path | str,
+    out: Path | str | None = None,
     int8: str | None = None,
     *,
     images: int | None = None,
@@ -87,6 +87,7 @@ def export_network(
     """Write a network that `load` reads for other programs, checked against it.
 
     file_format: huggingface and tensorboard write a folder
+    out: the file or folder; None is `export_path`
     int8: the data set that calibrates an onnx model in 8-bit integers and measures it
     images: training images that calibrate it; None is 128
     device: where a pt2 file is to run
@@ -101,4 +102,21 @@ def export_network(
     if int8 is not None:
         calibration = Int8(int8) if images is None else Int8(int8, images)
     form = Onnx(opset or Onnx().opset, ir_version, any_size) if opset or ir_version or any_size else None
-    return export(Path(path), file_format, Path(out), calibration, device, form)
+    place = export_path(path, file_format, int8 is not None) if out is None else Path(out)
+    return export(Path(path), file_format, place, calibration, device, form)
+
+
+def export_path(path: Path | str, file_format: Format, int8: bool = False) -> Path:
+    """The file or folder beside a run or file where its export goes unless another is named.
+
+    Raises SpecError if it is there already: only a file that is named is written over.
+    """
+    from reslab.use.export import FORMATS
+
+    source = Path(path)
+    name = source.resolve().name if source.is_dir() else source.stem
+    named = file_format in ("torchvision", "huggingface", "tensorboard") or source.suffix == FORMATS[file_format]
+    place = source.parent / f"{name}{'-int8' * int8}{f'-{file_format}' * named}{FORMATS[file_format]}"
+    if place.exists():
+        raise SpecError(f"{place}: is there already; --out names another place, or writes over a file")
+    return place

@@ -15,6 +15,7 @@ from reslab.cli import (
     bench,
     compare,
     data,
+    doctor,
     evaluate,
     export,
     networks,
@@ -25,12 +26,13 @@ from reslab.cli import (
     train,
     weights,
 )
+from reslab.cli.usage import HELP, teach
 from reslab.errors import DataError, ReslabError
 
 app = typer.Typer(
     name="reslab",
     help="A laboratory for residual networks: every network of the papers, their recipes, tables and figures.",
-    add_completion=False,
+    context_settings=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -51,19 +53,20 @@ for command in (
     weights.weights,
     export.export,
     bench.bench,
+    doctor.doctor,
+    doctor.version,
 ):
     app.command()(command)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipe")
 app.add_typer(study.app, name="study")
+teach(app)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"reslab {version('reslab')}")
+        doctor.version()
         raise typer.Exit
 
 

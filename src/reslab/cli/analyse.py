@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reslab import api
-from reslab.cli.options import AsJson, DeviceName, message, print_skipped
+from reslab.cli.options import AsJson, DeviceName, message, print_skipped, print_table, print_verdict
 
 if TYPE_CHECKING:
     from reslab.api.analyse import Report
@@ -79,10 +79,9 @@ def _print(report: "Report", as_json: bool) -> None:
     lines = [tuple(column.title for column in report.table)]
     lines += zip(*(column.cells for column in report.table), strict=True)
     numbers = tuple(place for place, column in enumerate(report.table) if column.numbers)
-    typer.echo(api.aligned(lines, right=numbers))
+    print_table(lines, numbers)
     for claim in report.claims:
-        typer.echo(f"{claim.judgement:15} {claim.claim} ({claim.source})")
-        typer.echo(f"{'':15} {claim.evidence}")
+        print_verdict(claim.judgement, [f"{claim.claim} ({claim.source})", claim.evidence])
     typer.echo(f"report: {page}")
     if index.parent == api.REPORTS:
         typer.echo(f"all reports: {index}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reslab import api
-from reslab.cli.options import AsJson
+from reslab.cli.options import AsJson, print_table, print_text
 from reslab.errors import DataError
 
 SetName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab data list`")]
@@ -27,8 +27,8 @@ def data_list() -> None:
         cells.append((name, *counts, f"{data.channels}×{data.size}×{data.size}", state))
     folders, root = api.data_folders()
     cells += [(f"{kind}:PATH", "", "", "", "pictures", "folders train and val of class folders") for kind in folders]
-    typer.echo(api.aligned(cells, right=(1, 2, 3)))
-    typer.echo(f"downloaded sets are in {root} (RESLAB_DATA)")
+    print_table(cells, right=(1, 2, 3))
+    print_text(f"downloaded sets are in {root} (RESLAB_DATA)")
 
 
 @app.command("get")

@@ -14,7 +14,10 @@ from reslab.errors import SpecError
 def export(
     file: RunOrFile,
     file_format: Annotated[Format, typer.Option("--format", help="tensorboard is for a run")],
-    out: Annotated[Path, typer.Option("--out", help="the file to write; a folder for huggingface and tensorboard")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="the file, for huggingface and tensorboard a folder  [default: beside RUN|FILE]"),
+    ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="8-bit integers, for --format onnx; needs --data")] = False,
     data: Annotated[str | None, typer.Option("--data", metavar="D", help="calibrates --int8 and measures it")] = None,
     images: Annotated[
@@ -35,10 +38,11 @@ def export(
     for option, value in (("--data", data), ("--images", images)):
         if value is not None and not int8:
             raise SpecError(f"{option}: is for --int8")
+    place = out or api.export_path(file, file_format, int8)
     exported = api.export_network(
         file,
         file_format,
-        out,
+        place,
         data,
         images=images,
         device=device,
@@ -49,4 +53,4 @@ def export(
     message(exported.note)
     if exported.change:
         typer.echo(str(exported.change))
-    typer.echo(str(out))
+    typer.echo(str(place))

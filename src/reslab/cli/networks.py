@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reslab import api
-from reslab.cli.options import AsJson, Assignments, NetworkName, pairs
+from reslab.cli.options import AsJson, Assignments, NetworkName, message, pairs, print_table, print_text, terminal_width
 
 
 def networks(
@@ -22,7 +22,10 @@ def networks(
     for row in rows:
         size = "×".join(map(str, row.input))
         cells.append((row.name, f"{row.parameters:,}", f"{row.multiply_adds:,}", size, row.source))
-    typer.echo(api.aligned(cells, right=(1, 2, 3)))
+    if not api.fits(cells, terminal_width()):
+        cells = [cell[:-1] for cell in cells]
+        message("the sources need a wider terminal, or --json")
+    print_table(cells, right=(1, 2, 3))
 
 
 def show(name: NetworkName, assignments: Assignments = None, as_json: AsJson = False) -> None:
@@ -39,11 +42,11 @@ def show(name: NetworkName, assignments: Assignments = None, as_json: AsJson = F
         )
         return
     if shown.source:
-        typer.echo(f"{name}: {shown.source}")
+        print_text(f"{name}: {shown.source}")
         if shown.deviation:
-            typer.echo(f"differs: {shown.deviation}")
+            print_text(f"differs: {shown.deviation}")
         typer.echo("")
-    typer.echo(str(shown.network))
+    typer.echo(shown.table(terminal_width()))
     if shown.auxiliary:
         count, cost = shown.auxiliary
         typer.echo(f"and, while training, {count} auxiliary classifiers: {cost.parameters:,} parameters")

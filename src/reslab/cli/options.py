@@ -1,11 +1,15 @@
 """Options and messages that commands share."""
 
-from collections.abc import Mapping
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from reslab import api
 from reslab.api import choices
 from reslab.errors import SpecError
 
@@ -19,6 +23,8 @@ OnBadPicture = Annotated[choices.OnBad, typer.Option("--on-bad", help="end at un
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="K=V", help="change a field, e.g. merge=dropped or merge.p=0.3")
 ]
+_VERDICT = 15  # characters
+
 AsJson = Annotated[bool, typer.Option("--json", help="for a program to read")]
 
 
@@ -31,6 +37,35 @@ def pairs(assignments: list[str] | None) -> dict[str, str]:
             raise SpecError(f"--set {text}: write key=value, for example --set steps=400")
         values[key] = value
     return values
+
+
+def terminal_width() -> int | None:
+    """The characters of a line on stdout; None where it is no terminal, whose readers want lines whole."""
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it was closed from the start
+    return shutil.get_terminal_size().columns if on_terminal else None
+
+
+def print_table(cells: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> None:
+    """Print rows of cells in columns that fit the terminal; those in `right` are aligned to the right."""
+    typer.echo(api.aligned(cells, right, terminal_width()))
+
+
+def print_text(text: str, indent: str = "") -> None:
+    """Print a paragraph, on a terminal wrapped between words."""
+    typer.echo(api.wrapped(text, terminal_width(), indent))
+
+
+_COLOURS = {"holds": "green", "does not hold": "red", "not decided": "yellow"}
+
+
+def print_verdict(judgement: str, lines: Sequence[str]) -> None:
+    """Print a verdict before the first of some lines, in colour on a terminal unless NO_COLOR is set."""
+    indent = " " * (_VERDICT + 1)
+    first, *rest = (api.wrapped(indent + line, terminal_width(), indent).removeprefix(indent) for line in lines)
+    word = f"{judgement:{_VERDICT}}"
+    if not os.environ.get("NO_COLOR"):
+        word = typer.style(word, fg=_COLOURS.get(judgement))
+    typer.echo("\n".join([f"{word} {first}", *(indent + line for line in rest)]))
 
 
 def message(text: str) -> None:

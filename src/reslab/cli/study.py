@@ -9,7 +9,7 @@ import typer
 
 from reslab import api
 from reslab.api.choices import ScaleName
-from reslab.cli.options import message
+from reslab.cli.options import message, print_table, print_text, print_verdict
 from reslab.errors import ReslabError
 
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab study list`, or FILE.toml")]
@@ -43,7 +43,7 @@ def study_list() -> None:
     """List the studies: names, titles, scales, sources."""
     cells = [("name", "title", "scales", "source")]
     cells += [(study.name, study.title, ", ".join(study.scales), study.source) for study in api.list_studies()]
-    typer.echo(api.aligned(cells))
+    print_table(cells)
 
 
 @app.command("new")
@@ -60,9 +60,9 @@ def study_show(
     """Show what a study would run at a scale, what it costs, what is done already, and what it claims."""
     plan = api.plan_study(name, scale, seeds=seeds, data=data, budget=budget)
     question = f"{plan.study.question}\n" if plan.study.question != plan.study.title else ""
-    typer.echo(f"{plan.study.title}: {plan.study.source}\n{question}")
+    print_text(f"{plan.study.title}: {plan.study.source}\n{question}")
     cut = f" {str(plan.cut).capitalize()}." if plan.cut else ""
-    typer.echo(f"{plan.scale_name} scale: {plan.scale.note}{cut}\n")
+    print_text(f"{plan.scale_name} scale: {plan.scale.note}{cut}\n")
     cells = [("row", "network", "data", "steps", "done", "operations to train")]
     for row in api.plan_rows(plan):
         if row.absent:
@@ -70,18 +70,18 @@ def study_show(
             continue
         done, operations = f"{row.done}/{row.runs}", f"{row.operations:.1e}"
         cells.append((row.name, row.network, row.data, f"{row.steps:,}", done, operations))
-    typer.echo(api.aligned(cells, right=(3, 4, 5)))
+    print_table(cells, right=(3, 4, 5))
     if plan.runs:
         cost = api.plan_cost(plan)
-        typer.echo(f"\n{len(plan.runs)} runs, {cost.operations:.1e} operations; {len(plan.missing)} are missing")
+        print_text(f"\n{len(plan.runs)} runs, {cost.operations:.1e} operations; {len(plan.missing)} are missing")
         if plan.missing:
-            typer.echo(f"they take about {cost.here} here, as busy as this machine is now;")
-            typer.echo(f"on a GPU perhaps {cost.gpu}, one after the other (a guess: {cost.gpu_speed:.0e} operations/s)")
+            print_text(f"they take about {cost.here} here, as busy as this machine is now;")
+            print_text(f"on a GPU perhaps {cost.gpu}, one after the other (a guess: {cost.gpu_speed:.0e} operations/s)")
     if plan.study.claims:
         typer.echo("\nclaims")
     for claim in plan.study.claims:
         scales = f", {' and '.join(claim.scales)} scale" if claim.scales else ""
-        typer.echo(f"  {claim.text} ({claim.source}{scales})")
+        print_text(f"  {claim.text} ({claim.source}{scales})", indent="    ")
     typer.echo(f"\n{plan.command}")
 
 
@@ -150,9 +150,8 @@ def _print(report: api.StudyReport, trained: bool) -> None:
 
     for verdict in report.verdicts:
         claim, lower, higher = verdict.claim, verdict.lower, verdict.higher
-        typer.echo(f"{verdict.judgement:15} {claim.text}")
         sides = f"{side(claim.lower, lower, lower.n)}, {side(claim.higher, higher, higher.n)}"
-        typer.echo(f"{'':15} {sides}; {claim.metric}")
+        print_verdict(verdict.judgement, [claim.text, f"{sides}; {claim.metric}"])
     together = [verdict for verdict in report.verdicts if verdict.measured]
     if decided := sum(verdict.judgement != "not decided" for verdict in together):
         stand = sum(verdict.jointly != "not decided" for verdict in together)

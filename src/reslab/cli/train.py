@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from reslab import api
-from reslab.api.choices import OnBad, OnOffAuto, Precision, Resume
+from reslab.api.choices import OnBad, OnOffAuto, Precision, Resume, TrackerName
 from reslab.cli.options import Assignments, DeviceName, OnBadPicture, message, pairs, print_skipped
 from reslab.errors import DivergedError, SpecError
 
@@ -18,7 +18,8 @@ DataName = Annotated[
     str | None, typer.Option("--data", metavar="D", help="a name from `reslab data list`, or folder:PATH")
 ]
 RecipeName = Annotated[
-    str | None, typer.Option("--recipe", metavar="R", help="a name from `reslab recipes`, or a TOML or JSON file")
+    str | None,
+    typer.Option("--recipe", metavar="R", help="a name from `reslab recipes`, or a file  [default: the data's]"),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="the run directory  [default: in runs/, by name]")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="random seed  [default: 0]")]
@@ -39,6 +40,7 @@ Config = Annotated[
 Rate = Annotated[str | None, typer.Option("--lr", help="learning rate: --set schedule.rate")]
 Epochs = Annotated[str | None, typer.Option("--epochs", help="passes over the training images: --set steps")]
 BatchSize = Annotated[str | None, typer.Option("--batch-size", help="images of a step: --set batch")]
+Log = Annotated[TrackerName | None, typer.Option("--log", help="show the metrics there too, as they come")]
 ScaleSteps = Annotated[
     bool, typer.Option("--scale-steps", help="with changed steps or epochs, scale the schedule's steps too")
 ]
@@ -65,10 +67,11 @@ def train(
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     scale_steps: ScaleSteps = False,
+    log: Log = None,
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
     restart: Resume = "exact" if strict else "any" if resume else "never"
-    execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart)
+    execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart, log)
     flags = {"lr": lr, "epochs": epochs, "batch_size": batch_size}
     changes = _with_flags(pairs(assignments), flags)
     what = _settings({"network": name, "data": data, "recipe": recipe, "seed": seed}, config, weights)
@@ -111,7 +114,7 @@ def _with_flags(changes: dict[str, str], flags: dict[str, str | None]) -> dict[s
 def _settings(given: dict[str, Any], config: Path | None, weights: Path | None) -> api.RunSettings:
     """The given settings and, where there are none, those of a run."""
     if config is None:
-        flags = {"network": "NETWORK", "data": "--data", "recipe": "--recipe"}
+        flags = {"network": "NETWORK", "data": "--data"}
         if missing := [flag for key, flag in flags.items() if given[key] is None]:
             example = "for example: reslab train resnet20-cifar --data digits --recipe demo"
             raise SpecError(f"missing {' and '.join(missing)}; {example}")
@@ -120,6 +123,8 @@ def _settings(given: dict[str, Any], config: Path | None, weights: Path | None) 
     if held.weights and weights is None:
         raise SpecError(f"--config {config}: this run began with {held.weights}; give it by --weights")
     return held._replace(**{key: value for key, value in given.items() if value is not None})
+
+
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="the directory of a finished run")],
     device: DeviceName = "auto",

@@ -67,13 +67,27 @@ def load(name: str, root: Path | None = None, purpose: Purpose = "train") -> Dat
     purpose: "evaluate" reads the test pictures of a folder alone, which are all its pictures if it has no splits
     Raises SpecError for another name, DataError if files are missing or damaged.
     """
-    kind, colon, path = name.partition(":")
-    if colon and kind in FOLDERS and path:
+    if is_folder(name):
+        kind, _, path = name.partition(":")
         return FOLDERS[kind](name, Path(path).expanduser(), purpose)
     return _source(name).read(root or data_root())
 
 
+def is_folder(name: str) -> bool:
+    """Whether a name is that of a folder of pictures: folder:PATH or imagenet:PATH."""
+    kind, _, path = name.partition(":")
+    return kind in FOLDERS and bool(path)
+
+
+def check_name(name: str) -> None:
+    """Raise SpecError for a name that no data set has; nothing is read."""
+    if not is_folder(name):
+        _source(name)
+
+
 def _source(name: str) -> Source:
+    if name not in SETS and Path(name).expanduser().is_dir():
+        raise SpecError(f"no data set {name!r}, but there is a folder: its pictures are the data set folder:{name}")
     if name not in SETS:
         raise SpecError(f"no data set {name!r}: {nearest(name, [*SETS, *(f'{kind}:PATH' for kind in FOLDERS)])}")
     return SETS[name]

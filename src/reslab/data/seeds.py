@@ -4,8 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-_STREAMS = {"weights": 0, "order": 1, "augment": 2, "dropout": 3}
-Stream = Literal["weights", "order", "augment", "dropout"]
+_STREAMS = {"weights": 0, "order": 1, "augment": 2, "dropout": 3, "mixup": 4}
+Stream = Literal["weights", "order", "augment", "dropout", "mixup"]
 
 
 def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:

@@ -1,9 +1,10 @@
 """A network as its paper prints it: a table of stages, and a drawing of its units."""
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby, zip_longest
+from collections.abc import Iterator
+from itertools import groupby
 from typing import NamedTuple
 
+from reslab.columns import aligned
 from reslab.nets.cost import Cost, Shape, total
 from reslab.nets.leaves import Leaf, Node
 from reslab.nets.network import NetworkSpec
@@ -93,30 +94,17 @@ def _parts(node: Node, shape: Shape) -> Iterator[tuple[Node, Shape]]:
         shape = part.out(shape)
 
 
-def table_text(network: NetworkSpec) -> str:
-    """The table as text, with its totals."""
+def table_text(network: NetworkSpec, width: int | None = None) -> str:
+    """The table as text, with its totals, in lines of at most `width` characters."""
     cells = [("part", "output", "layers", "parameters", "multiply-adds")]
     for row in rows(network):
-        channels, height, width = row.output
+        channels, high, wide = row.output
         numbers = f"{row.cost.parameters:,}", f"{row.cost.multiply_adds:,}"
-        cells.append((row.name, f"{height}×{width}×{channels}", row.contents, *numbers))
+        layers = row.contents.replace(", ", ",\xa0").replace(" × ", "\xa0×\xa0")  # each layer in one line
+        cells.append((row.name, f"{high}×{wide}×{channels}", layers, *numbers))
     cost = network.cost()
     cells.append(("total", "", "", f"{cost.parameters:,}", f"{cost.multiply_adds:,}"))
-    return aligned(cells, right=(3, 4))
-
-
-def aligned(cells: Sequence[tuple[str, ...]], right: tuple[int, ...] = ()) -> str:
-    """Rows of cells, which may have several lines, as text in columns; those in `right` are aligned to the right."""
-    widths = [max(len(line) for cell in column for line in cell.split("\n")) for column in zip(*cells, strict=True)]
-    lines = []
-    for row in cells:
-        for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue=""):
-            padded = [
-                cell.rjust(width) if column in right else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ]
-            lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
+    return aligned(cells, right=(3, 4), width=width)
 
 
 def diagrams(network: NetworkSpec) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from reslab.columns import counted
 from reslab.data.crops import views
 from reslab.data.image_folder import OnBad
 from reslab.data.images import DataSet, Images, Indices
@@ -114,7 +115,7 @@ def _facts(record: RunRecord, result: Result) -> dict[str, str]:
         "initial weights": f"{weights.file}, SHA-256 {weights.sha256}" if weights else "random",
         "frozen": ", ".join(frozen) or "nothing",
         "images": f"{splits}, {len(record.data_set.classes)} classes",
-        "training": f"{recipe.steps:,} steps of {recipe.batch:,} images, seed {record.seed}",
+        "training": f"{counted(recipe.steps, 'step')} of {counted(recipe.batch, 'image')}, seed {record.seed}",
         "time": f"{result.seconds:,.0f} s of training, {result.images_per_second:,.0f} images/s",
         "machine": f"{machine.gpu or machine.processor}, {machine.threads} threads, {record.chosen.precision}",
         "versions": ", ".join(f"{name} {number}" for name, number in record.versions.items()),

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, Pos
 from reslab.data.crops import Augment, Crops
 from reslab.errors import SpecError
 from reslab.recipes.schedule import Drops, Schedule
-from reslab.spec import kind, spec
+from reslab.spec import added, kind, spec
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -47,14 +47,34 @@ class RMSProp:
 
 
 @spec
+class AdamW:
+    """Adam (Kingma and Ba 2015) whose weight decay is apart from the gradient: w shrinks by rate × weight_decay.
+
+    Loshchilov and Hutter 2019 (arXiv 1711.05101), as in torch. Its usual rates are about 0.001, and its usual weight
+    decay, which the rate multiplies, is 0.01 to 0.3: `--set schedule.rate=0.001 --set weight_decay=0.05`.
+    """
+
+    beta1: Decay = 0.9
+    beta2: Decay = 0.999
+    epsilon: PositiveFloat = 1e-8
+    kind: Literal["adamw"] = kind("adamw")
+
+
+@spec
 class Recipe:
     """What is drawn, learnt, measured and kept, and when.
 
     steps: batches trained on; batch: images of one, over all ranks
     schedule: the learning rate of each step; optimizer: the rule by which a gradient changes the weights
     augment: what is done to the training images at random; None leaves them as they are
-    weight_decay: on the weights of convolutions and linear layers alone, added to their gradient
+    weight_decay: added to the gradient, or by AdamW taken from the weights themselves
+    decay: what decays: the "weights" of convolutions and linear layers alone, or "all" parameters, BN's scale and shift
+    and biases too, as torch's optimizers do by themselves
     smoothing: the share of the label that goes to all classes evenly. Inception-v3 sec. 7
+    mixup: alpha of mixup, Zhang et al. 2018 (arXiv 1710.09412): each image and its label are a mean of two, the weights
+    of which are drawn from Beta(alpha, alpha) in each step; 0 for none. The authors use 1 for CIFAR, 0.2 for ImageNet
+    zero_head: a classifier that is not from a file begins at zero, with equal chances for all classes, in place of
+    random weights. Goyal et al. 2017 (arXiv 1706.02677) sec. 5.1 draw it small for the same reason
     clip: the greatest norm of the gradient, all parameters together
     average: the decay of a running average of the weights, which is what is evaluated and kept; None for no average
     bn: whose images BN's statistics are over while training: of each "rank"'s share of the batch, as in the papers, or
@@ -73,7 +93,7 @@ class Recipe:
     steps: PositiveInt
     batch: PositiveInt = 128
     schedule: Schedule = Drops()
-    optimizer: Annotated[SGD | RMSProp, Field(discriminator="kind")] = SGD()
+    optimizer: Annotated[SGD | RMSProp | AdamW, Field(discriminator="kind")] = SGD()
     weight_decay: NonNegativeFloat = 1e-4
     augment: Augment | None = None
     smoothing: Decay = 0.0
@@ -89,6 +109,9 @@ class Recipe:
     log_every: PositiveInt = 100
     checkpoint_every: PositiveInt = 1000
     checkpoints_kept: Annotated[int, Field(ge=2)] = 2
+    decay: Literal["weights", "all"] = added("weights")
+    mixup: NonNegativeFloat = added(0.0)
+    zero_head: bool = added(False)
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

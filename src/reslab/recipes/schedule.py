@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from reslab.columns import counted
 from reslab.errors import SpecError
 from reslab.spec import kind, spec
 
@@ -35,7 +36,7 @@ class Drops:
         return self.rate * self.factor ** sum(step >= drop for drop in self.at)
 
     def message(self) -> str:
-        warmup = f"{self.warmup_rate:g} for {self.warmup:,} steps, " if self.warmup else ""
+        warmup = f"{self.warmup_rate:g} for {counted(self.warmup, 'step')}, " if self.warmup else ""
         drops = f", times {self.factor:g} at {' and '.join(f'{step:,}' for step in self.at)}" if self.at else ""
         return f"learning rate {warmup}{self.rate:g}{drops}"
 
@@ -53,7 +54,7 @@ class Exponential:
         return self.rate * self.factor ** (step // self.every)
 
     def message(self) -> str:
-        return f"learning rate {self.rate:g}, times {self.factor:g} every {self.every:,} steps"
+        return f"learning rate {self.rate:g}, times {self.factor:g} every {counted(self.every, 'step')}"
 
 
 @spec
@@ -73,7 +74,7 @@ class Cosine:
         return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / (steps - self.warmup)))
 
     def message(self) -> str:
-        warmup = f"from 0 in {self.warmup:,} steps to " if self.warmup else ""
+        warmup = f"from 0 in {counted(self.warmup, 'step')} to " if self.warmup else ""
         return f"learning rate {warmup}{self.rate:g}, along a cosine to 0"
 
 

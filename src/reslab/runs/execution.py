@@ -10,7 +10,9 @@ from pydantic import NonNegativeInt
 
 from reslab.errors import SpecError
 from reslab.machine import find_device, find_precision, has_compiler, without_tf32
-from reslab.spec import spec
+from reslab.spec import added, spec
+
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 
 
 @spec
@@ -27,6 +29,7 @@ class Execution:
     on_bad: a picture that cannot be read ends the run ("error"), or is skipped and listed in result.json ("skip")
     resume: "never" begins a new run, "any" resumes from the last checkpoint if there is one, "exact" does so only if
     the run will end with the same bits as an uninterrupted one
+    log: a tracker that shows the run's metrics as they are written; the run directory stays the truth
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -36,6 +39,7 @@ class Execution:
     recompute: NonNegativeInt = 0
     on_bad: Literal["error", "skip"] = "error"
     resume: Literal["never", "any", "exact"] = "never"
+    log: TrackerName | None = added(None)
 
 
 DEFAULT = Execution()

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import torch
 
+from reslab.columns import counted
 from reslab.errors import SpecError
 from reslab.machine import cores, find_precision
 from reslab.nets import AnyNetwork
@@ -53,7 +54,7 @@ class BudgetCut:
 
     def __str__(self) -> str:
         steps = f" and {100 * self.share:.0f} % of the steps" if self.share < 1 else ""
-        return f"cut to fit {self.budget:g} hours: {self.seeds} seeds{steps}"
+        return f"cut to fit {self.budget:g} hours: {counted(self.seeds, 'seed')}{steps}"
 
     def shortened(self, recipe: Recipe) -> Recipe:
         """The recipe with that share of its steps, and of every interval in steps.

@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Iterator
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from reslab.columns import counted
 from reslab.data.images import DataSet
 from reslab.machine import memory
 from reslab.nets.network import NetworkSpec
-from reslab.recipes.recipe import Recipe
+from reslab.recipes.recipe import SGD, AdamW, Recipe, RMSProp
 from reslab.runs.execution import Chosen
 from reslab.train.freeze import freeze
 from reslab.train.learner import Loss
-from reslab.train.optim import parameter_groups
+from reslab.train.optim import decays, parameter_groups
 from reslab.weights.file import empty
 
 
@@ -28,7 +30,7 @@ def messages(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int
     count = len(data.train.labels)
     epochs = recipe.steps * recipe.batch / count
     yield (
-        f"{recipe.steps:,} steps of {recipe.batch:,} images, {epochs:,.1f} epochs of {count:,}; "
+        f"{counted(recipe.steps, 'step')} of {counted(recipe.batch, 'image')}, {epochs:,.1f} epochs of {count:,}; "
         f"{work(network, recipe):.1e} multiply-adds"
     )
     compiled = "compiled" if chosen.compile else "not compiled"
@@ -39,16 +41,18 @@ def messages(network: NetworkSpec, recipe: Recipe, data: DataSet, recompute: int
     trained = [parameter for group in parameter_groups(model, recipe) for _, parameter in group["params"]]
     if frozen:
         yield f"frozen: {frozen:,} weights{' of the body' if recipe.freeze else ' of BN, and its statistics'}"
-    decaying, others = ([p for p in trained if (p.ndim > 1) == decays] for decays in (True, False))
-    yield f"weight decay {recipe.weight_decay:g} on {_counted(decaying)}, none on {_counted(others)}"
+    decaying, others = ([p for p in trained if decays(p, recipe) == asked] for asked in (True, False))
+    rest = f", none on {_counted(others)}" if others else ""
+    yield f"weight decay {recipe.weight_decay:g} on {_counted(decaying)}{rest}"
     activations = activation_bytes(network, recipe.batch, recompute, recipe)
     if chosen.precision == "bf16":
         activations //= 2
-    weights = 4 * (3 * sum(parameter.numel() for parameter in trained) + frozen)
+    copies = 2 + _state_tensors(recipe)
+    weights = 4 * (copies * sum(parameter.numel() for parameter in trained) + frozen)
     yield f"memory: about {_size(activations)} of activations, {_size(weights)} of weights, gradients and velocities"
     split, images = ("validation", data.validation) if data.validation else ("test", data.test)
     end = "; the test images at the end alone" if data.validation else ""
-    yield f"evaluated on {len(images.labels):,} {split} images every {recipe.evaluate_every:,} steps{end}"
+    yield f"evaluated on {len(images.labels):,} {split} images every {counted(recipe.evaluate_every, 'step')}{end}"
 
 
 def _rule(recipe: Recipe) -> str:
@@ -59,9 +63,24 @@ def _rule(recipe: Recipe) -> str:
         parts.append(f"gradients clipped at {recipe.clip:g}")
     if recipe.smoothing:
         parts.append(f"label smoothing {recipe.smoothing:g}")
+    if recipe.mixup:
+        parts.append(f"mixup {recipe.mixup:g}")
+    if recipe.zero_head:
+        parts.append("a new classifier begins at zero")
     if recipe.average:
         parts.append(f"EMA of the weights, decay {recipe.average:g}")
     return ", ".join(parts)
+
+
+def _state_tensors(recipe: Recipe) -> int:
+    """Tensors that the optimizer keeps for each parameter."""
+    match recipe.optimizer:
+        case SGD():
+            return 1
+        case RMSProp() | AdamW():
+            return 2
+        case _:
+            assert_never(recipe.optimizer)
 
 
 def _counted(parameters: list[nn.Parameter]) -> str:

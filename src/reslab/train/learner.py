@@ -56,8 +56,8 @@ class Learner:
     def train_step(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """One step: forward, loss, backward, update.
 
-        This rank's images (N, C, H, W) and labels (N,) of a step's batch -> the mean loss () and the logits
-        (N, classes) before the update. An image counts the same on every rank.
+        This rank's images (N, C, H, W) and labels (N,), or probabilities (N, classes), of a step's batch -> the mean
+        loss () and the logits (N, classes) before the update. An image counts the same on every rank.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(step) * group["factor"]
@@ -108,7 +108,8 @@ class Learner:
 class Loss(nn.Module):
     """Cross-entropy with label smoothing, plus the weighted ones of the auxiliary classifiers.
 
-    Images (N, C, H, W) and labels (N,) -> the mean loss () and the logits (N, classes), in float32.
+    Images (N, C, H, W) and labels (N,), or probabilities (N, classes) -> the mean loss () and the logits (N, classes),
+    in float32.
     """
 
     def __init__(self, network: Network, smoothing: float, bf16: bool = False):

@@ -34,7 +34,9 @@ from reslab.train import estimate
 from reslab.train.batch_size import check_batch_size, check_shares
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
+from reslab.train.mixup import draw_mixup, mixup
 from reslab.train.start import Start
+from reslab.train.trackers import Tracker, must_be_installed
 from reslab.weights.file import Weights, not_finite, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
@@ -77,6 +79,7 @@ def train(
     check_batch_size(network, recipe, recipe.batch)
     if any("\ud800" <= letter <= "\udfff" for letter in str(out)):
         raise SpecError(f"{shown(out)}: not a UTF-8 path, and safetensors cannot read files there; choose another out")
+    must_be_installed(execution.log)
     execution = keep_recorded_choices(execution, out)
     tune_malloc(estimate.needs_low_memory(network, recipe.batch, execution.recompute))
     chosen = choose(execution, estimate.work(network, recipe))
@@ -99,15 +102,20 @@ def train(
             seed=seed,
             **environment(execution, chosen),
         )
-        with Record(out, run_record, execution.resume != "never") if ranks.first else NullRecord() as record:
-            reporter = _Reporter(console if ranks.first else None, recipe)
+        with (
+            Record(out, run_record, execution.resume != "never") if ranks.first else NullRecord() as record,
+            Tracker(execution.log if ranks.first else None, out, console) as tracker,
+        ):
+            reporter = _Reporter(console if ranks.first else None, recipe, tracker)
             reporter.print(start.messages())
             reporter.print(estimate.messages(network, recipe, data, execution.recompute, chosen))
             torch.manual_seed(torch_seed(seed, "weights", 0))
             bf16 = chosen.precision == "bf16"
-            learner = Learner(start.build().to(device), recipe, execution.recompute, bf16, chosen.compile)
+            learner = Learner(
+                start.build(recipe.zero_head).to(device), recipe, execution.recompute, bf16, chosen.compile
+            )
             training = _Training(out, seed, record, loader, learner, reporter)
-            return training.run(training.restore(execution.resume), stop)
+            return tracker.ended(training.run(training.restore(execution.resume), stop))
 
 
 def _with_validation(data: DataSet, recipe: Recipe) -> DataSet:
@@ -120,11 +128,12 @@ def _with_validation(data: DataSet, recipe: Recipe) -> DataSet:
 
 
 class _Reporter:
-    """Prints the progress of a training on a console; nothing without one."""
+    """Prints the progress of a training on a console, if there is one, and logs it to a tracker."""
 
-    def __init__(self, console: Console | None, recipe: Recipe):
+    def __init__(self, console: Console | None, recipe: Recipe, tracker: Tracker):
         self._console = console
         self._recipe = recipe
+        self._tracker = tracker
 
     def print(self, lines: Iterable[str]) -> None:
         if self._console is not None:
@@ -138,6 +147,7 @@ class _Reporter:
         return track(steps, "training", console=self._console, disable=hidden, transient=True)
 
     def log(self, line: Metrics, split: EvalSplit) -> None:
+        self._tracker.log(line)
         left = self._recipe.steps - line.step
         text = f"step {line.step}/{self._recipe.steps}  rate {line.rate:.3g}  training error {line.train_error:.2f} %"
         if (error := line.error(split)) is not None:
@@ -211,7 +221,7 @@ class _Training:
 
     def _steps(self, first: int, stop: Stop) -> Result | None:
         """Train; None at the end, or the result of a stop."""
-        recipe, learner, meter = self.recipe, self.learner, self.meter
+        recipe, learner, meter, classes = self.recipe, self.learner, self.meter, len(self.loader.data.classes)
         batches = self.loader.batches(self.seed, range(first, recipe.steps), recipe.batch, recipe.augment)
         meter.resume()
         for step in self.reporter.steps(first):
@@ -219,7 +229,12 @@ class _Training:
                 images, labels = next(batches)
             check_batch_size(learner.network.spec, recipe, len(labels) * self.ranks.total)
             torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
-            loss, logits = learner.train_step(images, labels, step)
+            targets = labels
+            if recipe.mixup:
+                images, targets = mixup(
+                    images, labels, classes, *draw_mixup(self.seed, step, recipe.mixup, len(labels))
+                )
+            loss, logits = learner.train_step(images, targets, step)
             meter.add(step, loss, logits, labels)
             if step == first and learner.compiles:
                 meter.compiled(recipe.batch)

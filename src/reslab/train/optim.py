@@ -7,7 +7,7 @@ from typing import Any, assert_never
 import torch
 from torch import Tensor, nn
 
-from reslab.recipes.recipe import SGD, Recipe, RMSProp
+from reslab.recipes.recipe import SGD, AdamW, Recipe, RMSProp
 from reslab.train.freeze import in_head
 
 
@@ -44,7 +44,7 @@ class TFRMSProp(torch.optim.Optimizer):
 
 
 def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Parameter groups: weights of convolutions and linear layers decay, biases and BN's scale and shift do not.
+    """Parameter groups: weights of convolutions and linear layers decay, the others only where the recipe says "all".
 
     The paper is read as by fb.resnet.torch's authors, who say that it decays convolutions alone. Each group has its
     `factor` of the learning rate and its parameters by name; frozen parameters are in none.
@@ -53,22 +53,29 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             factor = recipe.head_rate if in_head(name) else 1.0
-            groups[factor, parameter.ndim > 1].append((name, parameter))
+            groups[factor, decays(parameter, recipe)].append((name, parameter))
     return [
-        {"params": params, "weight_decay": recipe.weight_decay if decays else 0.0, "factor": factor}
-        for (factor, decays), params in groups.items()
+        {"params": params, "weight_decay": recipe.weight_decay if decaying else 0.0, "factor": factor}
+        for (factor, decaying), params in groups.items()
     ]
+
+
+def decays(parameter: nn.Parameter, recipe: Recipe) -> bool:
+    """Whether a recipe's weight decay is on a parameter: biases and BN's scale and shift have one dimension."""
+    return parameter.ndim > 1 or recipe.decay == "all"
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The optimizer of a recipe over a network's parameters."""
     rate, groups = recipe.rate(0), parameter_groups(network, recipe)
+    fused = all(parameter.is_cuda for parameter in network.parameters()) or None
     match recipe.optimizer:
         case SGD(momentum=momentum, nesterov=nesterov):
-            fused = all(parameter.is_cuda for parameter in network.parameters()) or None
             return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=fused)
         case RMSProp(decay=decay, momentum=momentum, epsilon=epsilon):
             return TFRMSProp(groups, lr=rate, decay=decay, momentum=momentum, eps=epsilon)
+        case AdamW(beta1=beta1, beta2=beta2, epsilon=epsilon):
+            return torch.optim.AdamW(groups, lr=rate, betas=(beta1, beta2), eps=epsilon, fused=fused)
         case _:
             assert_never(recipe.optimizer)
 

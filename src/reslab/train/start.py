@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from reslab.data.images import DataSet
 from reslab.data.normalise import MeanImage, Normalise
@@ -35,9 +35,15 @@ class Start(NamedTuple):
     normalise: Normalise | None = None
     source: Source | None = None
 
-    def build(self) -> Network:
-        """The torch module, what is not in `state` drawn from torch's global generator."""
+    def build(self, zero_head: bool = False) -> Network:
+        """The torch module; what is not in `state` is drawn from torch's global generator.
+
+        zero_head: new classifiers begin at zero
+        """
         module = build_network(self.network)
+        for name, parameter in module.named_parameters():
+            if zero_head and _CLASSIFIER in name:
+                nn.init.zeros_(parameter)
         module.load_state_dict(dict(self.state), strict=False)
         return module
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from reslab.errors import ReslabError, SpecError
+from reslab.extra import extra, quiet
 from reslab.machine import find_precision, has_compiler
 from reslab.nets.modules import Network
 from reslab.use.agree import TOLERANCE, difference
-from reslab.use.extra import extra, quiet
 from reslab.use.folded import folded
 from reslab.use.onnx import Session, as_onnx
 

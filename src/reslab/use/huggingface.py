@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reslab.columns import counted
 from reslab.disk import write_whole, written_whole
 from reslab.nets import NAMED, name_of
 from reslab.runs.contents import Result
@@ -89,7 +90,7 @@ def _training(run: Run, best: bool, kind: str) -> str:
     """The section on training, from a run's record, without paths of its files; best: of its best weights."""
     record, recipe = run.record, run.record.recipe
     data = f"a folder of pictures of {len(record.data_set.classes)} classes" if kind == "folder" else kind
-    text = f"On {data}: {recipe.steps:,} steps of {recipe.batch} images, seed {record.seed}, "
+    text = f"On {data}: {counted(recipe.steps, 'step')} of {counted(recipe.batch, 'image')}, seed {record.seed}, "
     text += f"reslab {record.versions.get('reslab')}, torch {record.versions.get('torch')}.\n"
     if record.weights:
         text += f"It began with the weights of another file, SHA-256 {record.weights.sha256}.\n"

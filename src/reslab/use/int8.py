@@ -10,7 +10,7 @@ from torch import Tensor
 from reslab.data.batches import Loader
 from reslab.errors import SpecError
 from reslab.evaluate import Evaluation, evaluate
-from reslab.use.extra import extra, quiet
+from reslab.extra import extra, quiet
 from reslab.use.onnx import Session
 
 CALIBRATION = 128  # images

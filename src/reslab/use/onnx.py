@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from reslab.errors import SpecError
+from reslab.extra import extra, quiet
 from reslab.nets.modules import GlobalAverage, Network
-from reslab.use.extra import extra, quiet
 from reslab.use.folded import folded
 
 

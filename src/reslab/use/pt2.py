@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from reslab.extra import quiet
 from reslab.nets.modules import Network
-from reslab.use.extra import quiet
 from reslab.use.folded import folded
 
 _METADATA = "reslab.json"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from reslab.disk import written_whole
 from reslab.errors import DataError
+from reslab.extra import extra, quiet
 from reslab.runs.contents import to_tree
 from reslab.runs.run import RECORD, Run
-from reslab.use.extra import extra, quiet
 
 
 def write_events(run: Path, out: Path) -> None:

@@ -17,7 +17,7 @@ from reslab.data.normalise import MeanImage, MeanStd, Normalise
 from reslab.data.picture import shown
 from reslab.disk import write_whole
 from reslab.errors import DataError, SpecError
-from reslab.nets import AnyNetwork, name_of
+from reslab.nets import NAMED, AnyNetwork, name_of
 from reslab.nets.build import build_network
 from reslab.nets.modules import Network
 from reslab.nets.network import NetworkSpec
@@ -95,6 +95,11 @@ def weights_file(path: Path) -> Path:
         path = folder / MODEL
     elif (path / CONFIG).is_file():
         path = path / MODEL
+    if str(path) in NAMED and not path.exists():
+        raise DataError(
+            f"{path}: the name of a network, which has no weights; `reslab train {path} --data D` makes some\n"
+            f"torchvision, timm and pytorch_resnet_cifar10 have files: `reslab weights FILE --as {path} --out FILE`"
+        )
     must_be_file(path)
     return path
 
