@@ -130,7 +130,7 @@ CHOICES = {
         "--compile": ["auto", "on", "off"],
         "--on-bad": ["error", "skip"],
     },
-    ("resume",): {"--on-bad": ["error", "skip"]},
+    ("resume",): {"--device": DEVICES, "--on-bad": ["error", "skip"]},
     ("evaluate",): {
         "--crops": ["1", "10", "144"],
         "--device": DEVICES,
