@@ -29,6 +29,10 @@ LONG = {
     "reslab study run degradation --scale demo": "takes minutes",
     "reslab study run shortcuts --budget 0.05": "takes minutes",
     "reslab study watch shortcuts": "ends with Ctrl-C",
+    "reslab runs": "needs runs",
+    "reslab study run mine.toml": "needs the file",
+    "reslab compare runs --by lr": "needs runs",
+    "reslab judge theirs.csv --claim wide < slim": "needs others' runs",
 }
 
 

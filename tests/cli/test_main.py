@@ -139,7 +139,7 @@ CHOICES = {
         "--log": ["tensorboard", "wandb", "mlflow"],
         "--on-bad": ["error", "skip"],
     },
-    ("resume",): {"--on-bad": ["error", "skip"]},
+    ("resume",): {"--device": DEVICES, "--on-bad": ["error", "skip"]},
     ("evaluate",): {
         "--crops": ["1", "10", "144"],
         "--device": DEVICES,

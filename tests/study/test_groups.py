@@ -35,6 +35,12 @@ def test_other_separators_and_a_byte_order_mark_are_read(tmp_path, separator):
     assert [len(group.runs) for group in groups] == [3, 3]
 
 
+def test_decimal_commas_are_read_beside_semicolons(tmp_path):
+    (group,) = read_groups(written(tmp_path, "group;seed;acc;loss\na;0;0,91;1,5\na;1;0,92;-1,5\n"))
+    assert values([group], "acc") == {"a": [0.91, 0.92]}
+    assert values([group], "loss") == {"a": [1.5, -1.5]}
+
+
 def test_with_steps_the_last_value_counts_and_all_are_the_curve(tmp_path):
     text = "group,seed,step,err\na,0,10,50\na,0,20,40\na,1,20,42\na,1,10,55\n"
     (group,) = read_groups(written(tmp_path, text))
@@ -132,7 +138,7 @@ def test_groups_are_named_by_as_few_settings_as_tell_them_apart():
 
 def test_pairs_and_claims_are_judged_by_their_intervals(tmp_path):
     groups = read_groups(written(tmp_path, ROWS))
-    claims = tuple(read_claims(["b < a", "a < 0.9", "b > a"], groups, "test_acc", 0.0))
+    claims = tuple(read_claims(["b < a", "a<0.9", "b > a"], groups, "test_acc", 0.0))
     comparison = Comparison("runs.csv", "", tuple(groups), "test_acc", ("test_acc",), claims)
     assert [contrast.judgement for contrast in comparison.contrasts()] == ["does not hold", "holds", "holds"]
     (pair,) = comparison.pairs()

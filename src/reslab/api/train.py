@@ -101,7 +101,7 @@ class RunSettings(NamedTuple):
 
     network: "NetworkSpec | str"
     data: str
-    recipe: "Recipe | str"
+    recipe: "Recipe | str | None"
     seed: int
     weights: str | None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from reslab import api
-from reslab.api.choices import OnBad, OnOffAuto, Precision, Resume, TrackerName
+from reslab.api.choices import Device, OnBad, OnOffAuto, Precision, Resume, TrackerName
 from reslab.cli.options import Assignments, DeviceName, OnBadPicture, message, pairs, print_skipped
 from reslab.errors import DivergedError, SpecError
 
@@ -90,7 +90,7 @@ def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="the directory of a stopped run")],
     data: Annotated[str | None, typer.Option("--data", metavar="D", help="where its data are now, if moved")] = None,
     strict: Strict = False,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda  [default: as before]")] = None,
+    device: Annotated[Device | None, typer.Option("--device", help="of the computation  [default: as before]")] = None,
     on_bad: Annotated[
         OnBad | None, typer.Option("--on-bad", help="at unreadable pictures  [default: as before]")
     ] = None,
@@ -141,7 +141,9 @@ def _print(trained: api.Trained) -> None:
         print_skipped(result.skipped)
     if result.status == "stopped":
         if api.is_first_rank():
-            message(f"stopped after step {result.step}, saved; --resume continues it")
+            message(
+                f"stopped after step {result.step}, saved; --resume continues it, and so does `reslab resume {run}`"
+            )
         raise typer.Exit(api.STOPPED)
     if result.status == "diverged":
         batch = ", ".join(result.batch[:3])

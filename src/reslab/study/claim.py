@@ -14,6 +14,8 @@ def parse_claim(text: str, names: Collection[str]) -> tuple[str | float, str | f
     Raises SpecError naming the nearest names.
     """
     sides = re.split(r"\s+([<>])\s+", text.strip())
+    if len(sides) != 3:  # names may have such letters, so that spaces come first
+        sides = [side.strip() for side in re.split(r"([<>])", text)]
     if len(sides) != 3:
         raise SpecError(f"claim {text!r}: {_EXAMPLE}")
     lower, higher = (sides[0], sides[2]) if sides[1] == "<" else (sides[2], sides[0])

@@ -20,6 +20,7 @@ _KEEPING = re.compile(
     r"(?i)_?(runtime|timestamp|wandb|created|updated|start.time|end.time|duration|user|status|state)\b"
 )
 _SEED_WORD = re.compile(r"(?i)(?:^|[-_/. ])(?:seed|s)[-_=]?(\d+)(?=$|[-_/. ])")
+_DECIMAL_COMMA = re.compile(r"(?m)(?<=;)(-?\d+),(\d+)(?=;|\s*$)")
 _WIDE = re.compile(r"(.+) - (.+?)(__MIN|__MAX)?")  # W&B's columns of a chart: "run - metric"
 
 
@@ -65,8 +66,10 @@ def _read(path: Path) -> tuple[list[str], list[_Line]]:
         raise DataError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8, so no CSV") from None
-    first = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    if separator == ";":
+        text = _DECIMAL_COMMA.sub(r"\1.\2", text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         header = [title.strip() for title in next(reader, [])]
         lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
