@@ -99,7 +99,7 @@ def from_json(cls: Any, text: str | bytes, source: str = "") -> Any:
 
 def _validated(cls: Any, text: str | bytes) -> Any:
     try:
-        return _adapter(cls).validate_json(text)
+        return _adapter(cls).validate_json(text.encode() if isinstance(text, str) else text)
     except ValidationError as error:
         raise SpecError(explain(error, cls)) from None
     except UnicodeError:  # a lone surrogate
@@ -200,7 +200,7 @@ def override_each(values: tuple[Any, ...], assignments: dict[str, str], option: 
 
 def _read(text: str) -> Any:
     try:
-        return pydantic_core.from_json(text)  # unlike json's, it refuses 5,000 digits and 5,000 brackets
+        return pydantic_core.from_json(text.encode())  # unlike json's, it refuses 5,000 digits and 5,000 brackets
     except ValueError:
         return None if text.lower() == "none" else text
 

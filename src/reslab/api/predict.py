@@ -61,8 +61,8 @@ def predict_batches(
         raise SpecError(f"--cam {cam}: not a folder")
     if cam_class is not None and cam is None:
         raise SpecError("--cam-class: the class of heat maps; give --cam OUT too")
+    weights = read_weights(Path(path))  # first, as a folder may take long to walk
     files = picture_files([Path(pictures)] if isinstance(pictures, str | Path) else [*map(Path, pictures)])
-    weights = read_weights(Path(path))
     place = find_device("cpu" if engine != "torch" and device == "auto" else device)
     predictor = Predictor(weights, torch.device(place), engine)
     names = class_names(weights.classes, weights.network.classes)
