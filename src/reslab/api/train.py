@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reslab.api.choices import RUNS
-from reslab.api.console import is_first_rank, progress_console
+from reslab.api.console import in_notebook, is_first_rank, progress_console
 from reslab.errors import SpecError
 
 if TYPE_CHECKING:
@@ -31,6 +31,30 @@ class Trained(NamedTuple):
     result: "Result"
     report: Path | None
 
+    def columns(self) -> dict[str, list[str | int | float | None]]:
+        """The lines of metrics.jsonl as plain columns, as pandas.DataFrame takes them; None where a line has none."""
+        from dataclasses import asdict
+
+        from reslab.runs.run import Run
+
+        lines = [asdict(line) for line in Run(self.run).metrics]
+        return {name: [line[name] for line in lines] for name in (lines[0] if lines else {})}
+
+    def _repr_html_(self) -> str:
+        """The errors, the run's directory and its learning curves, for notebooks."""
+        from html import escape
+
+        from reslab.pages.run_figures import curves
+        from reslab.runs.run import Run
+        from reslab.table import columns, to_html
+
+        splits = {"validation": self.result.validation, "test": self.result.test, "training": self.result.train}
+        lines = [(name, split.images, split.top1_error, split.loss) for name, split in splits.items() if split]
+        table = to_html(columns(("split", "images", "error, %", "loss"), lines, form=",.4g"), self.result.status)
+        metrics, best = Run(self.run).metrics, self.result.best
+        figure = curves(metrics, best.step if best else None)._repr_svg_() if metrics else ""
+        return f"{table}<p>{escape(str(self.report or self.run))}</p>{figure}"
+
 
 def train_network(
     network: "NetworkSpec | str",
@@ -42,7 +66,7 @@ def train_network(
     weights: Path | str | None = None,
     assignments: Mapping[str, str] | None = None,
     execution: "Execution | None" = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Trained:
     """Train a network on a data set; the run directory keeps its record, checkpoints, weights and page.
 
@@ -53,7 +77,7 @@ def train_network(
     weights: a run, or a file that reslab wrote: pretrained weights to begin with in place of fresh ones
     assignments: changed fields of network and recipe ({"steps": "400"}), as by --set
     execution: device, precision, compile, deterministic, recompute, on_bad, resume and log; None has their defaults
-    progress: messages and a progress bar on stderr
+    progress: messages and a progress bar on stderr; None shows them in a notebook alone
     Raises what `reslab.train.loop.train` and `reslab.train.start.start_from` raise.
     """
     from reslab.data.loader import load
@@ -66,7 +90,8 @@ def train_network(
     from reslab.train.loop import train
 
     assigned = dict(assignments or {})
-    console = progress_console() if progress and is_first_rank() else None
+    shows = in_notebook() if progress is None else progress
+    console = progress_console() if shows and is_first_rank() else None
     if recipe is None:
         recipe = _obvious_recipe(data, weights)
         if console:
