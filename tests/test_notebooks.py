@@ -19,6 +19,7 @@ SMALLER = {
     r"^depths = .*": "depths = (8, 14)",
     r"^depth = .*": "depth = 8",
     r"resnet56": "resnet14",
+    r"count=24": "count=4",
     r"^seeds = .*": "seeds = range(2)",
 }
 SHOW = """
