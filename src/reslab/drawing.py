@@ -109,6 +109,11 @@ class Drawing:
             if text not in powers:
                 text.set_parse_math(False)
 
+    def _repr_svg_(self) -> str:
+        """The figure for notebooks."""
+        svg = self.save("svg").decode()
+        return svg[svg.index("<svg") :]
+
     def inline(self, svg: bytes, prefix: str) -> str:
         """An SVG file of the figure as an element of a page: no addresses, ids that begin with `prefix`, its points.
 

@@ -5,6 +5,8 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
+from itertools import chain, repeat
 
 from reslab.stats import Sample
 
@@ -91,6 +93,27 @@ def columns(titles: Sequence[str], lines: Sequence[Sequence[Value]], text: int =
         Column(title, list(column), place >= text, form)
         for place, (title, column) in enumerate(zip(titles, values, strict=True))
     ]
+
+
+def to_dict(table: Sequence[Column]) -> dict[str, list[str | int | float | None]]:
+    """A table as plain values by its titles, as pandas.DataFrame takes it."""
+    return {column.title: column.data() for column in table}
+
+
+def to_html(table: Sequence[Column], title: str = "") -> str:
+    """A table as HTML, with its title: what notebooks show."""
+    align = ["right" if column.numbers else "left" for column in table]
+    head, *rest = [
+        "<tr>"
+        + "".join(
+            f'<{tag} style="text-align:{side};white-space:pre-line">{escape(cell)}</{tag}>'
+            for side, cell in zip(align, line, strict=True)
+        )
+        + "</tr>"
+        for tag, line in zip(chain(["th"], repeat("td")), _lines(table), strict=False)
+    ]
+    caption = f"<p><b>{escape(title)}</b></p>" if title else ""
+    return f"{caption}<table><thead>{head}</thead><tbody>{''.join(rest)}</tbody></table>"
 
 
 def _csv(table: Sequence[Column]) -> str:

@@ -22,7 +22,7 @@ from reslab.machine import find_device, processor
 from reslab.nets import to_string
 from reslab.nets.network import NetworkSpec
 from reslab.spec import digest
-from reslab.table import Column
+from reslab.table import Column, columns, to_dict, to_html
 
 M = TypeVar("M")
 Columns = dict[str, list[str | int | float | None]]
@@ -59,7 +59,14 @@ class Report:
 
     def columns(self, table: str = "values") -> Columns:
         """One of the tables as plain values."""
-        return {column.title: column.data() for column in self.tables[table]}
+        return to_dict(self.tables[table])
+
+    def _repr_html_(self) -> str:
+        """Table, claims and figures, for notebooks."""
+        lines = [(claim.judgement, f"{claim.claim} ({claim.source})", claim.evidence) for claim in self.claims]
+        claims = to_html(columns(("judgement", "claim", "measured"), lines, text=3)) if lines else ""
+        figures = "".join(drawing._repr_svg_() for drawing in self.drawings.values())
+        return to_html(self.table, self.title) + claims + figures
 
 
 class Analysis(ABC, Generic[M]):

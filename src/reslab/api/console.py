@@ -1,6 +1,7 @@
 """Progress and messages on stderr."""
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,11 @@ def progress_console(progress: bool = True) -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, markup=False, highlight=False, quiet=not progress)
+
+
+def in_notebook() -> bool:
+    """Whether this is a notebook, where progress is shown below the cell."""
+    return "IPython" in sys.modules and progress_console().is_jupyter
 
 
 def is_first_rank() -> bool:

@@ -51,6 +51,17 @@ class EvaluationResult(NamedTuple):
     skipped: dict[str, str]
     details: ClassDetails | None = None
 
+    def _repr_html_(self) -> str:
+        """Errors and loss, and those of each class where they were counted, for notebooks."""
+        from reslab.table import Column, columns, to_html
+
+        titles = ("images", "top-1 error, %", "top-5 error, %", "loss")
+        table = to_html([Column(title, [value], form=",.4g") for title, value in zip(titles, self[:4], strict=True)])
+        if self.details is None:
+            return table
+        lines = list(zip(self.details.names, self.details.images, self.details.errors, strict=True))
+        return table + to_html(columns(("class", "images", "top-1 error, %"), lines, form=",.4g"))
+
 
 def evaluate_network(
     path: Path | str,

@@ -161,6 +161,16 @@ class StudyReport(NamedTuple):
     verdicts: "list[Verdict]"
     left_out: "dict[Path, str]"
 
+    def _repr_html_(self) -> str:
+        """The verdicts and the place of the page, for notebooks."""
+        from html import escape
+
+        from reslab.table import columns, to_html
+
+        lines = [(each.judgement, each.claim.text, each.lower, each.higher) for each in self.verdicts]
+        table = to_html(columns(("judgement", "claim", "lower", "higher"), lines, text=2))
+        return f"{table}<p>{escape(str(self.page))}</p>"
+
 
 def report_study(plan: "Plan") -> StudyReport:
     """Render a study's report under reports/ from the runs that are done."""

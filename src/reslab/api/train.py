@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reslab.api.choices import RUNS, Device, OnBad
-from reslab.api.console import is_first_rank, progress_console
+from reslab.api.console import in_notebook, is_first_rank, progress_console
 from reslab.errors import DataError, SpecError
 
 if TYPE_CHECKING:
@@ -32,6 +32,30 @@ class Trained(NamedTuple):
     result: "Result"
     report: Path | None
 
+    def columns(self) -> dict[str, list[str | int | float | None]]:
+        """The lines of metrics.jsonl as plain columns, as pandas.DataFrame takes them; None where a line has none."""
+        from dataclasses import asdict
+
+        from reslab.runs.run import Run
+
+        lines = [asdict(line) for line in Run(self.run).metrics]
+        return {name: [line[name] for line in lines] for name in (lines[0] if lines else {})}
+
+    def _repr_html_(self) -> str:
+        """The errors, the run's directory and its learning curves, for notebooks."""
+        from html import escape
+
+        from reslab.pages.run_figures import curves
+        from reslab.runs.run import Run
+        from reslab.table import columns, to_html
+
+        splits = {"validation": self.result.validation, "test": self.result.test, "training": self.result.train}
+        lines = [(name, split.images, split.top1_error, split.loss) for name, split in splits.items() if split]
+        table = to_html(columns(("split", "images", "error, %", "loss"), lines, form=",.4g"), self.result.status)
+        metrics, best = Run(self.run).metrics, self.result.best
+        figure = curves(metrics, best.step if best else None)._repr_svg_() if metrics else ""
+        return f"{table}<p>{escape(str(self.report or self.run))}</p>{figure}"
+
 
 def train_network(
     network: "NetworkSpec | str",
@@ -44,7 +68,7 @@ def train_network(
     assignments: Mapping[str, str] | None = None,
     scale_steps: bool = False,
     execution: "Execution | None" = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Trained:
     """Train a network on a data set; the run directory keeps its record, checkpoints, weights and page.
 
@@ -56,7 +80,7 @@ def train_network(
     assignments: changed fields of network and recipe ({"steps": "400"}), as by --set; {"epochs": "3"} sets the steps
     scale_steps: changed steps or epochs scale the recipe's schedule and intervals too
     execution: device, precision, compile, deterministic, recompute, on_bad, resume and log; None has their defaults
-    progress: messages and a progress bar on stderr
+    progress: messages and a progress bar on stderr; None shows them in a notebook alone
     Raises what `reslab.train.loop.train` and `reslab.train.start.start_from` raise.
     """
     from reslab.data.loader import load
@@ -70,7 +94,8 @@ def train_network(
 
     assigned = resolve_aliases(assignments or {})
     epochs = assigned.pop("epochs", None)
-    console = progress_console() if progress and is_first_rank() else None
+    shows = in_notebook() if progress is None else progress
+    console = progress_console() if shows and is_first_rank() else None
     if recipe is None:
         recipe = _obvious_recipe(data, weights)
         if console:
@@ -93,7 +118,7 @@ def train_network(
             console.print(f"{title} reads {sides}{_lost_maps(start.network, images.size)}", soft_wrap=True)
         if reasons := mismatches(how):
             console.print(f"{'; '.join(reasons)}\n--scale-steps scales the schedule with the steps", soft_wrap=True)
-    return _train(start, how, images, run, seed, execution, progress)
+    return _train(start, how, images, run, seed, execution, shows)
 
 
 class RunSettings(NamedTuple):

@@ -17,6 +17,7 @@ from reslab.cli.options import (
     OnBadPicture,
     RunOrFile,
     print_skipped,
+    terminal_width,
 )
 
 _SQUARE = 12  # classes whose confusion matrix fits a terminal
@@ -94,7 +95,7 @@ def _per_class(details: api.ClassDetails) -> str:
     cells: list[tuple[str, ...]] = [("class", "images", "top-1 error")]
     for name, count, error in zip(details.names, details.images, details.errors, strict=True):
         cells.append((name, f"{count:,}", "no images" if error is None else f"{error:.2f} %"))
-    return api.aligned(cells, right=(1, 2))
+    return api.aligned(cells, (1, 2), terminal_width())
 
 
 def _matrix(details: api.ClassDetails) -> str:
@@ -102,7 +103,7 @@ def _matrix(details: api.ClassDetails) -> str:
     cells = [("class \\ predicted", "", *columns)]
     rows = zip(details.names, columns, details.confusion, strict=True)
     cells += [(name, number, *(str(count) if count else "·" for count in row)) for name, number, row in rows]
-    return api.aligned(cells, right=tuple(range(1, len(columns) + 2)))
+    return api.aligned(cells, tuple(range(1, len(columns) + 2)), terminal_width())
 
 
 def _largest_confusions(details: api.ClassDetails) -> str:
@@ -116,4 +117,4 @@ def _largest_confusions(details: api.ClassDetails) -> str:
     for count, row, column in sorted(counts, key=lambda entry: -entry[0])[:_LARGEST]:
         share = 100 * count / details.images[row]
         cells.append((details.names[row], details.names[column], f"{count:,}", f"{share:.2f} %"))
-    return api.aligned(cells, right=(2, 3)) if counts else "no class is confused with another"
+    return api.aligned(cells, (2, 3), terminal_width()) if counts else "no class is confused with another"

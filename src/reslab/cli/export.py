@@ -10,14 +10,16 @@ from reslab.api.choices import Format
 from reslab.cli.options import RunOrFile, message
 from reslab.errors import SpecError
 
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="the file, for huggingface and tensorboard a folder  [default: beside RUN|FILE]"),
+]
+
 
 def export(
     file: RunOrFile,
     file_format: Annotated[Format, typer.Option("--format", help="tensorboard is for a run")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="the file, for huggingface and tensorboard a folder  [default: beside RUN|FILE]"),
-    ] = None,
+    out: Out = None,
     int8: Annotated[bool, typer.Option("--int8", help="8-bit integers, for --format onnx; needs --data")] = False,
     data: Annotated[str | None, typer.Option("--data", metavar="D", help="calibrates --int8 and measures it")] = None,
     images: Annotated[

@@ -10,6 +10,7 @@ from reslab.nets.leaves import Leaf, Node
 from reslab.nets.network import NetworkSpec
 from reslab.nets.paths import Cat, Chain, Seq, Units
 from reslab.nets.unit import Unit
+from reslab.table import Column
 
 
 class Row(NamedTuple):
@@ -105,6 +106,19 @@ def table_text(network: NetworkSpec, width: int | None = None) -> str:
     cost = network.cost()
     cells.append(("total", "", "", f"{cost.parameters:,}", f"{cost.multiply_adds:,}"))
     return aligned(cells, right=(3, 4), width=width)
+
+
+def columns(network: NetworkSpec) -> list[Column]:
+    """The table as columns of text and numbers, with its totals."""
+    parts, cost = rows(network), network.cost()
+    sizes = [f"{high}×{wide}×{channels}" for channels, high, wide in (row.output for row in parts)]
+    return [
+        Column("part", [*(row.name for row in parts), "total"], numbers=False),
+        Column("output", [*sizes, None], numbers=False),
+        Column("layers", [*(row.contents for row in parts), None], numbers=False),
+        Column("parameters", [*(row.cost.parameters for row in parts), cost.parameters], form=","),
+        Column("multiply-adds", [*(row.cost.multiply_adds for row in parts), cost.multiply_adds], form=","),
+    ]
 
 
 def diagrams(network: NetworkSpec) -> str:

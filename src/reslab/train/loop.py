@@ -138,7 +138,7 @@ class _Reporter:
     def print(self, lines: Iterable[str]) -> None:
         if self._console is not None:
             for line in lines:
-                self._console.print(line, highlight=False, soft_wrap=True)
+                self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)
 
     def steps(self, first: int) -> Iterable[int]:
         """The steps from `first` on, with a progress bar on a terminal."""
