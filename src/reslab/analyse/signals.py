@@ -36,8 +36,8 @@ Floats = NDArray[np.float64]
 GROWTH = np.pi / (np.pi - 1)
 """By how much a convolution, BN and ReLU multiply the squared gradient backward, initially. Yang et al. 2019."""
 
-NOISE = 1e-4
-"""A mean cosine below this is not drawn."""
+NOISE = 1e-3
+"""A mean cosine or a squared mean below this is not drawn."""
 
 
 class Signals(NamedTuple):
@@ -344,12 +344,16 @@ _PANELS = {
     "cosine of two gradients": ("correlation",),
 }
 
+_NOISY = ("correlation", "shortcut_squares", "residual_squares")
+
 
 def _drawing(parts: Mapping[str, Sequence[_Line]]) -> Drawing:
     """A column for each title, a row for each quantity."""
     caption = (
         "Unit 0 is the stem. Variance and squared mean: solid h(x), dashed F(x), of a plain network F(x) alone. Means "
-        "over seeds. " + "From first weights (dark) to last (light)." * ("initial weights" not in parts)
+        "over seeds. Cosines and squared means below 0.001 are not drawn. "
+        + "From first weights (dark) to last (light)."
+        * ("initial weights" not in parts)
     )
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(max(6.8, 4.4 * len(parts)), 10.4), layout="constrained")
@@ -376,7 +380,7 @@ def _drawing(parts: Mapping[str, Sequence[_Line]]) -> Drawing:
 
 def _line(drawing: Drawing, ax: Axes, one: _Line, name: str, dash: str) -> None:
     values = np.mean([getattr(each, name) for each in one.some], axis=0)
-    shown = np.where(np.isfinite(values) & (values > (NOISE if name == "correlation" else 0)), values, np.nan)
+    shown = np.where(np.isfinite(values) & (values > (NOISE if name in _NOISY else 0)), values, np.nan)
     ax.plot(np.arange(len(shown)), shown, label=one.label, linewidth=1.5, **one.style | {"linestyle": dash})
     what = name.replace("_squares", "'s squared mean").replace("_variance", "'s variance")
     drawing.points += [

@@ -179,7 +179,7 @@ _PREDECESSORS = (
 NAMED: dict[str, Named] = {named.name: named for named in _rows()}
 
 _CIFAR_NAME = re.compile(rf"({'|'.join(_CIFAR)})([0-9]{{1,5}})-cifar")
-_MOST_FIELDS = 4  # a network with more than these has no string of another's name
+_MOST_FIELDS = 5  # a network with more than these has no string of another's name
 
 
 def network(name: str) -> AnyNetwork:
@@ -252,14 +252,19 @@ def to_string(value: NetworkSpec) -> str:
 
 
 def _near(value: ResNet) -> Iterator[str]:
-    """Names of networks with the same stem and with or without shortcuts alike, those of the same depth first."""
+    """Names of networks with the same stem, but for its width, and with or without shortcuts alike, those of the same
+    depth first."""
     names = list(NAMED)
     if (value.depth - 2) % 6 == 0 and value.depth not in BOTTLENECK_DEPTHS:
         names = [f"{family}{value.depth}-cifar" for family in ("resnet", "plain", "preact")] + names
     for name in names:
         near = network(name)
-        if isinstance(near, ResNet) and near.stem == value.stem and (near.shortcut is None) == (value.shortcut is None):
-            yield name
+        if isinstance(near, ResNet) and (near.shortcut is None) == (value.shortcut is None):
+            stem = near.stem
+            if isinstance(stem, Conv) and isinstance(value.stem, Conv):
+                stem = replace(stem, width=value.stem.width)
+            if stem == value.stem:
+                yield name
 
 
 def _words(name: str, wanted: ResNet) -> list[str]:
@@ -268,6 +273,11 @@ def _words(name: str, wanted: ResNet) -> list[str]:
     near, words = tree(replace(network(name), **images)), [name]
     for key, value in tree(wanted).items():
         if near[key] == value:
+            continue
+        if key == "stem":
+            words.insert(
+                1, f"stem.width={value['width']}"
+            )  # before the merge, whose fields must follow a valid network
             continue
         if key != "merge":
             words.append(f"{key}={_text(value)}")
