@@ -98,10 +98,13 @@ def test_words_are_those_of_set():
         "resnet32-cifar merge=scaled merge.shortcut=0.5 merge.residual=0.25"
     )
     assert to_string(replace(cifar_resnet(20), shortcut=None, size=8)) == "plain20-cifar"
+    thin = cifar_resnet(32, widths=(14, 28, 56), stem=Conv(14, 3))
+    assert to_string(thin) == "resnet32-cifar stem.width=14 widths=[14,28,56]"
+    assert parse_network(to_string(thin)) == thin
 
 
 def test_a_network_far_from_every_name_is_custom():
-    assert to_string(ResNet((1, 2), widths=(4, 8), stem=Conv(4, 3))) == "resnet8-custom"
+    assert to_string(ResNet((1, 2), widths=(4, 8), stem=Conv(4, 5))) == "resnet8-custom"
 
 
 @pytest.mark.parametrize(

@@ -66,14 +66,21 @@ def test_every_combination_learns_everywhere(arrangement, shortcut, merge, kerne
         assert parameter.grad.abs().sum() > 0, name
 
 
-# C Fig. 4, from the unit's input to its output, for a basic unit in the middle of a stage
+# C Fig. 4 and Han et al. 2017, Fig. 6, from the unit's input to its output, for a basic unit in the middle of a stage
 FIGURE_4 = {
     "original": "conv bn relu conv bn add relu",
     "bn-after-addition": "conv bn relu conv add bn relu",
     "relu-before-addition": "conv bn relu conv bn relu add",
     "relu-only-preactivation": "relu conv bn relu conv bn add",
     "full-preactivation": "bn relu conv bn relu conv add",
+    "without-first-relu": "bn conv bn relu conv add",
+    "bn-last": "bn relu conv bn relu conv bn add",
+    "pyramidnet": "bn conv bn relu conv bn add",
 }
+
+
+def test_every_arrangement_has_its_order_in_a_figure():
+    assert list(FIGURE_4) == list(ARRANGEMENTS)
 
 
 @pytest.mark.parametrize(("arrangement", "order"), list(FIGURE_4.items()))
@@ -101,6 +108,12 @@ def test_preactivation_enters_after_the_stem_and_leaves_before_the_head():
     assert [name for name, _ in network.stem.named_children()] == ["conv1", "bn1", "relu1"]
     assert next(iter(dict(network.stage1.unit1.residual.named_children()))) == "conv1"
     assert next(iter(dict(network.stage1.unit2.residual.named_children()))) == "bn0"
+    assert [name for name, _ in network.head.named_children()] == ["bn0", "relu0", "pool", "linear"]
+
+
+@pytest.mark.parametrize("arrangement", ["without-first-relu", "pyramidnet"])
+def test_without_the_first_relu_the_head_has_one_before_it_pools(arrangement):
+    network = cifar_resnet(14, arrangement=arrangement).build()
     assert [name for name, _ in network.head.named_children()] == ["bn0", "relu0", "pool", "linear"]
 
 
@@ -205,6 +218,14 @@ def test_a_deep_gate_is_two_convolutions_whose_last_shift_is_the_bias():
     assert not gate.bn1.bias.any()
 
 
+@pytest.mark.parametrize(
+    "fields", [{"squeeze": 4}, {"pooled_shortcut": True}, {"widths": (16, 20, 24)}, {"entrance": "residual"}]
+)
+@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+def test_a_variations_layers_are_its_modules(fields, arrangement):
+    assert_layers_are_the_modules(cifar_resnet(8, size=8, arrangement=arrangement, **fields))
+
+
 @pytest.mark.parametrize("merge", [*MERGES, Weighted(0.5, per="channel"), Weighted(0.5, learned=False)])
 def test_a_merges_layers_and_parameters_are_its_modules(merge):
     value = cifar_resnet(8, merge=merge, size=8)
@@ -274,3 +295,44 @@ def test_groups_are_those_of_the_3x3_alone():
     assert [(conv.groups, conv.out_channels) for conv in convs] == [(1, 2048), (8, 2048), (1, 1024)]
     with pytest.raises(SpecError, match=r"groups 3: kernels \(1, 3, 1\) and inner widths"):
         cifar_resnet(29, kernels=(1, 3, 1), groups=3)
+
+
+def test_pyramidnets_units_are_each_wider_and_their_shortcuts_read_x_itself():
+    built = network("pyramidnet110-a48-cifar").build()
+    assert [unit.residual.conv2.out_channels for unit in built.stage1.children()][:4] == [17, 18, 19, 20]
+    assert built.stage3.unit18.residual.conv2.out_channels == 64
+    assert not any(list(unit.shared.children()) for stage in built.stages.values() for unit in stage)
+    assert next(name for name, _ in built.stage1.unit1.residual.named_children()) == "bn0"
+    assert [name for name, _ in built.stem.named_children()] == ["conv1", "bn1"]
+    x = torch.randn(2, 32, 8, 8)
+    y = built.stage2.unit1.shortcut(x)
+    torch.testing.assert_close(y[:, :32], nn.functional.avg_pool2d(x, 2))
+    assert not y[:, 32:].any()
+
+
+def test_resnet_ds_shortcut_averages_before_it_projects():
+    shortcut = network("resnet50d").build().stage2.unit1.shortcut
+    assert [name for name, _ in shortcut.named_children()] == ["pool1", "conv2", "bn2"]
+    assert (shortcut.pool1.kernel_size, shortcut.conv2.stride) == (2, (1, 1))
+    assert shortcut(torch.randn(2, 256, 7, 7)).shape[2:] == (4, 4)  # as a stride of 2 has it
+
+
+def test_squeeze_and_excitation_scales_each_channel_by_its_maps_means():
+    unit = cifar_resnet(8, squeeze=4).build().stage1.unit1.residual.excitation
+    x = torch.randn(3, 16, 5, 5)
+    inner = torch.relu(unit.factors.conv1(x.mean((2, 3), keepdim=True)))
+    assert inner.shape == (3, 4, 1, 1)
+    torch.testing.assert_close(unit(x), x * torch.sigmoid(unit.factors.conv2(inner)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"squeeze": 17}, "squeeze 17: leaves nothing of 16 channels"),
+        ({"shortcut": None, "pooled_shortcut": True}, "a plain network has no shortcut; use pooled_shortcut false"),
+        ({"widths": (16, 16, 32, 32)}, "each stage needs one of both, or each unit its own width"),
+    ],
+)
+def test_a_variation_that_cannot_be_is_refused(fields, message):
+    with pytest.raises(SpecError, match=message):
+        cifar_resnet(14, **fields)

@@ -19,7 +19,12 @@ LIMIT = 1e-5
     ("library", "name"),
     [
         ("torchvision", "resnet18"),
+        ("torchvision", "resnext50-32x4d"),
+        ("torchvision", "wrn-50-2"),
         ("torchvision", "googlenet-torchvision"),
+        ("timm", "resnext50-32x4d"),
+        ("timm", "resnet50d"),
+        ("timm", "se-resnet50"),
         ("timm", "preact18-timm"),
         ("timm", "inception-v4-slim"),
     ],

@@ -17,7 +17,7 @@ from reslab.nets import NAMED, cifar_resnet, network
 from reslab.spec import replace
 from reslab.weights import cifar, timm, torchvision
 from reslab.weights.convert import LAYOUTS, _keys, convert, export
-from reslab.weights.file import Weights, built, read_weights, save_state, save_weights
+from reslab.weights.file import Weights, built, empty, read_weights, save_state, save_weights
 
 # keys as the libraries have them, from torchvision 0.28 and timm 1.0.31
 GOLDEN = {
@@ -53,6 +53,14 @@ GOLDEN = {
         "stage2.unit1.branch3.bn5.bias": "Mixed_6b.branch7x7dbl_5.bn.bias",
         "auxiliary1.path.conv3.weight": "AuxLogits.conv1.conv.weight",
     },
+    "resnet50d": {
+        "stem.conv1.weight": "conv1.0.weight",
+        "stem.bn2.weight": "conv1.4.weight",
+        "stem.bn3.weight": "bn1.weight",
+        "stage1.unit1.shortcut.conv1.weight": "layer1.0.downsample.1.weight",
+        "stage2.unit1.shortcut.bn2.bias": "layer2.0.downsample.2.bias",
+    },
+    "se-resnet50": {"stage3.unit6.residual.excitation.factors.conv2.bias": "layer3.5.se.fc2.bias"},
     "preact50-timm": {
         "stem.conv1.weight": "stem.conv.weight",
         "stage1.unit1.shared.bn0.weight": "stages.0.blocks.0.norm1.weight",
@@ -164,21 +172,25 @@ OTHERS = [
     ("resnet34", "resnet34-c", "--as resnet34"),
     ("inception-v3-torchvision", "inception-v3", "averages that count the zeros"),
     ("googlenet-torchvision", "googlenet", "3×3 in place of 5×5"),
-    ("preact50-timm", "preact50", "behind the pool"),
+    ("preact50-timm", "preact50", "after the pool"),
     ("inception-v4-slim", "inception-v4", "in the other order"),
     ("inception-resnet-v2-slim", "inception-resnet-v2", "10/20/10 blocks"),
     ("inception-resnet-v2-slim", "inception-resnet-v2-slim-unscaled", "scales 0.17, 0.1 and 0.2"),
     ("resnet20-cifar", "resnet56-cifar", "--as resnet20-cifar"),
+    ("wrn-50-2", "resnet50-v1.5", "twice as wide"),
+    ("wrn-50-2", "inception-v4", "twice as wide"),
     ("alexnet-torchvision", "alexnet", "without local response"),
 ]
 
 
 @pytest.mark.parametrize(("right", "asked", "reason"), OTHERS)
-def test_a_network_that_computes_something_else_is_refused_with_the_right_one(tmp_path, right, asked, reason):
-    keys = _keys(network(right), layout_of(right)).values()
-    torch.save({key: torch.zeros(()) for key in keys}, tmp_path / "w.pth")
+def test_a_network_that_computes_something_else_is_refused_with_the_right_one(monkeypatch, right, asked, reason):
+    shapes = {name: tensor.shape for name, tensor in empty(network(right)).state_dict().items()}
+    keys = _keys(network(right), layout_of(right)).items()
+    state = {theirs: torch.zeros(()).expand(shapes[ours]) for ours, theirs in keys}
+    monkeypatch.setattr("reslab.weights.convert.read_state", lambda path, key: (state, []))
     with pytest.raises(SpecError, match=f"not {asked}: use --as {right}") as caught:
-        convert(tmp_path / "w.pth", asked)
+        convert(Path("w.pth"), asked)
     assert reason in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
 

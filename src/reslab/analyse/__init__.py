@@ -104,6 +104,17 @@ ANALYSES: dict[str, AnalysisRow] = {
         "Measure signal and gradient after every unit, beside those of the shortcuts alone. Paper C, eqs. 5-8.",
         (DATA, images(500), SEED, mode("train"), ON_BAD),
     ),
+    "signals": AnalysisRow(
+        "reslab.analyse.signals:SignalAnalysis",
+        "Measure the moments of shortcut and residual and the likeness of gradients, unit by unit. Brock et al. 2021.",
+        (
+            DATA,
+            images(256),
+            SEED,
+            AnalysisOption("seeds", int, 3, "initial weights of each named network", 1),
+            ON_BAD,
+        ),
+    ),
     "lesion": AnalysisRow(
         "reslab.analyse.lesion:LesionAnalysis",
         "Remove and swap units of trained networks at test time. Veit et al. 2016.",

@@ -31,7 +31,7 @@ def group_label(group: Sequence[Subject]) -> str:
 def counterparts(groups: Groups) -> list[tuple[NetworkSpec, NetworkSpec]]:
     """Each residual network with the plain one of the same layers, where both are given. A sec. 3.3."""
     residual = [spec for spec in groups if isinstance(spec, ResNet) and spec.shortcut]
-    pairs = ((spec, replace(spec, shortcut=None, merge=Add())) for spec in residual)
+    pairs = ((spec, replace(spec, shortcut=None, merge=Add(), pooled_shortcut=False)) for spec in residual)
     return [(spec, plain) for spec, plain in pairs if plain in groups]
 
 
@@ -40,7 +40,7 @@ def deeper(groups: Groups) -> list[tuple[NetworkSpec, NetworkSpec]]:
     residual = sorted((spec for spec in groups if isinstance(spec, ResNet) and spec.shortcut), key=lambda s: s.depth)
     pairs: list[tuple[NetworkSpec, NetworkSpec]] = []
     for place, spec in enumerate(residual):
-        alike = [other for other in residual[place + 1 :] if replace(spec, units=other.units) == other]
+        alike = [other for other in residual[place + 1 :] if vars(spec) | {"units": other.units} == vars(other)]
         pairs += [(spec, other) for other in alike[:1] if other.depth > spec.depth]
     return pairs
 

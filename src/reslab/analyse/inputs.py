@@ -188,17 +188,18 @@ def _loader(subject: Subject, data: DataSet, on_bad: OnBad) -> Loader:
     return loader_for(subject.weights, data, device, on_bad)
 
 
-def _initial(spec: NetworkSpec, seed: int) -> Network:
+def initial_network(spec: NetworkSpec, seed: int, device: str = "cpu") -> Network:
     """A network with the initial weights of a training under the seed; torch's generator is restored."""
     with torch.random.fork_rng():
         torch.manual_seed(torch_seed(seed, "weights", 0))
-        return build_network(spec).eval()
+        network = build_network(spec).eval()
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _subject(name: Named, data: DataSet | None, seed: int) -> Subject:
     if isinstance(name, NetworkSpec):
         spec = fitted(name, data) if data else name
-        return Subject(to_string(spec), spec, {INITIAL: _initial(spec, seed)})
+        return Subject(to_string(spec), spec, {INITIAL: initial_network(spec, seed)})
     path, text = Path(name), str(name)
     if Run(path).exists:
         return _run(Run(path))
@@ -207,7 +208,7 @@ def _subject(name: Named, data: DataSet | None, seed: int) -> Subject:
         label = path.resolve().name if path.is_dir() else path.stem
         return Subject(label, weights.network, {TRAINED: built(weights)}, weights._replace(state={}))
     spec = fitted(parse_network(text), data) if data else parse_network(text)
-    return Subject(text, spec, {INITIAL: _initial(spec, seed)})
+    return Subject(text, spec, {INITIAL: initial_network(spec, seed)})
 
 
 def _row(spec: NetworkSpec) -> str | None:
@@ -226,5 +227,5 @@ def _run(run: Run) -> Subject:
         trained = run.is_done and checkpoint == run.checkpoints[-1]
         states[TRAINED if trained else f"step {checkpoint.step}"] = built(weights)
     fine_tuned = run.record.weights is not None  # its initial weights are those of a file
-    initial = {} if fine_tuned else {INITIAL: _initial(weights.network, run.record.seed)}
+    initial = {} if fine_tuned else {INITIAL: initial_network(weights.network, run.record.seed)}
     return Subject(run.path.resolve().name, weights.network, initial | states, weights._replace(state={}))

@@ -3,7 +3,16 @@
 from reslab.nets.merges import Add, Dropped, Gated, Scaled, StochasticDepth, Weighted
 from reslab.nets.names import NAMED, AnyNetwork, Named, find_name, name_of, network, networks, parse_network, to_string
 from reslab.nets.paths import Cat, Conv, Pool, Seq, cat, seq
-from reslab.nets.resnet import ResNet, cifar_resnet, resnet, resnext, resnext_cifar, wide_resnet
+from reslab.nets.resnet import (
+    ResNet,
+    cifar_resnet,
+    pyramidnet_cifar,
+    resnet,
+    resnet_d,
+    resnext,
+    resnext_cifar,
+    wide_resnet,
+)
 from reslab.nets.staged import Auxiliary, Head, Residual, Stage, Staged
 
 __all__ = [
@@ -33,7 +42,9 @@ __all__ = [
     "network",
     "networks",
     "parse_network",
+    "pyramidnet_cifar",
     "resnet",
+    "resnet_d",
     "resnext",
     "resnext_cifar",
     "seq",

@@ -1,4 +1,4 @@
-"""The five arrangements of a residual unit's activations. C Fig. 4."""
+"""The arrangements of a residual unit's activations: the five of C Fig. 4, and PyramidNet's."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -13,23 +13,28 @@ class Arrangement(NamedTuple):
 
         before - weight - between - weight - ... - weight - last - (addition) - after
 
-    The activations `before` the first unit's weights move to the stem's end, before the split, and a copy of them
-    follows the last addition. C appendix.
+    The activations `before` the first unit's weights move to the stem's end, before the split, and `end` follows the
+    last addition, before the head's pooling. C appendix.
     """
 
     before: Activations
     between: Activations
     last: Activations
     after: Activations
+    end: Activations
 
 
 ARRANGEMENTS = {
-    #                                        before     between    last       after
-    "original":                  Arrangement("",        "bn relu", "bn",      "relu"),     # C Fig. 4 a
-    "bn-after-addition":         Arrangement("",        "bn relu", "",        "bn relu"),  # C Fig. 4 b
-    "relu-before-addition":      Arrangement("",        "bn relu", "bn relu", ""),         # C Fig. 4 c
-    "relu-only-preactivation":   Arrangement("relu",    "bn relu", "bn",      ""),         # C Fig. 4 d
-    "full-preactivation":        Arrangement("bn relu", "bn relu", "",        ""),         # C Fig. 4 e
+    #                                        before     between    last       after      end
+    "original":                  Arrangement("",        "bn relu", "bn",      "relu",    ""),         # C Fig. 4 a
+    "bn-after-addition":         Arrangement("",        "bn relu", "",        "bn relu", ""),         # C Fig. 4 b
+    "relu-before-addition":      Arrangement("",        "bn relu", "bn relu", "",        ""),         # C Fig. 4 c
+    "relu-only-preactivation":   Arrangement("relu",    "bn relu", "bn",      "",        "relu"),     # C Fig. 4 d
+    "full-preactivation":        Arrangement("bn relu", "bn relu", "",        "",        "bn relu"),  # C Fig. 4 e
+    # Han et al. 2017, Deep Pyramidal Residual Networks, arXiv 1610.02915, Fig. 6 b, c and d
+    "without-first-relu":        Arrangement("bn",      "bn relu", "",        "",        "bn relu"),
+    "bn-last":                   Arrangement("bn relu", "bn relu", "bn",      "",        "bn relu"),
+    "pyramidnet":                Arrangement("bn",      "bn relu", "bn",      "",        "bn relu"),
 }  # fmt: skip
 
 ArrangementName = Annotated[str, one_of(lambda: list(ARRANGEMENTS))]

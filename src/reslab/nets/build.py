@@ -11,6 +11,7 @@ from reslab.nets.cost import Shape
 from reslab.nets.leaves import BN, LRN, AnyLeaf, Dropout, Flatten, GlobalPool, Linear, Node, ReLU, Squash, ZeroPad
 from reslab.nets.modules import (
     Addition,
+    ChannelScaling,
     Concatenation,
     ExclusiveGating,
     Gating,
@@ -28,7 +29,7 @@ from reslab.nets.modules import (
     ZeroPadding,
 )
 from reslab.nets.network import NetworkSpec
-from reslab.nets.paths import Cat, Chain, Convolution, Pooling, Seq, padded
+from reslab.nets.paths import Cat, Chain, Convolution, Excitation, Pooling, Seq, padded
 from reslab.nets.unit import Unit
 
 
@@ -59,6 +60,11 @@ def _(node: Unit, shape: Shape) -> nn.Module:
     if node.shortcut is None:
         return PlainUnit(shared, residual, after)
     return ResidualUnit(shared, build(node.shortcut, shape), residual, _merge(node, shape), after)
+
+
+@build.register
+def _(node: Excitation, shape: Shape) -> nn.Module:
+    return ChannelScaling(build(node.factors(shape[0]), (shape[0], 1, 1)))
 
 
 @build.register

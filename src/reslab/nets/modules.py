@@ -215,6 +215,17 @@ class Concatenation(nn.Module):
         return torch.cat([branch(x) for branch in self.children()], dim=1)
 
 
+class ChannelScaling(nn.Module):
+    """x * sigmoid(factors(the mean of x over the map)). Hu et al. 2018, eqs. 2 to 4."""
+
+    def __init__(self, factors: nn.Module):
+        super().__init__()
+        self.factors = factors
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.factors(x.mean((2, 3), keepdim=True)))
+
+
 class Squashing(nn.Module):
     """1.7159 tanh(2 x / 3)."""
 

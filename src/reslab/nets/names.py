@@ -15,7 +15,17 @@ from reslab.errors import SpecError, nearest
 from reslab.nets import googlenet, inception, predecessors
 from reslab.nets.network import NetworkSpec
 from reslab.nets.paths import Conv, Pool, seq
-from reslab.nets.resnet import IMAGENET, ResNet, cifar_resnet, resnet, resnext, resnext_cifar, wide_resnet
+from reslab.nets.resnet import (
+    IMAGENET,
+    ResNet,
+    cifar_resnet,
+    pyramidnet_cifar,
+    resnet,
+    resnet_d,
+    resnext,
+    resnext_cifar,
+    wide_resnet,
+)
 from reslab.nets.staged import Staged
 from reslab.spec import override, replace, tree
 
@@ -58,6 +68,8 @@ _POOL1 = "The first pool pads by one pixel, as Torch does; the authors' Caffe ro
 _PREACT = "The stem and the strides are those of fb.resnet.torch, as C does not draw them."
 _V1 = "The stride stands in the first 1×1 convolution, as paper A has it."
 _X101 = "Twice as wide as the paper's resnext101-32x4d."
+_WIDE = "Its bottlenecks' inner convolutions are twice as wide, their outputs are not; the stride stands in the 3×3."
+_ROUNDED = "Widths are rounded, as in the authors' code; the paper's eq. 2 takes their integer parts."
 _TIMM = "The first unit has a pre-activation of its own after the pool; C puts it in the stem."
 _IN_UNIT: dict[str, Any] = {"entrance": "unit", "stem": seq(Conv(64, 7, 2, after=""), Pool("max", 3, 2))}
 
@@ -96,6 +108,16 @@ def _rows() -> Iterator[Named]:
         make = partial(resnext, depth, groups, width)
         source = "Xie et al. 2017, Table 1" if depth == 50 else "torchvision"
         yield Named(f"resnext{depth}-{groups}x{width}d", make, source, "" if depth == 50 else _X101)
+    for depth in (50, 101):
+        make = partial(resnet, depth, widening=2, stride_at=1)
+        source = "Zagoruyko and Komodakis 2016, Table 8" if depth == 50 else "torchvision"
+        yield Named(f"wrn-{depth}-2", make, source, _WIDE)
+    for depth, alpha in ((110, 48), (110, 84), (110, 270), (164, 270)):
+        make = partial(pyramidnet_cifar, depth, alpha, (1, 3, 1) if depth == 164 else (3, 3))
+        yield Named(f"pyramidnet{depth}-a{alpha}-cifar", make, "Han et al. 2017, Table 4", _ROUNDED)
+    yield Named("resnet50d", partial(resnet_d, 50), "He et al. 2019, Bag of Tricks, Fig. 2, Table 5")
+    make = partial(resnet, 50, squeeze=16, stride_at=1)
+    yield Named("se-resnet50", make, "Hu et al. 2018, Table 1", _V15)
     yield from _INCEPTION
     yield from _PREDECESSORS
 
@@ -157,7 +179,7 @@ _PREDECESSORS = (
 NAMED: dict[str, Named] = {named.name: named for named in _rows()}
 
 _CIFAR_NAME = re.compile(rf"({'|'.join(_CIFAR)})([0-9]{{1,5}})-cifar")
-_MOST_FIELDS = 4  # a network with more than these has no string of another's name
+_MOST_FIELDS = 5  # a network with more than these has no string of another's name
 
 
 def network(name: str) -> AnyNetwork:
@@ -232,14 +254,19 @@ def to_string(value: NetworkSpec) -> str:
 
 
 def _near(value: ResNet) -> Iterator[str]:
-    """Names of networks with the same stem and with or without shortcuts alike, those of the same depth first."""
+    """Names of networks with the same stem, but for its width, and with or without shortcuts alike, those of the same
+    depth first."""
     names = list(NAMED)
     if (value.depth - 2) % 6 == 0 and value.depth not in BOTTLENECK_DEPTHS:
         names = [f"{family}{value.depth}-cifar" for family in ("resnet", "plain", "preact")] + names
     for name in names:
         near = network(name)
-        if isinstance(near, ResNet) and near.stem == value.stem and (near.shortcut is None) == (value.shortcut is None):
-            yield name
+        if isinstance(near, ResNet) and (near.shortcut is None) == (value.shortcut is None):
+            stem = near.stem
+            if isinstance(stem, Conv) and isinstance(value.stem, Conv):
+                stem = replace(stem, width=value.stem.width)
+            if stem == value.stem:
+                yield name
 
 
 def _words(name: str, wanted: ResNet) -> list[str]:
@@ -248,6 +275,11 @@ def _words(name: str, wanted: ResNet) -> list[str]:
     near, words = tree(replace(network(name), **images)), [name]
     for key, value in tree(wanted).items():
         if near[key] == value:
+            continue
+        if key == "stem":
+            words.insert(
+                1, f"stem.width={value['width']}"
+            )  # before the merge, whose fields must follow a valid network
             continue
         if key != "merge":
             words.append(f"{key}={_text(value)}")

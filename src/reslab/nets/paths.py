@@ -189,6 +189,27 @@ class Units(Chain):
     """A stage: units one after another."""
 
 
+@dataclass(frozen=True)
+class Excitation:
+    """x times a factor for each channel, sigmoid(1x1(ReLU(1x1(the mean of x over the map)))). Hu et al. 2018, Fig. 3.
+
+    The inner width is that of x divided by `reduction`.
+    """
+
+    reduction: int
+
+    def out(self, shape: Shape) -> Shape:
+        return shape
+
+    def factors(self, width: int) -> Seq:
+        """The layers of the mean before the sigmoid."""
+        return seq(Conv(width // self.reduction, 1, after="relu", bias=True), Conv(width, 1, after="", bias=True))
+
+    def layers(self, shape: Shape, name: str) -> Iterator[Layer]:
+        yield from self.factors(shape[0]).layers((shape[0], 1, 1), f"{name}.factors")
+        yield Layer(name, "excitation", "squeeze-and-excitation", shape)
+
+
 def flow(parts: "Iterator[tuple[str, Node]] | tuple[tuple[str, Node], ...]", shape: Shape) -> Shape:
     """The output's shape of a series of parts."""
     for _, part in parts:

@@ -1,6 +1,7 @@
 """Residual, plain and pre-activation networks. A sec. 3 and 4.2, C appendix."""
 
 from collections.abc import Iterator
+from itertools import accumulate, repeat
 from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field
@@ -11,9 +12,9 @@ from reslab.nets.buildable import Buildable
 from reslab.nets.leaves import Dropout, GlobalPool, Linear, Node, ZeroPad, activations
 from reslab.nets.merges import Add, Merge, Probability
 from reslab.nets.network import Classes, Size, UnitCount, check_units
-from reslab.nets.paths import Chain, Conv, Path, Pool, Seq, Units, Width, seq
+from reslab.nets.paths import Chain, Conv, Excitation, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
-from reslab.spec import added, kind, spec
+from reslab.spec import added, kind, replace, spec
 
 EXPANSION = {(3, 3): 1, (1, 3, 1): 4, (3,): 1}
 """The kernels of a unit's residual, and how many times the stage's width its last convolution has.
@@ -36,18 +37,23 @@ Kernels = tuple[Literal[3], Literal[3]] | tuple[Literal[1], Literal[3], Literal[
 
 @spec
 class ResNet(Buildable):
-    """A stem, stages of equal units, and a head; every stage but the first halves the map in its first unit.
+    """A stem, stages of units, and a head; every stage but the first halves the map in its first unit.
 
-    units: units in each stage; widths: the width of each stage, whose outputs are 4 times as wide in a bottleneck
+    units: units in each stage; widths: the width of each stage, or of each unit as in PyramidNet; a bottleneck's output
+        is 4 times as wide
     kernels: (3, 3) basic, (1, 3, 1) bottleneck
     shortcut: "A" zero padding, "B" projection where the shape changes, "C" projection always, None a plain network
     stride_at: the convolution of a unit that has its stride, counted from 0; A strides in the first
-    entrance: the place of the first unit's pre-activation, the stem as in C or the unit as in timm
+    entrance: the place of the first unit's pre-activation, the stem as in C or the unit as in timm; "residual" leaves
+        every unit's to its residual, and the shortcut x itself, as in PyramidNet
     size: height and width of the images that costs are counted for; the module takes any
     widening, groups: a unit's inner convolutions are `widening` times the stage's width, its 3x3 in `groups`. ResNeXt,
         Xie et al. 2017
     dropout: after the activations before a unit's last convolution. WideResNet, Zagoruyko and Komodakis 2016
     zero_last_bn: the scale of the last BN in every residual starts at 0. Goyal et al. 2017, sec. 5.1
+    pooled_shortcut: where the map is halved the shortcut averages 2x2 pixels in place of leaving out three of four.
+        PyramidNet with A; ResNet-D with B, He et al. 2019, arXiv 1812.01187, Fig. 2 c
+    squeeze: squeeze-and-excitation at the residual's end, its inner width smaller by this factor. Hu et al. 2018
     """
 
     units: tuple[UnitCount, ...]
@@ -58,7 +64,7 @@ class ResNet(Buildable):
     merge: Merge = Add()
     stem: Path = Conv(16, 3)
     stride_at: int = 0
-    entrance: Literal["stem", "unit"] = "stem"
+    entrance: Literal["stem", "unit", "residual"] = "stem"
     classes: Classes = 10
     channels: Width = 3
     size: Size = 32
@@ -66,12 +72,16 @@ class ResNet(Buildable):
     groups: Width = added(1)
     dropout: Probability = added(0.0)
     zero_last_bn: bool = added(False)
+    pooled_shortcut: bool = added(False)
+    squeeze: Width | None = added(None)
     kind: Literal["resnet"] = kind("resnet")
 
     def __post_init__(self) -> None:
         check_units(sum(self.units))
-        if len(self.units) != len(self.widths) or not self.units:
-            raise SpecError(f"units {self.units} and widths {self.widths}: each stage needs one of both")
+        if len(self.widths) not in (len(self.units), sum(self.units)) or not self.units:
+            raise SpecError(
+                f"units {self.units} and widths {self.widths}: each stage needs one of both, or each unit its own width"
+            )
         if not 0 <= self.stride_at < len(self.kernels):
             last = len(self.kernels) - 1
             raise SpecError(f"stride_at {self.stride_at}: kernels {self.kernels} allow 0 to {last}, for example {last}")
@@ -80,8 +90,10 @@ class ResNet(Buildable):
                 f"merge {self.merge.kind}: a plain network (shortcut None) has nothing to merge; "
                 "use merge add, or shortcut A, B or C"
             )
+        if self.shortcut is None and self.pooled_shortcut:
+            raise SpecError("pooled_shortcut: a plain network has no shortcut; use pooled_shortcut false")
         self._check_residual()
-        if self.shortcut == "A" and list(self.outputs) != sorted(self.outputs):
+        if self.shortcut == "A" and list(self.unit_outputs) != sorted(self.unit_outputs):
             raise SpecError(f"shortcut A pads channels and cannot take them away, outputs {self.outputs}: use B")
 
     def _check_residual(self) -> None:
@@ -93,6 +105,9 @@ class ResNet(Buildable):
             raise SpecError("dropout and widening stand between a unit's convolutions: use kernels (3, 3) or (1, 3, 1)")
         if one_layer and self.zero_last_bn and "bn" not in ARRANGEMENTS[self.arrangement].last:
             raise SpecError("zero_last_bn: the residual's one convolution has no BN after it; use arrangement original")
+        narrowest = min(self.unit_outputs)
+        if self.squeeze and narrowest < self.squeeze:
+            raise SpecError(f"squeeze {self.squeeze}: leaves nothing of {narrowest} channels, at most {narrowest}")
 
     @property
     def depth(self) -> int:
@@ -100,36 +115,53 @@ class ResNet(Buildable):
         return 2 + len(self.kernels) * sum(self.units)
 
     @property
+    def unit_widths(self) -> tuple[int, ...]:
+        """The width of every unit."""
+        if len(self.widths) == sum(self.units):
+            return self.widths
+        pairs = zip(self.widths, self.units, strict=True)
+        return tuple(width for stage in pairs for width in repeat(*stage))
+
+    @property
+    def unit_outputs(self) -> tuple[int, ...]:
+        """The output channels of the stem and of every unit."""
+        stem = seq(self.stem).out(self.input)[0]
+        return (stem, *(width * EXPANSION[self.kernels] for width in self.unit_widths))
+
+    @property
     def outputs(self) -> tuple[int, ...]:
         """The output channels of the stem and of every stage."""
-        stem = seq(self.stem).out(self.input)[0]
-        return (stem, *(width * EXPANSION[self.kernels] for width in self.widths))
+        outputs = self.unit_outputs
+        return tuple(outputs[last] for last in accumulate(self.units, initial=0))
 
     @property
     def stage_names(self) -> tuple[str, ...]:
         return tuple(f"stage{stage}" for stage in range(1, len(self.units) + 1))
 
     def plan(self) -> Chain:
-        row = ARRANGEMENTS[self.arrangement]
+        row, widths, outputs = ARRANGEMENTS[self.arrangement], self.unit_widths, self.unit_outputs
         stages: list[tuple[str, Node]] = []
         for stage, count in enumerate(self.units, 1):
-            units = [(f"unit{unit}", self._unit(row, stage, unit)) for unit in range(1, count + 1)]
+            units = []
+            for unit in range(1, count + 1):
+                number = sum(self.units[: stage - 1]) + unit
+                stride = 2 if stage > 1 and unit == 1 else 1
+                before, width, output = outputs[number - 1], widths[number - 1], outputs[number]
+                units.append((f"unit{unit}", self._unit(row, number, stride, before, width, output)))
             stages.append((f"stage{stage}", Units(tuple(units))))
-        head = Chain((*activations(row.before, 0), ("pool", GlobalPool()), ("linear", Linear(self.classes))))
+        head = Chain((*activations(row.end, 0), ("pool", GlobalPool()), ("linear", Linear(self.classes))))
         return Chain((("stem", seq(self.stem)), *stages, ("head", head)))
 
-    def _unit(self, row: Arrangement, stage: int, unit: int) -> Unit:
-        number, units = sum(self.units[: stage - 1]) + unit, sum(self.units)
-        before, width, output = self.outputs[stage - 1], self.widths[stage - 1], self.outputs[stage]
-        stride = 2 if stage > 1 and unit == 1 else 1
-        reshapes = unit == 1 and (stride > 1 or before != output)
-        entrance = stage == unit == 1 and self.entrance == "stem"  # its pre-activation is the stem's
-        shares = reshapes and not entrance
+    def _unit(self, row: Arrangement, number: int, stride: int, before: int, width: int, output: int) -> Unit:
+        """A unit, counted from 1 in the whole network, from `before` to `output` channels."""
+        reshapes = stride > 1 or before != output
+        entrance = number == 1 and self.entrance == "stem"  # its pre-activation is the stem's
+        shares = reshapes and not entrance and self.entrance != "residual"
         leading = "" if shares or entrance else row.before
         return Unit(
             residual=Chain((*activations(leading, 0), *self._residual(row, width, output, stride))),
             shortcut=self._shortcut(row, output, stride, reshapes),
-            merge=self.merge.at(number, units),
+            merge=self.merge.at(number, sum(self.units)),
             shared=Chain(tuple(activations(row.before if shares else "", 0))),
             after=Chain(tuple(activations(row.after, 0))),
             stride=stride,
@@ -149,15 +181,20 @@ class ResNet(Buildable):
                 groups=self.groups if kernel == 3 else 1,
             )
             yield from conv.named(index)
+        if self.squeeze:
+            yield "excitation", Excitation(self.squeeze)
 
     def _shortcut(self, row: Arrangement, output: int, stride: int, reshapes: bool) -> Node | None:
         """A projection is normalised where the residual's last convolution is. C appendix: not in pre-activation."""
-        projection = seq(Conv(output, 1, stride, after="bn" if "bn" in row.last else ""))
+        pool: tuple[Pool, ...] = ()
+        if self.pooled_shortcut and stride > 1:
+            pool, stride = (Pool("average", stride, stride, "valid", ceil=True),), 1
+        projection = seq(*pool, Conv(output, 1, stride, after="bn" if "bn" in row.last else ""))
         match self.shortcut:
             case None:
                 return None
             case "A":
-                return Chain((("pad", ZeroPad(output, stride)),)) if reshapes else Seq(())
+                return Chain((*seq(*pool).named(), ("pad", ZeroPad(output, stride)))) if reshapes else Seq(())
             case "B":
                 return projection if reshapes else Seq(())
             case "C":
@@ -223,6 +260,31 @@ def resnext_cifar(depth: int, groups: int, width: int, **fields: Any) -> ResNet:
     """ResNeXt for CIFAR: stages of 64, 128 and 256 channels, bottlenecks to four times as many. arXiv 1611.05431."""
     stages: dict[str, Any] = {"widths": (64, 128, 256), "stem": Conv(64, 3), "stride_at": 1}
     return cifar_resnet(depth, (1, 3, 1), groups=groups, widening=_widening(groups, width), **stages | fields)
+
+
+def pyramidnet_cifar(depth: int, alpha: int, kernels: tuple[int, ...] = (3, 3), **fields: Any) -> ResNet:
+    """PyramidNet for CIFAR: every unit is wider than the one before, 16 + `alpha` in the last. arXiv 1610.02915, eq. 2.
+
+    Widths are rounded as in the authors' code; the paper takes their integer parts.
+    """
+    units = cifar_resnet(depth, kernels).units
+    form: dict[str, Any] = {
+        "arrangement": "pyramidnet",
+        "shortcut": "A",
+        "pooled_shortcut": True,
+        "entrance": "residual",
+    }
+    form |= {"stem": Conv(16, 3, after="bn"), "stride_at": len(kernels) - 2}
+    count = sum(units)
+    widths = tuple(round(16 + alpha * unit / count) for unit in range(1, count + 1))
+    return ResNet(units, widths, kernels, **form | fields)  # type: ignore[arg-type]
+
+
+def resnet_d(depth: int, **fields: Any) -> ResNet:
+    """ResNet-D: three 3x3 in the stem, the stride in a bottleneck's 3x3, pooled shortcuts. arXiv 1812.01187, sec. 4."""
+    stem = seq(Conv(32, 3, 2), Conv(32, 3), Conv(64, 3), Pool("max", 3, 2))
+    value = resnet(depth, stem=stem, pooled_shortcut=True, **fields)
+    return replace(value, stride_at=len(value.kernels) - 2)
 
 
 def _widening(groups: int, width: int) -> int:

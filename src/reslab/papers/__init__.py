@@ -6,10 +6,14 @@ from reslab.papers.cost import COST
 from reslab.papers.he2016a import DEGRADATION, DEPTH, SHORTCUT_OPTIONS
 from reslab.papers.he2016b import ACTIVATIONS, PREACTIVATION, SHORTCUTS
 from reslab.papers.szegedy2017 import INCEPTION
+from reslab.papers.variations import LOUDNESS, VARIATIONS
 
 STUDIES: dict[str, Study] = {
     study.name: study
-    for study in (DEGRADATION, SHORTCUT_OPTIONS, DEPTH, INCEPTION, SHORTCUTS, ACTIVATIONS, PREACTIVATION, COST)
+    for study in (
+        *(DEGRADATION, SHORTCUT_OPTIONS, DEPTH, INCEPTION, SHORTCUTS, ACTIVATIONS, PREACTIVATION, LOUDNESS, VARIATIONS),
+        COST,
+    )
 }
 
 

@@ -8,7 +8,9 @@ from reslab.errors import SpecError, nearest
 from reslab.nets import AnyNetwork
 from reslab.recipes.recipe import Recipe
 
-Metric = Literal["train_error", "test_error", "top5_error", "curve", "steps_to_10", "parameters", "multiply_adds"]
+Metric = Literal[
+    "initial_loss", "train_error", "test_error", "top5_error", "curve", "steps_to_10", "parameters", "multiply_adds"
+]
 
 
 class MetricText(NamedTuple):
@@ -22,6 +24,7 @@ class MetricText(NamedTuple):
 
 
 METRICS: dict[Metric, MetricText] = {
+    "initial_loss": MetricText("training loss of the first logging interval", "nats"),
     "train_error": MetricText("final training error", "%"),
     "test_error": MetricText("final test error", "%"),
     "top5_error": MetricText("final top-5 test error", "%"),
@@ -33,8 +36,9 @@ METRICS: dict[Metric, MetricText] = {
 """What is measured of a run, or counted of a network.
 
 Final errors are those of the last weights over the whole training or test set, in evaluation mode, and 100 where the
-run diverged. `steps_to_10` is the end of the first logging interval whose training batches had an error below 10 %,
-and the steps of the recipe where there was none. `curve` is low where a network converges soon.
+run diverged. `initial_loss` is the mean over the first steps that are logged together, and not a number where a run
+diverged before they ended. `steps_to_10` is the end of the first logging interval whose training batches had an error
+below 10 %, and the steps of the recipe where there was none. `curve` is low where a network converges soon.
 """
 COUNTED: tuple[Metric, ...] = ("parameters", "multiply_adds")
 

@@ -1,5 +1,6 @@
 """The metrics of a study's runs, and the verdict on each claim."""
 
+import math
 from dataclasses import dataclass
 from statistics import mean
 from typing import assert_never
@@ -18,6 +19,8 @@ def measure(planned: PlannedRun, metric: Metric) -> float:
     """One metric of one run that is done. See papers.claims.METRICS."""
     run = planned.run
     match metric:
+        case "initial_loss":
+            return next((line.train_loss for line in run.metrics), math.nan)
         case "steps_to_10":
             return float(next((line.step for line in run.metrics if line.train_error < 10), planned.recipe.steps))
         case "train_error" | "test_error" | "top5_error" | "curve" if run.status == "diverged":
@@ -101,7 +104,7 @@ def _step(planned: PlannedRun, metric: Metric) -> float:
     """The resolution of a metric: 100 % of one image, or a logging interval's steps; 0 without one."""
     if metric == "steps_to_10":
         return float(planned.recipe.log_every)
-    if metric == "curve" or planned.run.status == "diverged":
+    if metric in ("curve", "initial_loss") or planned.run.status == "diverged":
         return 0.0
     return 100 / _final(planned, metric).images
 

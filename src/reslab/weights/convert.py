@@ -88,14 +88,22 @@ def _forms(value: NetworkSpec) -> list[NetworkSpec]:
 
 
 def _fits(value: NetworkSpec, layout: Layout, state: State) -> bool:
-    """Whether a state_dict has all keys of a network, or all but those of its classifier."""
+    """Whether a state_dict has all keys of a network, or all but those of its classifier, and its body's shapes."""
     if not {key.rpartition(".")[0] for key in state} <= {theirs for _, theirs in layout.pairs(value)}:
         return False  # without building the network
     keys = {ours: theirs for ours, theirs in _keys(value, layout).items() if not ours.endswith(_COUNTER)}
     missing = [ours for ours, theirs in keys.items() if theirs not in state]
-    if len(state) != len(keys) - len(missing):
+    if len(state) != len(keys) - len(missing) or not _has_body(value, layout, state):
         return False
     return not missing or (f"{CLASSIFIER}.weight" in missing and all(CLASSIFIER in ours for ours in missing))
+
+
+def _has_body(value: NetworkSpec, layout: Layout, state: State) -> bool:
+    """Whether the tensors of a state_dict have a network's shapes, but for its input channels and its classes."""
+    pairs = layout.pairs(value)
+    free = {pairs[0][1], *(theirs for ours, theirs in pairs if ours.endswith(CLASSIFIER))}
+    shapes = {key: shape for key, shape in _shapes(value, layout).items() if key.rpartition(".")[0] not in free}
+    return all(state[key].shape == shape for key, shape in shapes.items() if key in state)
 
 
 def _match(path: Path, state: State, name: str, value: NetworkSpec) -> tuple[Layout, NetworkSpec]:

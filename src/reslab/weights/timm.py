@@ -2,9 +2,10 @@
 
 import re
 
-from reslab.data.normalise import HALF
+from reslab.data.normalise import HALF, IMAGENET
 from reslab.nets.network import NetworkSpec
 from reslab.weights.layout import Layout, Pairs, conv_pairs, layers_with_weights, prefix
+from reslab.weights.torchvision import resnet
 
 
 def resnetv2(network: NetworkSpec) -> Pairs:
@@ -19,6 +20,31 @@ def resnetv2(network: NetworkSpec) -> Pairs:
         theirs = theirs.replace("stem.conv1", "stem.conv").replace("head.bn0", "norm").replace("head.linear", "head.fc")
         pairs.append((layer.name, theirs))
     return pairs
+
+
+_DEEP_STEM = {
+    "stem.conv1": "conv1.0",
+    "stem.bn1": "conv1.1",
+    "stem.conv2": "conv1.3",
+    "stem.bn2": "conv1.4",
+    "stem.conv3": "conv1.6",
+    "stem.bn3": "bn1",
+}
+
+
+def resnetd(network: NetworkSpec) -> Pairs:
+    """conv1.0, conv1.1, conv1.3 ..., and downsample.1 and .2 after the pool, or after an identity without one."""
+    pairs = []
+    for ours, theirs in resnet(network):
+        if ".shortcut." in ours:
+            theirs = theirs.partition(".shortcut.")[0].partition(".downsample.")[0]
+            theirs += ".downsample.2" if ".bn" in ours else ".downsample.1"
+        pairs.append((ours, _DEEP_STEM.get(ours, theirs)))
+    return pairs
+
+
+def seresnet(network: NetworkSpec) -> Pairs:
+    return [(ours, re.sub(r"excitation\.factors\.conv", "se.fc", theirs)) for ours, theirs in resnet(network)]
 
 
 _V4_C = "branch0 branch1_0 branch1_1a branch1_1b branch2_0 branch2_1 branch2_2 branch2_3a branch2_3b branch3.1"
@@ -69,6 +95,8 @@ def inception_resnet_v2(network: NetworkSpec) -> Pairs:
 
 LAYOUTS = (
     Layout("timm's ResNetV2", tuple(f"preact{depth}-timm" for depth in (18, 34, 50, 101, 152, 200)), resnetv2, HALF),
+    Layout("timm's ResNet-D", ("resnet50d",), resnetd, IMAGENET),
+    Layout("timm's SE-ResNet", ("se-resnet50",), seresnet, IMAGENET),
     Layout("timm's Inception-v4", ("inception-v4-slim",), inception_v4, HALF),
     Layout("timm's Inception-ResNet-v2", ("inception-resnet-v2-slim",), inception_resnet_v2, HALF),
 )

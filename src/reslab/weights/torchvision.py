@@ -87,7 +87,10 @@ def inception_v3(network: NetworkSpec) -> Pairs:
 LAYOUTS = (
     Layout(
         "torchvision's and timm's ResNet",
-        ("resnet18", "resnet34", *(f"resnet{depth}-v1.5" for depth in (50, 101, 152, 200))),
+        (
+            *("resnet18", "resnet34", *(f"resnet{depth}-v1.5" for depth in (50, 101, 152, 200))),
+            *("resnext50-32x4d", "resnext101-32x8d", "wrn-50-2", "wrn-101-2"),
+        ),
         resnet,
         IMAGENET,
     ),
