@@ -16,6 +16,7 @@ SURFACE = {
         "export",
         "networks",
         "predict",
+        "review",
         "show",
         "study",
         "train",
@@ -45,6 +46,7 @@ SURFACE = {
     ],
     ("study",): ["list", "report", "run", "show", "watch"],
     ("demo",): ["--workers"],
+    ("review",): ["--data"],
     ("networks",): ["--json"],
     ("show",): ["--json", "--set"],
     ("train",): [
@@ -103,7 +105,7 @@ def test_the_surface_is_frozen(reslab, words, capsys):
 
 DEVICES, PRECISIONS = ["auto", "cpu", "cuda"], ["auto", "float32", "bf16"]
 ENGINES = ["torch", "openvino", "onnxruntime"]
-SCALES = {"--scale": ["demo", "short", "paper"]}
+SCALES = {"--scale": ["demo", "brief", "short", "paper"]}
 CHOICES = {
     ("train",): {
         "--device": DEVICES,
@@ -171,7 +173,7 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
         (["train", "resnet20-cifar", "--data", "cifar10", "--recipe", "demo"], 3, "cifar-10-batches-bin"),
         (["networks", "densenet*"], 2, "no network matches 'densenet*'"),
         (["study", "run", "degradaton"], 2, "did you mean degradation"),
-        (["study", "run", "degradation", "--scale", "tiny"], 2, "'tiny' is not one of 'demo', 'short', 'paper'"),
+        (["study", "run", "degradation", "--scale", "tiny"], 2, "'tiny' is not one of 'demo', 'brief', 'short'"),
         (["study", "run", "degradation", "--scale", "short"], 3, "cifar-10-batches-bin"),
         (["study", "run", "degradation", "--seeds", "0"], 2, "--seeds"),
         (["analyse", "responses", "resnet21-cifar", "--data", "digits"], 2, "for example 20 or 26"),

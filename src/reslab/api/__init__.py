@@ -8,10 +8,12 @@ from reslab.api.data import DataCheck, DataRow, check_data, data_folders, get_da
 from reslab.api.evaluate import ClassDetails, EvaluationResult, evaluate_network, load
 from reslab.api.networks import NetworkDescription, NetworkRow, describe_network, list_networks
 from reslab.api.predict import Prediction, Predictions, predict_batches, predict_pictures
+from reslab.api.review import Review, report_review
 from reslab.api.study import (
     StudyCost,
     StudyReport,
     StudyRow,
+    claim_prospect,
     list_studies,
     plan_cost,
     plan_rows,
@@ -28,10 +30,10 @@ from reslab.stop import STOPPED
 
 __all__ = [
     "ANALYSES", "REPORTS", "RUNS", "STOPPED", "AnalysisOption", "AnalysisRow", "ClassDetails", "DataCheck", "DataRow",
-    "EvaluationResult", "Execution", "NetworkDescription", "NetworkRow", "Prediction", "Predictions", "StudyCost",
-    "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data",
-    "convert_weights", "data_folders", "describe_network", "evaluate_network", "export_network", "get_data",
-    "is_first_rank", "list_data", "list_networks", "list_studies", "load", "plan_cost", "plan_rows", "plan_study",
-    "predict_batches", "predict_pictures", "progress_console", "recipe", "report_study", "report_values", "run_study",
-    "serve_study", "train_network",
+    "EvaluationResult", "Execution", "NetworkDescription", "NetworkRow", "Prediction", "Predictions", "Review",
+    "StudyCost", "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data",
+    "claim_prospect", "convert_weights", "data_folders", "describe_network", "evaluate_network", "export_network",
+    "get_data", "is_first_rank", "list_data", "list_networks", "list_studies", "load", "plan_cost", "plan_rows",
+    "plan_study", "predict_batches", "predict_pictures", "progress_console", "recipe", "report_review", "report_study",
+    "report_values", "run_study", "serve_study", "train_network",
 ]  # fmt: skip
