@@ -25,7 +25,7 @@ from reslab.runs.contents import RunRecord, read_json
 from reslab.runs.run import Run
 from reslab.stats import Sample, compare
 from reslab.study.plan import Plan, PlannedRun
-from reslab.study.verdict import sample
+from reslab.study.verdict import sample, verdicts
 from reslab.table import FORMATS, Column
 from reslab.train.loop import duration
 
@@ -40,8 +40,7 @@ def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
     plans = review.plans(ROOT / "runs")
     shown = [plans[name, scale] for scale in SCALES for name, study in STUDIES.items() if scale in study.scales]
-    counted = plans["cost", "demo"]
-    begun = [plan for plan in shown if any(run.done for run in plan.runs) or plan is counted]
+    begun = [plan for plan in shown if _is_begun(plan)]
     for plan in begun:
         render(plan, out / "reports" / _folder(plan))
     write_index(out / "reports")
@@ -59,6 +58,13 @@ def main() -> None:
     )
     write_whole(out / "RESULTS.md", text.encode())
     print(out / "RESULTS.md")
+
+
+def _is_begun(plan: Plan) -> bool:
+    """Whether a plan has runs that test one of its claims; what is counted is shown once."""
+    if not plan.scale.settings:
+        return plan.scale_name == "demo"
+    return any(verdict.measured and verdict.comparison.method for verdict in verdicts(plan))
 
 
 def _folder(plan: Plan) -> str:

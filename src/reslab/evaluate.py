@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -113,6 +114,35 @@ def evaluate(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]], details
         details.sum_up()
     wrong1, wrong5, loss, count = all_reduce_sum(sums).tolist()
     return Evaluation(int(count), 100 * wrong1 / count, 100 * wrong5 / count, loss / count)
+
+
+@torch.no_grad()
+def renew_bn_statistics(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """BN's means and variances computed anew: plain averages over the batches of a loader's `views`, over all ranks.
+
+    In place of the running averages of training, which lag the weights. Everything but BN is in evaluation mode.
+    Batches smaller than the first are left out. The released weights of A were made so (their README).
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta, modes = [layer.momentum for layer in layers], [(module, module.training) for module in network.modules()]
+    network.eval()
+    size = None
+    for layer in layers:
+        layer.train()
+        layer.reset_running_stats()
+        layer.momentum = None  # a plain average over the batches
+    for images, _ in views:
+        size = size or len(images)
+        if len(images) == size:
+            network(images)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    for layer in layers if dist.is_initialized() else ():
+        for buffer in (layer.running_mean, layer.running_var):
+            assert buffer is not None
+            buffer.copy_(all_reduce_sum(buffer.clone()) / dist.get_world_size())
+    for module, training in modes:
+        module.training = training
 
 
 def _scores(logits: Tensor, images: int) -> Tensor:

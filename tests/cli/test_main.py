@@ -66,6 +66,7 @@ SURFACE = {
         "--weights",
     ],
     ("evaluate",): [
+        "--bn-statistics",
         "--calibration",
         "--compile",
         "--confusion",
@@ -114,6 +115,7 @@ CHOICES = {
         "--on-bad": ["error", "skip"],
     },
     ("evaluate",): {
+        "--bn-statistics": ["running", "anew"],
         "--crops": ["1", "10", "144"],
         "--device": DEVICES,
         "--on-bad": ["error", "skip"],

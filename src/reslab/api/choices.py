@@ -7,6 +7,7 @@ from reslab.analyse import REPORTS as REPORTS
 
 RUNS = Path("runs")
 
+BNStatistics = Literal["running", "anew"]
 Crops = Literal[1, 10, 144]
 Device = Literal["auto", "cpu", "cuda"]
 Engine = Literal["torch", "openvino", "onnxruntime"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reslab.api.choices import Crops, Device, Engine, OnBad, OnOff, Precision
+from reslab.api.choices import BNStatistics, Crops, Device, Engine, OnBad, OnOff, Precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,6 +61,7 @@ def evaluate_network(
     engine: Engine = "torch",
     precision: Precision = "float32",
     compile: OnOff = "off",  # noqa: A002
+    bn_statistics: BNStatistics = "running",
 ) -> EvaluationResult:
     """Evaluate a network that `load` reads on a data set's test images. Started by torchrun, ranks share them.
 
@@ -69,13 +70,14 @@ def evaluate_network(
     on_bad: whether a picture that cannot be read ends the evaluation or is skipped
     engine: computes the outputs; those other than torch run on the processor
     compile: compile the network, for engine torch
+    bn_statistics: BN's running averages of the training, or averages over the training images computed "anew"
     Raises SpecError where the network's classes or channels are not the data's.
     """
     import torch
 
     from reslab.data.loader import load
     from reslab.distributed import gather, process_group
-    from reslab.evaluate import Details, evaluate, must_fit
+    from reslab.evaluate import Details, evaluate, must_fit, renew_bn_statistics
     from reslab.machine import find_device, tune_malloc
     from reslab.use.engine import make_engine
     from reslab.weights.file import built, read_weights
@@ -89,6 +91,8 @@ def evaluate_network(
     counts = Details(weights.network.classes) if details else None
     with process_group(), loader_for(weights, images, place, on_bad) as loader:
         network = built(weights).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if bn_statistics == "anew":
+            renew_bn_statistics(network, loader.views("train", 1))
         run: nn.Module = network
         if (engine, precision, compile) != ("torch", "float32", "off"):
             batch, _ = next(iter(loader.views("test", crops)))

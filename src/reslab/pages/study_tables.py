@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from reslab.papers.claims import COUNTED, METRICS, Metric, Row
+from reslab.stats import Sample
 from reslab.study.plan import Plan
 from reslab.study.verdict import Verdict, measure, sample
 from reslab.table import Column
@@ -95,10 +96,18 @@ def rows(plan: Plan) -> list[Column]:
             table.append(Column("its median", medians, form=".2f", empty="not run"))
         if metric in compared:
             table += _beside_published(plan, metric)
+    if any(run.done for run in plan.runs):
+        table.append(Column("training loss of the first steps", [_first_loss(plan, name) for name in names]))
     if any(row.published for row in plan.rows) and plan.beside_published:
         sources = [row.published.citation if row.published else "" for row in plan.rows]
         table.append(Column("source", sources, numbers=False))
     return table
+
+
+def _first_loss(plan: Plan, row: str) -> Sample:
+    """The mean training loss up to the first logged step, which is ln(classes) where a network begins undecided."""
+    lines = [run.run.metrics for run in plan.runs_of(row)]
+    return Sample(tuple(metrics[0].train_loss for metrics in lines if metrics))
 
 
 def shown_metrics(plan: Plan) -> list[Metric]:

@@ -107,7 +107,7 @@ COST = Study(
             "AlexNet has more layers than LeNet-5", "LeNet-5", "AlexNet", "layers", "the review's sec. 1.1", key="lenet"
         ),
         Claim(
-            "ZF Net has other layers than AlexNet: more",
+            "ZF Net has more layers than AlexNet",
             "AlexNet",
             "ZF Net",
             "layers",

@@ -58,7 +58,10 @@ SGD_NOTE = (
     "The learning rate stands outside the momentum's velocity, as in torch; the paper's Caffe has it inside. "
     "They differ for a few steps after each drop of the rate."
 )
-BN_NOTE = "BN sees the whole batch of 128 images; the paper's two GPUs saw 64 each."
+BN_NOTE = (
+    "BN sees the whole batch of 128 images; the paper's two GPUs saw 64 each. It evaluates with its running averages; "
+    "the authors' released weights have averages over many images, computed after training."
+)
 DECAY_NOTE = "Weight decay acts on convolutions and the classifier, not on BN and biases; the paper does not say."
 PLATEAU_NOTE = (
     "The paper drops the rate when the error plateaus and does not say where: here from steps 150,000, 300,000 and "

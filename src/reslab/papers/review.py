@@ -90,7 +90,7 @@ _BEFORE = (
         "VGG Table 3: the error stops falling at 19 layers (27.0 and 27.3 %).",
         slip="He et al. 2016a show degradation on plain networks of their own, 18 against 34 layers and 20 to 110; "
         "nobody has shown a higher training error of a deeper VGG.",
-        here="`reslab study run degradation`: plain networks, as A has them.",
+        here="`reslab study run degradation`: plain networks of 20 and 56 layers.",
     ),
     Statement(
         "ResNet won the competition in 2015, with skip connections and much batch normalization",
@@ -121,7 +121,7 @@ _RESIDUAL = (
         "sec. 2.2",
         "A sec. 3.1, eq. 1.",
         slip="The block is y = ReLU(F(x) + x), with BN, and W x where the shape changes; the review leaves these out.",
-        here="`reslab show resnet20-cifar` draws the unit; a test sets F to zero and finds the identity.",
+        here="`reslab show resnet20-cifar` draws the unit; with F at zero it is the identity, as a test shows.",
     ),
     Statement(
         "ImageNet has 1.28 million training and 50,000 validation images; performance is measured on 100,000 test ones",
