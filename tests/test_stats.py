@@ -71,7 +71,7 @@ def test_about_the_same_needs_two_one_sided_tests():
     assert (result.coverage, result.interval) == (pytest.approx(0.9), pytest.approx((theirs.low, theirs.high)))
 
 
-def test_a_difference_that_is_sure_but_not_worth_telling_does_not_hold():
+def test_a_difference_that_is_sure_but_not_worth_a_claim_does_not_hold():
     lower, higher = Sample((0.99, 0.991, 0.992, 0.993)), Sample((1.02, 1.021, 1.022, 1.023))
     assert comparison(lower, higher).judgement == "holds"
     assert comparison(lower, higher, least=0.1).judgement == "does not hold"
