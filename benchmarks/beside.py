@@ -24,7 +24,7 @@ from reslab.bench.rivals import plain_step
 from reslab.data.images import Images
 from reslab.data.loader import load
 from reslab.machine import processor
-from reslab.papers.he2016a import SHORT_CIFAR
+from reslab.papers.he2016a import BRIEF_CIFAR
 from reslab.runs.contents import write_json
 
 OUT = Path(__file__).parents[1] / "results" / "beside"
@@ -60,17 +60,17 @@ def main(seed: int) -> None:
     assert isinstance(data.train, Images)
     net = network("resnet20-cifar").build()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(SHORT_CIFAR.schedule.at))
-    batches = per_image_batches(data.train, SHORT_CIFAR.batch)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(BRIEF_CIFAR.schedule.at))
+    batches = per_image_batches(data.train, BRIEF_CIFAR.batch)
     began = time.monotonic()
-    for _ in track(range(SHORT_CIFAR.steps), "training"):
+    for _ in track(range(BRIEF_CIFAR.steps), "training"):
         images, labels = next(batches)
         plain_step(net, optimizer, images, labels)
         schedule.step()
     result = {
         "network": "resnet20-cifar",
         "seed": seed,
-        "steps": SHORT_CIFAR.steps,
+        "steps": BRIEF_CIFAR.steps,
         "seconds": time.monotonic() - began,
         "test_error": error(net, data.test, torch.from_numpy(data.train.mean())),
         "torch": str(torch.__version__),

@@ -8,7 +8,6 @@ Everything is written into OUT, by default results/.
 """
 
 import sys
-from collections import Counter
 from pathlib import Path
 from statistics import median
 
@@ -16,22 +15,22 @@ import jinja2
 
 from reslab.disk import write_whole
 from reslab.nets import name_of, network
+from reslab.pages import review
 from reslab.pages import study_tables as tables
 from reslab.pages.study import render, write_index
 from reslab.papers import STUDIES
-from reslab.papers.he2016a import SHORT_CIFAR
-from reslab.papers.review import REVIEW
+from reslab.papers.he2016a import BRIEF_CIFAR, SHORT_CIFAR
 from reslab.recipes.named import recipe
 from reslab.runs.contents import RunRecord, read_json
 from reslab.runs.run import Run
 from reslab.stats import Sample, compare
-from reslab.study.plan import Plan, PlannedRun, make_plan
-from reslab.study.verdict import Verdict, sample, verdicts
+from reslab.study.plan import Plan, PlannedRun
+from reslab.study.verdict import sample, verdicts
 from reslab.table import FORMATS, Column
 from reslab.train.loop import duration
 
 ROOT = Path(__file__).parents[1] / "results"
-SCALES = {"short": "short scale", "demo": "demo scale"}
+SCALES = {"short": "short scale", "brief": "brief scale", "demo": "demo scale"}
 ASKED = ("resnet20-cifar", "resnet56-cifar", "plain56-cifar", "resnet110-cifar", "preact164-cifar", "resnet1202-cifar")
 MEASURED = "resnet56-cifar"  # its speed estimates that of networks that were not trained
 PAPER = recipe("paper-a-cifar")
@@ -39,27 +38,33 @@ PAPER = recipe("paper-a-cifar")
 
 def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
-    plans = {(name, scale): _plan(name, scale) for scale in SCALES for name in STUDIES}
-    begun = [plan for plan in plans.values() if any(run.done for run in plan.runs)]
+    plans = review.plans(ROOT / "runs")
+    shown = [plans[name, scale] for scale in SCALES for name, study in STUDIES.items() if scale in study.scales]
+    begun = [plan for plan in shown if _is_begun(plan)]
     for plan in begun:
         render(plan, out / "reports" / _folder(plan))
     write_index(out / "reports")
+    review.render(plans, out / "reports", out / "review")
     text = _template().render(
+        brief=BRIEF_CIFAR,
         short=SHORT_CIFAR,
         paper=PAPER,
-        made={scale: _made([plan for plan in begun if plan.scale_name == scale]) for scale in SCALES},
-        review=FORMATS["md"](_review(plans)),
+        made={scale: _made(some) for scale in SCALES if (some := [plan for plan in begun if plan.scale_name == scale])},
+        review=FORMATS["md"](_review(review.lines(plans, out / "reports", out))),
         studies=[(plan, _folder(plan), FORMATS["md"](tables.rows(plan))) for plan in begun],
-        beside=FORMATS["md"](_beside(plans["degradation", "short"])),
+        beside=FORMATS["md"](_beside(plans["degradation", "brief"])),
         analyses=[(read_json(file), _page(file)) for file in sorted((ROOT / "analyses").glob("*/results.json"))],
-        cost=FORMATS["md"](_cost(_done([plan for plan in begun if plan.scale_name == "short"]))),
+        cost=FORMATS["md"](_cost(_done([plan for plan in begun if plan.scale_name == "brief"]))),
     )
     write_whole(out / "RESULTS.md", text.encode())
     print(out / "RESULTS.md")
 
 
-def _plan(name: str, scale: str) -> Plan:
-    return make_plan(STUDIES[name], scale, ROOT / "runs")
+def _is_begun(plan: Plan) -> bool:
+    """Whether a plan has runs that test one of its claims; what is counted is shown once."""
+    if not plan.scale.settings:
+        return plan.scale_name == "demo"
+    return any(verdict.measured and verdict.comparison.method for verdict in verdicts(plan))
 
 
 def _folder(plan: Plan) -> str:
@@ -99,41 +104,16 @@ def _page(file: Path) -> str:
     return str(file.with_name("analysis.html").relative_to(ROOT))
 
 
-def _review(plans: dict[tuple[str, str], Plan]) -> list[Column]:
-    """Every statement of the review with the verdicts on it, and the errors that they rest on."""
-    columns = [
-        Column("claim", [item.text for item in REVIEW], numbers=False),
-        Column("review", [item.source for item in REVIEW], numbers=False),
+def _review(lines: list[review.Line]) -> list[Column]:
+    """Every statement of the review with its verdict at the largest scale, and the slips."""
+    return [
+        Column("n", [line.number for line in lines]),
+        Column("the review says", [line.statement.text for line in lines], numbers=False),
+        Column("section", [line.statement.source for line in lines], numbers=False),
+        Column("verdict", [line.verdict for line in lines], numbers=False),
+        Column("scale", [line.measured[0].scale if line.measured else "" for line in lines], numbers=False),
+        Column("slip", ["yes" if line.statement.slip else "" for line in lines], numbers=False),
     ]
-    for scale, title in SCALES.items():
-        judged = {name: verdicts(plan) for (name, at), plan in plans.items() if at == scale}
-        items = [[verdict for verdict in judged[item.study.name] if verdict.claim in item.claims] for item in REVIEW]
-        columns.append(Column(title, [_judgements(item) for item in items], numbers=False))
-        if scale == "short":
-            sides = ["; ".join(map(_sides, filter(_has_runs, item))) for item in items]
-            columns.append(Column("measured at the short scale, error in %", sides, numbers=False))
-    return columns
-
-
-def _has_runs(verdict: Verdict) -> bool:
-    return bool(verdict.lower.n and verdict.higher.n)
-
-
-def _judgements(item: list[Verdict]) -> str:
-    """The judgements on a statement, with their number where they differ."""
-    words = [_judged(verdict) if _has_runs(verdict) else "not run" for verdict in item]
-    if len(set(words)) < 2:
-        return words[0] if words else "not run"
-    return ", ".join(f"{word} {count}×" for word, count in Counter(words).items())
-
-
-def _judged(verdict: Verdict) -> str:
-    return verdict.judgement if verdict.jointly == verdict.judgement else f"{verdict.judgement} alone"
-
-
-def _sides(verdict: Verdict) -> str:
-    sides = ((verdict.claim.lower, verdict.lower), (verdict.claim.higher, verdict.higher))
-    return " against ".join(f"{row} {errors} (n = {errors.n})" for row, errors in sides)
 
 
 def _beside(plan: Plan) -> list[Column]:

@@ -139,11 +139,13 @@ def test_the_choices_are_those_of_the_packages_below():
     from reslab.data.crops import Crops
     from reslab.data.image_folder import OnBad
     from reslab.papers import STUDIES
+    from reslab.recipes.recipe import BNStatistics
     from reslab.use.engine import ENGINES
     from reslab.use.export import FORMATS
 
     fields = get_type_hints(api.Execution)
     for ours, theirs in (
+        (choices.BNStatistics, get_args(BNStatistics)),
         (choices.Crops, get_args(Crops)),
         (choices.OnBad, get_args(OnBad)),
         (choices.Engine, ENGINES),

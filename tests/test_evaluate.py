@@ -12,14 +12,17 @@ import torch
 from sklearn.metrics import confusion_matrix
 from torch import nn
 
+from reslab import evaluate_network, train_network
 from reslab.cli import main
 from reslab.data.digits import load_digits
 from reslab.data.images import DataSet, Pictures
 from reslab.data.loader import load, make_loader
 from reslab.data.names import imagenet
 from reslab.errors import DataError, SpecError
-from reslab.evaluate import Details, evaluate, match_labels, must_fit, predictions, purpose_for
+from reslab.evaluate import Details, evaluate, match_labels, must_fit, predictions, purpose_for, renew_bn_statistics
 from reslab.nets import cifar_resnet
+from reslab.recipes.recipe import Recipe
+from reslab.spec import digest
 from reslab.train.loop import fitted
 from reslab.weights.file import Weights, built, save_weights
 
@@ -215,3 +218,39 @@ def test_weights_whose_outputs_overflow_end_in_an_error_that_names_them(tmp_path
     assert err == f"reslab: {tmp_path}/w.safetensors: the outputs are not finite numbers; its weights are unusable\n"
     with make_loader(load_digits(), torch.device("cpu"), 8) as loader, pytest.raises(DataError, match="not finite"):
         predictions(built(weights._replace(state=state)), loader, "test")
+
+
+def test_bn_statistics_anew_are_plain_averages_over_the_batches(weights):
+    network = built(weights)
+    with make_loader(load_digits(), torch.device("cpu"), 8) as loader:
+        running = evaluate(network, loader.views("test", 1))
+        renew_bn_statistics(network, loader.views("train", 1))
+        anew = evaluate(network, loader.views("test", 1))
+        batches = [images for images, _ in loader.views("train", 1)]
+    assert anew.loss != running.loss
+    first = next(module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+    with torch.no_grad():
+        maps = [network.stem.conv1(images) for images in batches if len(images) == len(batches[0])]
+    means = torch.stack([each.mean((0, 2, 3)) for each in maps]).mean(0)
+    torch.testing.assert_close(first.running_mean, means)
+    assert first.momentum == 0.1
+    assert not any(module.training for module in network.modules())
+
+
+def test_a_training_can_end_with_bn_statistics_anew(tmp_path):
+    quick = {"steps": "6", "schedule.at": "[4]"}
+    runs = {}
+    for name, extra in (("running", {}), ("anew", {"bn_statistics": "anew"})):
+        runs[name] = train_network("resnet8-cifar", "digits", "demo", tmp_path / name, assignments={**quick, **extra})
+    assert runs["anew"].result.test.loss < runs["running"].result.test.loss, "after six steps the averages lag far"
+    again = evaluate_network(runs["running"].run, "digits", bn_statistics="anew")
+    assert again.loss == pytest.approx(runs["anew"].result.test.loss, rel=0.02)
+    assert evaluate_network(runs["anew"].run, "digits").loss == pytest.approx(runs["anew"].result.test.loss, rel=0.02)
+    with pytest.raises(SpecError, match="bn_statistics anew: goes with bn rank, not all"):
+        Recipe(steps=1, bn="all", bn_statistics="anew")
+
+
+def test_a_field_that_recipes_gained_changes_no_name_of_a_run():
+    value = cifar_resnet(20)
+    assert digest(value, Recipe(steps=9)) == digest(value, Recipe(steps=9, bn_statistics="running"))
+    assert digest(value, Recipe(steps=9)) != digest(value, Recipe(steps=9, bn_statistics="anew"))

@@ -28,7 +28,7 @@ def again(tmp_path_factory):
 
 def test_the_reports_are_what_the_records_say(again):
     made = sorted(path.relative_to(again) for pattern in MADE for path in again.rglob(pattern))
-    kept = [*(RESULTS / "reports").rglob("*"), RESULTS / "RESULTS.md"]
+    kept = [*(RESULTS / "reports").rglob("*"), *(RESULTS / "review").rglob("*"), RESULTS / "RESULTS.md"]
     assert made == sorted(path.relative_to(RESULTS) for path in kept if any(path.match(pattern) for pattern in MADE))
     for path in made:
         assert (RESULTS / path).read_text() == (again / path).read_text(), f"{path}: `make results` writes it"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -241,3 +242,32 @@ def _readable(loader: Loader, name: SplitName) -> Split:
         return split
     good = [index for index in range(len(split.files)) if shown(split.path(index)) not in loader.skipped]
     return split.take(np.array(good, dtype=np.int64))
+
+
+@torch.no_grad()
+def renew_bn_statistics(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """BN's means and variances computed anew: plain averages over the batches of a loader's `views`, over all ranks.
+
+    In place of the running averages of training, which lag the weights. Everything but BN is in evaluation mode.
+    Batches smaller than the first are left out. The released weights of A were made so (their README).
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta, modes = [layer.momentum for layer in layers], [(module, module.training) for module in network.modules()]
+    network.eval()
+    size = None
+    for layer in layers:
+        layer.train()
+        layer.reset_running_stats()
+        layer.momentum = None  # a plain average over the batches
+    for images, _ in views:
+        size = size or len(images)
+        if len(images) == size:
+            network(images)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    for layer in layers if dist.is_initialized() else ():
+        for buffer in (layer.running_mean, layer.running_var):
+            assert buffer is not None
+            buffer.copy_(all_reduce_sum(buffer.clone()) / dist.get_world_size())
+    for module, training in modes:
+        module.training = training

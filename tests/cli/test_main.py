@@ -25,6 +25,7 @@ SURFACE = {
         "resume",
         "runs",
         "report",
+        "review",
         "show",
         "study",
         "train",
@@ -66,6 +67,7 @@ SURFACE = {
     ("compare",): ["--by", "--claim", "--margin", "--metric", "--out"],
     ("judge",): ["--by", "--claim", "--margin", "--metric", "--out"],
     ("demo",): ["--workers"],
+    ("review",): ["--data"],
     ("networks",): ["--json"],
     ("show",): ["--json", "--set"],
     ("train",): [
@@ -91,6 +93,7 @@ SURFACE = {
         "--weights",
     ],
     ("evaluate",): [
+        "--bn-statistics",
         "--calibration",
         "--compile",
         "--confusion",
@@ -131,7 +134,7 @@ def test_the_surface_is_frozen(reslab, words, capsys):
 
 DEVICES, PRECISIONS = ["auto", "cpu", "cuda"], ["auto", "float32", "bf16"]
 ENGINES = ["torch", "openvino", "onnxruntime"]
-SCALES = {"--scale": ["demo", "short", "paper"]}
+SCALES = {"--scale": ["demo", "brief", "short", "paper"]}
 CHOICES = {
     ("train",): {
         "--device": DEVICES,
@@ -142,6 +145,7 @@ CHOICES = {
     },
     ("resume",): {"--device": DEVICES, "--on-bad": ["error", "skip"]},
     ("evaluate",): {
+        "--bn-statistics": ["running", "anew"],
         "--crops": ["1", "10", "144"],
         "--device": DEVICES,
         "--on-bad": ["error", "skip"],
@@ -219,7 +223,7 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
         (["train", "resnet20-cifar", "--data", "cifar10", "--recipe", "demo"], 3, "cifar-10-batches-bin"),
         (["networks", "densenet*"], 2, "no network matches 'densenet*'"),
         (["study", "run", "degradaton"], 2, "did you mean degradation"),
-        (["study", "run", "degradation", "--scale", "tiny"], 2, "'tiny' is not one of 'demo', 'short', 'paper'"),
+        (["study", "run", "degradation", "--scale", "tiny"], 2, "'tiny' is not one of 'demo', 'brief', 'short'"),
         (["study", "run", "degradation", "--scale", "short"], 3, "cifar-10-batches-bin"),
         (["study", "run", "degradation", "--seeds", "0"], 2, "--seeds"),
         (["analyse", "responses", "resnet21-cifar", "--data", "digits"], 2, "for example 20 or 26"),

@@ -9,6 +9,7 @@ def test_the_studies_are_listed_and_shown(reslab, capsys):
     assert "12 runs, " in out
     assert "ResNet-56  resnet56-cifar  digits    168   0/2" in out
     assert "claims\n" in out
+    assert "80 % chance needs 2 seeds a row (published difference 3.51, run to run ± 0.16); 2 have 99 %" in out
     assert out.splitlines()[-1] == "reslab study run degradation --scale demo --seeds 2"
 
 

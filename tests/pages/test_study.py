@@ -182,7 +182,7 @@ def test_a_study_with_runs_missing_says_so(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path / "runs")
     page = render(plan, tmp_path / "report").read_text()
     assert "not run" in page
-    assert "not decided" in page
+    assert '<div class="verdict soft">not run</div>' in page
     assert "below 10 %" in (tmp_path / "report" / "table.csv").read_text()
     legends = [ax.get_legend() for ax in curves(plan).figure.axes]
     assert {text.get_text() for legend in legends for text in legend.get_texts()} == {

@@ -25,7 +25,7 @@ def test_published_values_are_the_papers(name):
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_has_the_three_scales_and_a_claim(name):
     declared = STUDIES[name]
-    assert list(declared.scales) == ["demo", "short", "paper"]
+    assert [scale for scale in declared.scales if scale != "brief"] == ["demo", "short", "paper"]
     assert declared.claims
     for scale in declared.scales.values():
         for setting in scale.settings.values():

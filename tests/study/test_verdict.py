@@ -1,6 +1,9 @@
 """Verdicts: what the statistics say, and what they leave open."""
 
 import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,13 +11,16 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp, ttest_ind
 
 from reslab.errors import DataError
+from reslab.papers import STUDIES
 from reslab.papers.claims import Claim
 from reslab.recipes.recipe import Recipe
+from reslab.recipes.schedule import Drops
 from reslab.stats import Sample
-from reslab.study.plan import PlannedRun
-from reslab.study.verdict import judge, measure, sample
+from reslab.study.plan import PlannedRun, make_plan
+from reslab.study.verdict import judge, measure, sample, together, verdicts
 
 CLAIM = Claim("left is lower", "left", "right", "test_error", "A")
+METRIC = ("test_error", "steps_to_10")
 NOT_WORSE = Claim("left is not worse", "left", "right", "test_error", "A", margin=1.0)
 
 
@@ -25,7 +31,7 @@ NOT_WORSE = Claim("left is not worse", "left", "right", "test_error", "A", margi
         (CLAIM, (5.0, 5.2, 4.8), (1.0, 1.1, 0.9), "does not hold"),
         (CLAIM, (1.0, 3.0, 2.0), (2.0, 4.0, 3.0), "not decided"),
         (CLAIM, (1.0,), (5.0, 5.2, 4.8), "not decided"),
-        (CLAIM, (), (), "not decided"),
+        (CLAIM, (), (), "not run"),
         (CLAIM, (0.0, 0.0), (3.0, 3.0), "holds"),
         (CLAIM, (0.0, 0.0), (0.0, 0.0), "does not hold"),
         (CLAIM, (0.0, 0.0, 0.0), (4.9, 5.0, 5.1), "holds"),
@@ -59,11 +65,15 @@ def test_values_that_are_alike_differ_by_less_than_their_rounding_at_most():
 
 def test_many_claims_together_need_more_than_one_alone():
     lower, higher = Sample((1.0, 1.2, 1.1)), Sample((1.5, 1.7, 1.4))
-    alone, many = judge(CLAIM, lower, higher), judge(CLAIM, lower, higher, together=10)
+    alone, unsure = judge(CLAIM, lower, higher), judge(CLAIM, lower, lower)
     assert (alone.judgement, alone.jointly) == ("holds", "holds")
-    assert (many.judgement, many.jointly) == ("holds", "not decided")
+    many = together([alone, *[unsure] * 9])
+    assert [(verdict.judgement, verdict.jointly) for verdict in many[:2]] == [
+        ("holds", "not decided"),
+        ("not decided", "not decided"),
+    ]
     assert ttest_ind(lower.values, higher.values, equal_var=False).pvalue == pytest.approx(0.0176, abs=0.01)
-    assert judge(CLAIM, lower, Sample((9.0, 9.1, 9.2)), together=10).jointly == "holds"
+    assert together([judge(CLAIM, lower, Sample((9.0, 9.1, 9.2))), *[unsure] * 9])[0].jointly == "holds"
 
 
 def test_the_step_of_a_metric_is_an_image_or_a_logging_interval(trained):
@@ -93,10 +103,67 @@ def test_measures_are_those_of_the_record(tmp_path):
     assert measure(planned, "top5_error") == 0.25
 
 
-def test_a_diverged_run_counts_as_all_wrong_and_never_converged(tmp_path):
+def test_a_diverged_run_has_no_value(tmp_path):
     planned = _planned(tmp_path, {"status": "diverged", "step": 9}, _training_errors(90, 80))
-    metrics = ("train_error", "test_error", "top5_error", "curve", "steps_to_10")
-    assert [measure(planned, metric) for metric in metrics] == [100, 100, 100, 100, 50]
+    metrics = ("train_error", "test_error", "top5_error", "train_loss", "curve", "train_curve", "steps_to_10")
+    assert [measure(planned, metric) for metric in metrics] == [None] * 7
+
+
+def test_what_diverged_is_counted_apart_and_what_never_got_there_is_beyond_all_steps(trained, tmp_path):
+    shutil.copytree(trained.runs[0].out.parent, tmp_path / "runs")
+    plan = make_plan(trained.study, "demo", tmp_path / "runs")
+    record = plan.runs_of("plain-8")[0].out / "result.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"status": "diverged"}))
+    errors, steps = (
+        sample(make_plan(trained.study, "demo", tmp_path / "runs"), "plain-8", metric) for metric in METRIC
+    )
+    assert (len(errors.values), errors.failed) == (1, 1)
+    assert str(errors).endswith("(1 of 2 did not train, 1 to 99 %)")
+    assert (steps.values, steps.failed, steps.beyond, steps.limit) == ((), 1, 1, 20)
+    whole = sample(trained, "plain-8", "steps_to_10")
+    assert str(whole) == ">20 (0 of 2)"
+
+
+def test_a_row_is_judged_by_the_training_error_that_the_other_has_before_the_first_drop(tmp_path):
+    lines = _training_errors(90, 60, 40, 30, 20, 10)
+    planned = _planned(tmp_path, {"status": "finished"}, lines)
+    planned = replace(planned, recipe=Recipe(steps=12, schedule=Drops(at=(10,)), evaluate_every=4, log_every=2))
+    assert measure(planned, "steps_to_other", 35.0) == 8, "mean of the last two lines, 40 and 30"
+    assert measure(planned, "steps_to_other", 20.0) is None, "only after the drop"
+    assert measure(planned, "steps_to_other") is None
+    assert measure(planned, "train_curve") == pytest.approx(250 / 6)
+
+
+def test_claims_on_final_errors_are_not_judged_where_a_scale_is_too_short():
+    judged = [verdict.claim.metric for verdict in verdicts(make_plan(STUDIES["degradation"], "brief", Path("none")))]
+    assert judged == ["steps_to_other"]
+    judged = verdicts(make_plan(STUDIES["degradation"], "short", Path("none")))
+    assert {verdict.judgement for verdict in judged} == {"not run"}
+    assert len(judged) == 6
+
+
+def test_rows_and_claims_name_the_network_that_is_trained():
+    plan = make_plan(STUDIES["activations"], "short", Path("none"))
+    assert plan.label("original, 110") == "original, 56 layers for 110"
+    assert make_plan(STUDIES["activations"], "paper", Path("none")).label("original, 110") == "original, 110"
+    first = verdicts(plan)[0]
+    assert first.names == ("full pre-activation, 56 layers for 110", "original, 56 layers for 110")
+    assert first.text == "At 110 layers, full pre-activation is better than original (here 56 layers for 110)"
+    assert make_plan(STUDIES["depth"], "demo", Path("none")).label("ResNet-152") == "ResNet-152, 101 layers for 152"
+    inception = make_plan(STUDIES["inception"], "demo", Path("none"))
+    assert inception.label("Inception-v3") == "Inception-v3, 0.53 for 23.8 million parameters"
+
+
+def test_a_claim_says_how_many_seeds_it_needs():
+    study = STUDIES["activations"]
+    plan = make_plan(study, "paper", Path("none"))
+    needs = {verdict.text: verdict.prospect for verdict in verdicts(plan)}
+    small = needs["At 110 layers, full pre-activation is better than original"]
+    assert (small.difference, small.spread) == (pytest.approx(0.24), 0.16)
+    assert small.seeds == 9
+    assert 0.4 < small.chance < 0.6
+    assert needs["At 110 layers, full pre-activation is better than BN after addition"].seeds <= 3
+    assert needs["At 164 layers, full pre-activation ends with the higher training loss"] is None
 
 
 def test_a_finished_run_without_errors_is_named(tmp_path):
@@ -108,6 +175,7 @@ def test_a_sample_has_its_spread_only_where_it_has_one():
     assert str(Sample((1.0, 2.0, 3.0))) == "2.00 ± 1.00"
     assert str(Sample((1.0,))) == "1.00"
     assert str(Sample(())) == "not run"
+    assert str(Sample((0.012, 0.014))) == "0.013 ± 0.001"
 
 
 def test_what_is_counted_has_no_spread_and_needs_no_second_seed():

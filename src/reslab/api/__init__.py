@@ -13,11 +13,13 @@ from reslab.api.evaluate import ClassDetails, EvaluationResult, evaluate_network
 from reslab.api.networks import NetworkDescription, NetworkRow, describe_network, list_networks
 from reslab.api.predict import Prediction, Predictions, predict_batches, predict_pictures
 from reslab.api.recipes import RecipeRow, list_recipes, recipe_fields, recipe_text
+from reslab.api.review import Review, report_review
 from reslab.api.runs import RunRow, list_runs
 from reslab.api.study import (
     StudyCost,
     StudyReport,
     StudyRow,
+    claim_prospect,
     list_studies,
     new_study,
     own_study,
@@ -39,14 +41,14 @@ if TYPE_CHECKING:
 __all__ = [
     "ANALYSES", "REPORTS", "RUNS", "STOPPED", "AnalysisOption", "AnalysisRow", "ClassDetails", "ComparisonReport",
     "DataCheck", "DataRow", "EvaluationResult", "Execution", "Health", "NetworkDescription", "NetworkRow",
-    "Prediction", "Predictions", "RecipeRow", "RunRow", "RunSettings", "StudyCost", "StudyReport", "StudyRow",
-    "Trained", "aligned", "analyse_networks", "bench_network", "check_data", "compare_runs", "comparison_lines",
-    "convert_weights", "data_folders", "describe_network", "evaluate_network", "examine_machine", "export_network",
-    "export_path", "fits", "get_data", "installed_version", "is_first_rank", "judge_file", "list_data",
-    "list_networks", "list_recipes", "list_runs", "list_studies", "load", "new_study", "own_study", "plan_cost",
-    "plan_rows", "plan_study", "predict_batches", "predict_pictures", "progress_console", "recipe", "recipe_fields",
-    "recipe_text", "report_run", "report_study", "report_values", "resume_run", "run_settings", "run_study",
-    "serve_study", "train_network", "wrapped",
+    "Prediction", "Predictions", "RecipeRow", "Review", "RunRow", "RunSettings", "StudyCost", "StudyReport",
+    "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data", "claim_prospect",
+    "compare_runs", "comparison_lines", "convert_weights", "data_folders", "describe_network", "evaluate_network",
+    "examine_machine", "export_network", "export_path", "fits", "get_data", "installed_version", "is_first_rank",
+    "judge_file", "list_data", "list_networks", "list_recipes", "list_runs", "list_studies", "load", "new_study",
+    "own_study", "plan_cost", "plan_rows", "plan_study", "predict_batches", "predict_pictures", "progress_console",
+    "recipe", "recipe_fields", "recipe_text", "report_review", "report_run", "report_study", "report_values",
+    "resume_run", "run_settings", "run_study", "serve_study", "train_network", "wrapped",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from reslab.analyse import REPORTS as REPORTS
 
 RUNS = Path("runs")
 
+BNStatistics = Literal["running", "anew"]
 Crops = Literal[1, 10, 144]
 Device = Literal["auto", "cpu", "cuda"]
 Engine = Literal["torch", "openvino", "onnxruntime"]
@@ -17,6 +18,6 @@ OnOffAuto = Literal["auto", "on", "off"]
 Precision = Literal["auto", "float32", "bf16"]
 Resume = Literal["never", "any", "exact"]
 Rival = Literal["torch", "torchvision", "timm", "akamaster-style"]
-ScaleName = Literal["demo", "short", "paper"]
+ScaleName = Literal["demo", "brief", "short", "paper"]
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
 Work = Literal["training", "inference", "both"]

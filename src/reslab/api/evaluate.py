@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reslab.api.choices import Crops, Device, Engine, OnBad, OnOff, Precision
+from reslab.api.choices import BNStatistics, Crops, Device, Engine, OnBad, OnOff, Precision
 from reslab.errors import DataError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def evaluate_network(
     engine: Engine = "torch",
     precision: Precision = "float32",
     compile: OnOff = "off",  # noqa: A002
+    bn_statistics: BNStatistics = "running",
 ) -> EvaluationResult:
     """Evaluate a network that `load` reads on a data set's test images. Started by torchrun, ranks share them.
 
@@ -82,6 +83,7 @@ def evaluate_network(
     on_bad: whether a picture that cannot be read ends the evaluation or is skipped
     engine: computes the outputs; those other than torch run on the processor
     compile: compile the network, for engine torch
+    bn_statistics: BN's running averages of the training, or averages over the training images computed "anew"
     Raises SpecError where the network's classes or channels are not the data's, DataError where its outputs are not
     finite.
     """
@@ -89,7 +91,7 @@ def evaluate_network(
 
     from reslab.data.loader import load
     from reslab.distributed import gather, process_group
-    from reslab.evaluate import NOT_FINITE, Details, evaluate, match_labels, purpose_for
+    from reslab.evaluate import NOT_FINITE, Details, evaluate, match_labels, purpose_for, renew_bn_statistics
     from reslab.machine import find_device, tune_malloc
     from reslab.use.engine import make_engine
     from reslab.weights.file import built, read_weights
@@ -97,12 +99,14 @@ def evaluate_network(
 
     weights = read_weights(Path(path))
     tune_malloc()
-    images = load(data, purpose=purpose_for(Path(path), data))
+    images = load(data, purpose="train" if bn_statistics == "anew" else purpose_for(Path(path), data))
     images = match_labels(weights.network, images, str(path), weights.classes)
     place = torch.device(find_device("cpu" if engine != "torch" and device == "auto" else device))
     counts = Details(weights.network.classes) if details else None
     with process_group(), loader_for(weights, images, place, on_bad) as loader:
         network = built(weights).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if bn_statistics == "anew":
+            renew_bn_statistics(network, loader.views("train", 1))
         run: nn.Module = network
         if (engine, precision, compile) != ("torch", "float32", "off"):
             batch, _ = next(iter(loader.views("test", crops)))

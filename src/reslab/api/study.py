@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer
     from pathlib import Path
 
-    from reslab.papers.claims import Study
+    from reslab.papers.claims import Claim, Study
     from reslab.study.plan import Plan, PlannedRun
-    from reslab.study.verdict import Verdict
+    from reslab.study.verdict import Prospect, Verdict
 
 
 def list_studies() -> "list[Study]":
@@ -148,6 +148,13 @@ def plan_cost(plan: "Plan") -> StudyCost:
 
     here, gpu = (sum(each(run.network, run.recipe) for run in plan.missing) for each in (on_cores, on_gpu))
     return StudyCost(sum(run.operations for run in plan.runs), hours(here), hours(gpu), GPU)
+
+
+def claim_prospect(plan: "Plan", claim: "Claim") -> "Prospect | None":
+    """The seeds that a claim of a plan's study needs, and its chance with the plan's; None without published values."""
+    from reslab.study.verdict import prospect
+
+    return prospect(plan, claim)
 
 
 class StudyReport(NamedTuple):

@@ -39,6 +39,7 @@ app = typer.Typer(
 )
 for command in (
     study.demo,
+    study.review,
     networks.networks,
     networks.show,
     train.train,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from reslab import api
-from reslab.api.choices import Crops, Precision
+from reslab.api.choices import BNStatistics, Crops, Precision
 from reslab.cli.options import (
     AsJson,
     Compile,
@@ -36,6 +36,9 @@ def evaluate(
     compile_: Compile = "off",
     per_class: Annotated[bool, typer.Option("--per-class", help="print the error of each class")] = False,
     confusion: Annotated[bool, typer.Option("--confusion", help="print the confusion matrix")] = False,
+    bn_statistics: Annotated[
+        BNStatistics, typer.Option("--bn-statistics", help="anew: averages over the training images")
+    ] = "running",
     calibration: Annotated[bool, typer.Option("--calibration", help="print the expected calibration error")] = False,
 ) -> None:
     """Measure top-1 and top-5 error, in percent, and loss on the test images."""
@@ -51,6 +54,7 @@ def evaluate(
         engine=engine,
         precision=precision,
         compile=compile_,
+        bn_statistics=bn_statistics,
     )
     if not api.is_first_rank():
         return

@@ -28,6 +28,8 @@ Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="runs at a time  [default: one for each GPU, or core]")
 ]
 
+OPEN = ("not decided", "not run")
+
 app = typer.Typer(
     help="The papers' tables and figures: plan, run, report.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -36,6 +38,17 @@ app = typer.Typer(
 def demo(workers: Workers = None) -> None:
     """See the degradation problem, and its cure, on embedded digits; then read the report. Some minutes."""
     study_run("degradation", "demo", None, workers)
+
+
+def review(data: Pictures = None) -> None:
+    """The review sentence by sentence: what the papers say, what was measured here, the verdict."""
+    result = api.report_review(data)
+    for line in result.lines:
+        scale = f" ({line.measured[0].scale})" if line.measured else ""
+        typer.echo(f"{line.number:3} {line.verdict + scale:35} {line.statement.text}")
+        if line.statement.slip:
+            typer.echo(f"{'':39} slip: {line.statement.slip}")
+    typer.echo(f"page: {result.page}")
 
 
 @app.command("list")
@@ -82,6 +95,11 @@ def study_show(
     for claim in plan.study.claims:
         scales = f", {' and '.join(claim.scales)} scale" if claim.scales else ""
         print_text(f"  {claim.text} ({claim.source}{scales})", indent="    ")
+        if prospect := api.claim_prospect(plan, claim):
+            needs = "more than any study has" if prospect.seeds is None else f"{prospect.seeds} seeds a row"
+            published = f"published difference {prospect.difference:.2f}, run to run ± {prospect.spread:g}"
+            chance = f"{plan.seeds} have {100 * prospect.chance:.0f} %"
+            print_text(f"    80 % chance needs {needs} ({published}); {chance}", indent="      ")
     typer.echo(f"\n{plan.command}")
 
 
@@ -143,18 +161,18 @@ def study_watch(
 def _print(report: api.StudyReport, trained: bool) -> None:
     """Print the verdicts, with the number of seeds where runs were trained, and the page."""
 
-    def side(row: str | float, sample: object, n: int) -> str:
+    def side(row: str | float, name: str, sample: object, n: int) -> str:
         if not isinstance(row, str):
             return str(sample)
-        return f"{row} {sample}" + (f" (n = {n})" if trained else "")
+        return f"{name} {sample}" + (f" (n = {n})" if trained else "")
 
     for verdict in report.verdicts:
-        claim, lower, higher = verdict.claim, verdict.lower, verdict.higher
-        sides = f"{side(claim.lower, lower, lower.n)}, {side(claim.higher, higher, higher.n)}"
-        print_verdict(verdict.judgement, [claim.text, f"{sides}; {claim.metric}"])
+        claim, lower, higher, names = verdict.claim, verdict.lower, verdict.higher, verdict.names
+        sides = f"{side(claim.lower, names[0], lower, lower.n)}, {side(claim.higher, names[1], higher, higher.n)}"
+        print_verdict(verdict.judgement, [verdict.text, f"{sides}; {claim.metric}"])
     together = [verdict for verdict in report.verdicts if verdict.measured]
-    if decided := sum(verdict.judgement != "not decided" for verdict in together):
-        stand = sum(verdict.jointly != "not decided" for verdict in together)
+    if decided := sum(verdict.judgement not in OPEN for verdict in together):
+        stand = sum(verdict.jointly not in OPEN for verdict in together)
         typer.echo(
             f"each at 95 %; {stand} of the {decided} decided ones stand at 95 % for all {len(together)} together"
         )

@@ -1,17 +1,21 @@
 """A page and the files beside it: the figures and tables that it shows, and its results for programs."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 import jinja2
+from markupsafe import Markup, escape
 
 from reslab.disk import write_whole
 from reslab.drawing import Drawing, FileFormat
 from reslab.table import FORMATS, Column
 
+_PAPERS = {"A": "He et al. 2016a,", "B": "Szegedy et al. 2017,", "C": "He et al. 2016b,"}
+_PAPER = re.compile(r"\b([ABC])(?= (?:sec|Table|Fig|eq|appendix|arXiv))")
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("reslab.pages"),
     autoescape=True,
@@ -20,7 +24,16 @@ _ENVIRONMENT = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 _ENVIRONMENT.filters["signed"] = lambda number: f"{number:,.2f}".replace("-", "−")
-_ENVIRONMENT.globals["css"] = {"holds": "holds", "does not hold": "not-hold", "not decided": "open"}
+_ENVIRONMENT.filters["code"] = lambda text: Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+_ENVIRONMENT.filters["cited"] = lambda text: _PAPER.sub(lambda letter: _PAPERS[letter[1]], text)
+_ENVIRONMENT.globals["methods"] = {
+    "counted": "counted",
+    "binomial": "share of its runs, exact",
+    "ranks": "by ranks",
+    "pooled": "pooled spread",
+    "Welch": "by Welch's t",
+}
+_ENVIRONMENT.globals["css"] = {"holds": "holds", "does not hold": "not-hold", "not decided": "open", "not run": "soft"}
 
 
 @dataclass(frozen=True)

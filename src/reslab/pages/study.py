@@ -17,7 +17,7 @@ from reslab.runs.contents import RunRecord, read_json
 from reslab.stats import CONFIDENCE, Sample
 from reslab.study.plan import Plan, PlannedRun
 from reslab.study.runner import progress
-from reslab.study.verdict import Verdict, measure, sample, verdicts
+from reslab.study.verdict import Verdict, agreement, measure, sample, verdicts
 
 
 def render(plan: Plan, out: Path) -> Path:
@@ -76,6 +76,7 @@ def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] 
         "compared_metrics": tables.compared_metrics(plan),
         "together": sum(verdict.measured for verdict in judged),
         "panels": len({row.panel for row in plan.rows}),
+        "agreement": agreement(plan),
         "cost": _cost(plan),
         "running": [
             (run.row, run.seed, *progress(run)) for run in plan.missing if run.run.is_locked and not run.damage
@@ -108,6 +109,7 @@ def _results(plan: Plan, judged: Sequence[Verdict]) -> dict[str, Any]:
         "command": plan.command,
         "confidence": CONFIDENCE,
         "claims": [_claim(verdict) for verdict in judged],
+        "agreement": (agrees := agreement(plan)) and agrees._asdict(),
         "rows": [_row(plan, row) for row in plan.rows],
         "cost": _cost(plan),
         "runs": [_run(run) for run in plan.runs],
@@ -117,18 +119,27 @@ def _results(plan: Plan, judged: Sequence[Verdict]) -> dict[str, Any]:
 def _claim(verdict: Verdict) -> dict[str, Any]:
     claim = verdict.claim
     return {
-        "claim": claim.text,
+        "claim": verdict.text,
         "source": claim.source,
         "judgement": verdict.judgement,
         "jointly": verdict.jointly,
         "measured": verdict.measured,
         "metric": str(METRICS[claim.metric]),
-        "lower": {"row": claim.lower, "n": verdict.lower.n, "measured": str(verdict.lower)},
-        "higher": {"row": claim.higher, "n": verdict.higher.n, "measured": str(verdict.higher)},
+        "test": verdict.comparison.method,
+        "p": verdict.comparison.p,
+        "lower": _side(claim.lower, verdict.names[0], verdict.lower),
+        "higher": _side(claim.higher, verdict.names[1], verdict.higher),
         "difference": verdict.difference,
         "interval": verdict.interval,
         "margin": claim.margin,
+        "least": claim.least_effect,
+        "published": verdict.published,
+        "prospect": verdict.prospect and verdict.prospect._asdict(),
     }
+
+
+def _side(row: str | float, trained: str, measured: Sample) -> dict[str, Any]:
+    return {"row": row, "trained": trained, "n": measured.n, "measured": str(measured)}
 
 
 def _row(plan: Plan, row: Row) -> dict[str, Any]:
@@ -138,6 +149,7 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
     published = row.published if plan.beside_published else None
     return {
         "row": row.name,
+        "trained": plan.label(row.name),
         "panel": row.panel,
         "network": name_of(network),
         "depth": network.depth if isinstance(network, ResNet) else None,
@@ -153,7 +165,8 @@ def _row(plan: Plan, row: Row) -> dict[str, Any]:
 
 def _sample(measured: Sample) -> dict[str, Any]:
     middles = {"mean": measured.mean, "std": measured.std, "median": measured.median}
-    return {**middles, "values": list(measured.values), "text": str(measured)}
+    apart = {"failed": measured.failed, "beyond": measured.beyond}
+    return {**middles, "values": list(measured.values), **apart, "text": str(measured)}
 
 
 def _run(run: PlannedRun) -> dict[str, Any]:

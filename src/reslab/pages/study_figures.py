@@ -41,7 +41,8 @@ def panels(plan: Plan) -> dict[str, list[Row]]:
 
 
 def _label(plan: Plan, row: Row) -> str:
-    return row.name if plan.runs_of(row.name) else f"{row.name}: not run"
+    name = plan.label(row.name)
+    return name if plan.runs_of(row.name) else f"{name}: not run"
 
 
 def curves(plan: Plan) -> Drawing:
@@ -150,7 +151,14 @@ def depths(plan: Plan) -> Drawing:
                 network, errors = plan.network(row), sample(plan, row.name, "train_error")
                 if isinstance(network, ResNet) and errors.mean is not None:
                     means.append((network.depth, errors.mean))
-                    ax.plot([network.depth] * errors.n, errors.values, mark, color=colour, markersize=4, alpha=0.45)
+                    ax.plot(
+                        [network.depth] * len(errors.values),
+                        errors.values,
+                        mark,
+                        color=colour,
+                        markersize=4,
+                        alpha=0.45,
+                    )
                     text = f"{row.name}: {errors} % (n = {errors.n})"
                     drawing.points.append((ax, network.depth, errors.mean, text))
             if means:
@@ -177,7 +185,7 @@ def finals(plan: Plan) -> Drawing:
             errors = sample(plan, row.name, "test_error")
             middle = errors.median if plan.study.medians else errors.mean
             if middle is not None:
-                ax.plot(errors.values, [place] * errors.n, "o", color=COLOURS[0], markersize=4, alpha=0.35)
+                ax.plot(errors.values, [place] * len(errors.values), "o", color=COLOURS[0], markersize=4, alpha=0.35)
                 ax.plot([middle], [place], "o", color=COLOURS[0], markersize=7)
                 text = f"{row.name}: {errors} % (n = {errors.n}), {kind} {middle:.2f} %"
                 drawing.points.append((ax, middle, place, text))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from reslab.papers.claims import COUNTED, METRICS, Metric, Row
+from reslab.stats import Sample
 from reslab.study.plan import Plan
 from reslab.study.verdict import Verdict, measure, sample
 from reslab.table import Column
@@ -11,28 +12,47 @@ from reslab.table import Column
 def of_study(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, list[Column]]:
     """The tables by name; those of claims and runs only if there are any."""
     tables = {"table": rows(plan), "claims": claims(verdicts), "runs": runs(plan)}
+    if plan.beside_published:
+        tables["others"] = others(plan)
     return {name: table for name, table in tables.items() if table[0].values}
 
 
-def claims(verdicts: Sequence[Verdict]) -> list[Column]:
-    """Every claim with its verdict, both sides, and the interval of their difference."""
-    intervals = [verdict.interval or (None, None) for verdict in verdicts]
+def others(plan: Plan) -> list[Column]:
+    """What the paper prints beside the study's rows and is not run here."""
+    values = [other.published.values for other in plan.study.others]
     return [
-        Column("claim", [verdict.claim.text for verdict in verdicts], numbers=False),
+        Column("not run here", [other.name for other in plan.study.others], numbers=False),
+        Column("published test error, %", [value.get("test_error") for value in values], form=".2f", empty="–"),
+        Column("published top-5 error, %", [value.get("top5_error") for value in values], form=".2f", empty="–"),
+        Column("source", [other.published.citation for other in plan.study.others], numbers=False),
+    ]
+
+
+def claims(verdicts: Sequence[Verdict]) -> list[Column]:
+    """Every claim with its verdict, both sides, the interval of their difference, and what it needs."""
+    intervals = [verdict.interval or (None, None) for verdict in verdicts]
+    prospects = [verdict.prospect for verdict in verdicts]
+    return [
+        Column("claim", [verdict.text for verdict in verdicts], numbers=False),
         Column("source", [verdict.claim.source for verdict in verdicts], numbers=False),
         Column("judgement", [verdict.judgement for verdict in verdicts], numbers=False),
         Column("all claims together", [verdict.jointly for verdict in verdicts], numbers=False),
         Column("measured by", [str(METRICS[verdict.claim.metric]) for verdict in verdicts], numbers=False),
-        Column("lower", [str(verdict.claim.lower) for verdict in verdicts], numbers=False),
+        Column("lower", [verdict.names[0] for verdict in verdicts], numbers=False),
         Column("its mean", [verdict.lower for verdict in verdicts]),
         Column("its n", [verdict.lower.n for verdict in verdicts]),
-        Column("higher", [str(verdict.claim.higher) for verdict in verdicts], numbers=False),
+        Column("higher", [verdict.names[1] for verdict in verdicts], numbers=False),
         Column("its mean", [verdict.higher for verdict in verdicts]),
         Column("its n", [verdict.higher.n for verdict in verdicts]),
         Column("difference", [verdict.difference for verdict in verdicts], form=".2f"),
         Column("interval from", [low for low, _ in intervals], form=".2f"),
         Column("to", [high for _, high in intervals], form=".2f"),
         Column("margin", [verdict.claim.margin for verdict in verdicts], form="g"),
+        Column("test", [verdict.comparison.method or "" for verdict in verdicts], numbers=False),
+        Column("p", [verdict.comparison.p for verdict in verdicts], form=".2g"),
+        Column("published difference", [verdict.published for verdict in verdicts], form=".2f"),
+        Column("seeds for 80 %", [each and each.seeds for each in prospects]),
+        Column("chance with its n", [each and each.chance for each in prospects], form=".2f"),
     ]
 
 
@@ -45,7 +65,7 @@ def runs(plan: Plan) -> list[Column]:
         [measure(run, metric) if run.done else None for run in plan.runs] for metric in ("train_error", "test_error")
     )
     return [
-        Column("run", [run.row for run in plan.runs], numbers=False),
+        Column("run", [plan.label(run.row) for run in plan.runs], numbers=False),
         Column("seed", [run.seed for run in plan.runs]),
         Column("status", [run.status for run in plan.runs], numbers=False),
         Column("training error, %", train, form=".2f", empty="–"),
@@ -60,7 +80,7 @@ def rows(plan: Plan) -> list[Column]:
     """Every row with its network's cost and its metrics, beside the published values where the scale allows it."""
     names = [row.name for row in plan.rows]
     costs = [plan.network(row).cost() for row in plan.rows]
-    table = [Column("network", names, numbers=False)]
+    table = [Column("network", [plan.label(name) for name in names], numbers=False)]
     if "parameters" not in plan.study.metrics:
         table.append(Column("parameters", [cost.parameters for cost in costs], form=","))
     if "multiply_adds" not in plan.study.metrics:
@@ -76,16 +96,24 @@ def rows(plan: Plan) -> list[Column]:
             table.append(Column("its median", medians, form=".2f", empty="not run"))
         if metric in compared:
             table += _beside_published(plan, metric)
+    if any(run.done for run in plan.runs):
+        table.append(Column("training loss of the first steps", [_first_loss(plan, name) for name in names]))
     if any(row.published for row in plan.rows) and plan.beside_published:
         sources = [row.published.citation if row.published else "" for row in plan.rows]
         table.append(Column("source", sources, numbers=False))
     return table
 
 
+def _first_loss(plan: Plan, row: str) -> Sample:
+    """The mean training loss up to the first logged step, which is ln(classes) where a network begins undecided."""
+    lines = [run.run.metrics for run in plan.runs_of(row)]
+    return Sample(tuple(metrics[0].train_loss for metrics in lines if metrics))
+
+
 def shown_metrics(plan: Plan) -> list[Metric]:
     """The study's metrics, without the steps to 10 % if no run reached it."""
     done = [run for run in plan.runs if run.done]
-    reached = not done or any(measure(run, "steps_to_10") < run.recipe.steps for run in done)
+    reached = not done or any(measure(run, "steps_to_10") is not None for run in done)
     return [metric for metric in plan.study.metrics if metric != "steps_to_10" or reached]
 
 

@@ -7,9 +7,21 @@ from typing import Literal, NamedTuple
 from reslab.errors import SpecError, nearest
 from reslab.nets import AnyNetwork
 from reslab.recipes.recipe import Recipe
+from reslab.stats import Relation
 
 Metric = Literal[
-    "initial_loss", "train_error", "test_error", "top5_error", "curve", "steps_to_10", "parameters", "multiply_adds"
+    "initial_loss",
+    "train_error",
+    "train_loss",
+    "test_error",
+    "top5_error",
+    "curve",
+    "train_curve",
+    "steps_to_10",
+    "steps_to_other",
+    "parameters",
+    "multiply_adds",
+    "layers",
 ]
 
 
@@ -28,19 +40,36 @@ METRICS: dict[Metric, MetricText] = {
     "train_error": MetricText("final training error", "%"),
     "test_error": MetricText("final test error", "%"),
     "top5_error": MetricText("final top-5 test error", "%"),
+    "train_loss": MetricText("final training loss", ""),
     "curve": MetricText("test error, mean of all evaluations of the training", "%"),
+    "train_curve": MetricText("training error, mean of the whole training", "%"),
     "steps_to_10": MetricText("steps until the training error is below 10 %", ""),
+    "steps_to_other": MetricText("steps to the other network's training error before the first drop of the rate", ""),
     "parameters": MetricText("parameters", "millions"),
     "multiply_adds": MetricText("multiply-adds for one image", "billions"),
+    "layers": MetricText("convolutions and linear layers", ""),
 }
-"""What is measured of a run, or counted of a network.
+"""What is measured of a run, or counted of a network. A run that diverged has no value and is counted apart.
 
-Final errors are those of the last weights over the whole training or test set, in evaluation mode, and 100 where the
-run diverged. `initial_loss` is the mean over the first steps that are logged together, and not a number where a run
-diverged before they ended. `steps_to_10` is the end of the first logging interval whose training batches had an error
-below 10 %, and the steps of the recipe where there was none. `curve` is low where a network converges soon.
+Final errors are those of the last weights over the whole training or test set, in evaluation mode. `initial_loss` is
+the mean over the first steps that are logged together. `curve` is low where
+a network's test error falls soon; early in a training it also shows how BN's running averages lag, `train_curve` does
+not. `steps_to_10` is the end of the first logging interval whose training batches had an error below 10 %.
+`steps_to_other` is of two rows: the step at which the error of the training batches, mean over `evaluate_every` steps,
+comes down to that of the claim's `higher` row before the learning rate first drops, of its slowest run.
 """
-COUNTED: tuple[Metric, ...] = ("parameters", "multiply_adds")
+COUNTED: tuple[Metric, ...] = ("parameters", "multiply_adds", "layers")
+FINAL: tuple[Metric, ...] = ("train_error", "train_loss", "test_error", "top5_error")
+"""Where a network ends; a scale too short for that judges none of these."""
+LEAST: dict[Metric, float] = {
+    "train_error": 0.1,
+    "train_loss": 0.001,
+    "test_error": 0.1,
+    "top5_error": 0.1,
+    "curve": 0.5,
+    "train_curve": 0.5,
+}
+"""The least difference that is worth a claim, by metric, in its unit. Runs of one network differ by 0.1 to 0.2."""
 
 FAILED: Literal["fail"] = "fail"
 """What C Table 1 prints for a test error above 20 %."""
@@ -60,7 +89,7 @@ class Published(NamedTuple):
     source: str
     values: Mapping[Metric, Value]
     n: int = 1
-    of: Literal["run", "mean", "median"] = "run"
+    of: Literal["run", "mean", "median", "best"] = "run"
     spread: tuple[float, float] | None = None
 
     @property
@@ -85,6 +114,13 @@ class Row:
     published: Published | None = None
 
 
+class Other(NamedTuple):
+    """A published value of a network or a way of testing that is not run here, for a study's table of them."""
+
+    name: str
+    published: Published
+
+
 @dataclass(frozen=True)
 class Claim:
     """The metric of `lower` is lower than that of `higher`, or higher by less than a margin.
@@ -94,6 +130,8 @@ class Claim:
     margin: in the metric's unit
     scales: where it can be judged; None is every scale that has its rows
     key: a short word by which the review selects it, shared by claims of one kind
+    relation: "lower", or "about": the two differ by less than the margin, whichever is lower
+    least: the least difference that is worth the claim, in the metric's unit; None is LEAST's, without a margin
     """
 
     text: str
@@ -104,6 +142,14 @@ class Claim:
     margin: float = 0.0
     scales: tuple[str, ...] | None = None
     key: str = ""
+    relation: Relation = "lower"
+    least: float | None = None
+
+    @property
+    def least_effect(self) -> float:
+        if self.least is not None:
+            return self.least
+        return 0.0 if self.margin else LEAST.get(self.metric, 0.0)
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -133,6 +179,7 @@ class Scale:
     networks: smaller networks that replace those of some rows
     size: of the pictures, in pixels; None is each network's own
     top: the upper end of the curves' error axis, in percent
+    ends: whether its recipes are long enough for claims on where a network ends
     """
 
     settings: Mapping[str, Setting]
@@ -142,6 +189,7 @@ class Scale:
     networks: Mapping[str, AnyNetwork] = field(default_factory=dict)
     size: int | None = None
     top: float = 100.0
+    ends: bool = True
 
 
 @dataclass(frozen=True)
@@ -154,6 +202,8 @@ class Study:
     losses: the curves show the training loss on a logarithmic axis, as paper C's do, not the training error
     baseline: the row whose curves are drawn in every panel
     file: the file that it was read from, if it is a user's own
+    spread: the published standard deviation of single runs' test errors, in points, and its source
+    others: what the paper prints beside its rows and is not run here
     """
 
     name: str
@@ -170,6 +220,8 @@ class Study:
     losses: bool = False
     baseline: str | None = None
     file: str | None = None
+    spread: tuple[float, str] | None = None
+    others: tuple[Other, ...] = ()
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]
@@ -182,6 +234,18 @@ class Study:
             for row in self.rows:
                 if scale.seeds and row.name in scale.rows and row.setting not in scale.settings:
                     raise SpecError(f"study {self.name}: no setting {row.setting!r} for {row.name}")
+
+    def published_difference(self, claim: Claim) -> float | None:
+        """The published lower - higher of a claim; what failed counts with the 20 % that it is above. None without."""
+        values = [self._published(side, claim.metric) for side in (claim.lower, claim.higher)]
+        return None if values[0] is None or values[1] is None else values[0] - values[1]
+
+    def _published(self, side: str | float, metric: Metric) -> float | None:
+        if not isinstance(side, str):
+            return side
+        row = next(row for row in self.rows if row.name == side)
+        value = row.published.values.get(metric) if row.published else None
+        return FAILS_ABOVE if value == FAILED else value
 
     def scale(self, name: str) -> Scale:
         """Raises SpecError naming the scales there are."""

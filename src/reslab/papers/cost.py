@@ -37,7 +37,9 @@ _ROWS = (
     Row("ResNet-200, pre-activation", network("preact200"), "residual"),
     Row("VGG-16", network("vgg16"), "before", published=Published("A sec. 4.1", {"multiply_adds": 15.3})),
     Row("VGG-19", network("vgg19"), "before", published=Published("A sec. 3.3", {"multiply_adds": 19.6})),
+    Row("LeNet-5", network("lenet5"), "before"),
     Row("AlexNet", network("alexnet"), "before", published=Published("AlexNet sec. 3", {"parameters": 60.0})),
+    Row("ZF Net", network("zfnet"), "before"),
     Row("GoogLeNet", network("googlenet"), "before", published=Published("GoogLeNet Table 1", {"multiply_adds": 1.5})),
     Row(
         "BN-Inception",
@@ -56,6 +58,7 @@ _ROWS = (
         )
     ),
 )
+_ALEXNET = network("alexnet").cost().parameters / 1e6
 _ALL = Scale({}, seeds=0, rows=row_names(_ROWS), note="Counted, not trained: the same at every scale.")
 
 COST = Study(
@@ -74,6 +77,7 @@ COST = Study(
             "multiply_adds",
             "B sec. 3.2",
             margin=1.1,
+            key="inception-cost",
         ),
         Claim(
             "Inception-ResNet-v2 as printed costs as much as Inception-v4 (less than a tenth below)",
@@ -82,9 +86,56 @@ COST = Study(
             "multiply_adds",
             "B sec. 3.2",
             margin=1.2,
+            key="inception-cost",
+        ),
+        Claim(
+            "GoogLeNet has less than 7 % of AlexNet's parameters",
+            "GoogLeNet",
+            0.07 * _ALEXNET,
+            "parameters",
+            "the review's sec. 1.1",
+            key="googlenet-7",
+        ),
+        Claim(
+            "GoogLeNet has 12 times fewer parameters than AlexNet",
+            "GoogLeNet",
+            _ALEXNET / 12,
+            "parameters",
+            "GoogLeNet sec. 1",
+        ),
+        Claim(
+            "AlexNet has more layers than LeNet-5", "LeNet-5", "AlexNet", "layers", "the review's sec. 1.1", key="lenet"
+        ),
+        Claim(
+            "ZF Net has more layers than AlexNet",
+            "AlexNet",
+            "ZF Net",
+            "layers",
+            "the review's sec. 1.1",
+            key="zf",
+        ),
+        Claim(
+            "VGG-16 has 16 layers with weights",
+            "VGG-16",
+            16.0,
+            "layers",
+            "the review's sec. 1.1",
+            margin=0.5,
+            key="vgg",
+            relation="about",
+        ),
+        Claim(
+            "Bottlenecks of 50 layers cost about what 34 basic layers do (within a seventh)",
+            "ResNet-50",
+            "ResNet-34",
+            "multiply_adds",
+            "A sec. 4.1, Table 1",
+            margin=3.6 / 7,
+            key="bottleneck",
+            relation="about",
         ),
     ),
-    scales={"demo": _ALL, "short": _ALL, "paper": _ALL},
+    scales={"demo": _ALL, "brief": _ALL, "short": _ALL, "paper": _ALL},
     deviations=(
         "Parameters include BN's scales and shifts; C's 10.2 million for 1001 layers leave them out, A's 19.4 million "
         "for 1202 layers do not.",
@@ -93,6 +144,6 @@ COST = Study(
         "Inception-ResNet-v2 with the 5, 10 and 5 blocks that are printed does not have the cost that the paper gives; "
         "the 10, 20 and 10 of the public weights have.",
     ),
-    metrics=("parameters", "multiply_adds"),
+    metrics=("parameters", "multiply_adds", "layers"),
     second="cost",
 )

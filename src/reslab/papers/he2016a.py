@@ -1,16 +1,17 @@
 """Paper A: He, Zhang, Ren, Sun. Deep Residual Learning for Image Recognition. arXiv 1512.03385, CVPR 2016."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from reslab.data.crops import PadCropFlip
 from reslab.nets import AnyNetwork, cifar_resnet, network
-from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, row_names
+from reslab.papers.claims import PICTURES, Claim, Metric, Other, Published, Row, Scale, Setting, Study, row_names
 from reslab.recipes.named import demo, paper_a_cifar, paper_a_cifar_warmup, paper_a_imagenet
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.schedule import Drops, Exponential
 from reslab.spec import replace
 
-SHORT_CIFAR = Recipe(
+BRIEF_CIFAR = Recipe(
     steps=1600,
     schedule=Drops(at=(800, 1200)),
     augment=PadCropFlip(),
@@ -18,6 +19,16 @@ SHORT_CIFAR = Recipe(
     log_every=20,
     checkpoint_every=250,
 )
+SHORT_CIFAR = replace(
+    BRIEF_CIFAR,
+    steps=16_000,
+    schedule=Drops(at=(8_000, 12_000)),
+    evaluate_every=800,
+    log_every=80,
+    checkpoint_every=1_000,
+)
+"""A quarter of paper A's steps. At rate 0.1 a ResNet-56 has the higher training error than a ResNet-20 for some 5,000
+steps and the lower one ever after; the first drop must come after that."""
 SHORT_PICTURES = replace(
     paper_a_imagenet(),
     steps=6000,
@@ -34,10 +45,11 @@ DIGITS_NOTE = (
     "8×8 digits in place of 32×32 photographs (the last maps are 2×2), 168 steps in place of 64,000, 20 of them a "
     "warm-up at 0.01, no augmentation."
 )
-_SHORT_STEPS = "1,600 steps in place of 64,000, the rate dropping at the same shares of them"
-SHORT_NOTE = f"{_SHORT_STEPS}."
-SHORT_WARMUP_NOTE = f"{_SHORT_STEPS}, 50 steps of warm-up in place of 400."
-SHORT_NO_WARMUP_NOTE = f"{_SHORT_STEPS}, and no warm-up, as paper A has it at 56 layers."
+SHORT_NOTE = "16,000 steps in place of 64,000, the rate dropping at the same shares of them"
+BRIEF_NOTE = (
+    "1,600 steps in place of 64,000, the rate dropping at the same shares of them; so short a run says how soon a "
+    "network learns, not where it ends, and claims on final errors are not judged"
+)
 PICTURES_NOTE = (
     "any folder of pictures in place of ImageNet, seen at 64 pixels, 6,000 steps of 64 in place of 600,000 of 256, one "
     "crop in place of ten."
@@ -46,13 +58,19 @@ SGD_NOTE = (
     "The learning rate stands outside the momentum's velocity, as in torch; the paper's Caffe has it inside. "
     "They differ for a few steps after each drop of the rate."
 )
-BN_NOTE = "BN sees the whole batch of 128 images; the paper's two GPUs saw 64 each."
+BN_NOTE = (
+    "BN sees the whole batch of 128 images; the paper's two GPUs saw 64 each. It evaluates with its running averages; "
+    "the authors' released weights have averages over many images, computed after training."
+)
 DECAY_NOTE = "Weight decay acts on convolutions and the classifier, not on BN and biases; the paper does not say."
 PLATEAU_NOTE = (
     "The paper drops the rate when the error plateaus and does not say where: here from steps 150,000, 300,000 and "
     "450,000 on."
 )
 CROPS_NOTE = "The colours' mean and deviation normalise the pictures; the paper subtracts the mean pixel image."
+
+CIFAR_SPREAD = (0.16, "A Table 6, ResNet-110, n = 5")
+IMAGENET_SPREAD = (0.12, "Goyal et al. 2017, arXiv 1706.02677, ResNet-50, n = 5")
 
 _DEPTHS = (20, 32, 44, 56)
 _TABLE_6 = {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97}
@@ -63,6 +81,11 @@ def _rows(*depths: int) -> tuple[str, ...]:
 
 
 _IMAGENET = tuple(f"{family}-{depth}, ImageNet" for family in ("plain", "ResNet") for depth in (18, 34))
+
+_PLAIN_IMAGENET: tuple[tuple[str, Metric, str], ...] = (
+    ("On ImageNet too a deeper plain network is worse in training error", "train_error", "plain-degrades"),
+    ("On ImageNet too a deeper plain network is worse in test error", "test_error", "plain-degrades-test"),
+)
 
 DEGRADATION = Study(
     name="degradation",
@@ -123,12 +146,28 @@ DEGRADATION = Study(
             key="plain-degrades",
         ),
         Claim(
+            text="A deeper plain network is worse in test error",
+            lower="plain-20",
+            higher="plain-56",
+            metric="test_error",
+            source="A sec. 1, Fig. 1; sec. 4.2, Fig. 6 left",
+            key="plain-degrades-test",
+        ),
+        Claim(
             text="A deeper residual network is not worse in training error (by 1 point or more)",
             lower="ResNet-56",
             higher="ResNet-20",
             metric="train_error",
             source="A sec. 4.2, Fig. 6 middle",
             margin=1.0,
+            key="residual-keeps",
+        ),
+        Claim(
+            text="A deeper residual network is better in test error",
+            lower="ResNet-56",
+            higher="ResNet-20",
+            metric="test_error",
+            source="A sec. 4.2, Table 6",
             key="residual-gains",
         ),
         Claim(
@@ -139,23 +178,19 @@ DEGRADATION = Study(
             source="A sec. 4.2, Fig. 6",
             key="residual-better",
         ),
-        Claim(
-            text="At the smaller depth, where both train well, the residual network converges sooner",
-            lower="ResNet-20",
-            higher="plain-20",
-            metric="steps_to_10",
-            source="A sec. 4.1, on 18 layers",
-            scales=("demo", "paper"),
-            key="residual-sooner",
-        ),
-        Claim(
-            text="At the smaller depth the residual network is ahead while both train",
-            lower="ResNet-20",
-            higher="plain-20",
-            metric="curve",
-            source="A sec. 4.1, on 18 layers",
-            scales=("short", "paper"),
-            key="residual-sooner",
+        *(
+            Claim(
+                text=text,
+                lower=f"ResNet-{rest}",
+                higher=f"plain-{rest}",
+                metric="steps_to_other",
+                source="A sec. 4.1, on 18 layers",
+                key="residual-sooner",
+            )
+            for rest, text in (
+                ("20", "At the smaller depth, where both train well, the residual network converges sooner"),
+                ("18, ImageNet", "On ImageNet too, with 18 layers, the residual network converges sooner"),
+            )
         ),
         Claim(
             text="At 110 layers a plain network fails: its test error is above 60 %",
@@ -164,26 +199,56 @@ DEGRADATION = Study(
             metric="test_error",
             source="A sec. 4.2, Fig. 6",
         ),
-        Claim(
-            text="On ImageNet too a deeper plain network is worse in training error",
-            lower="plain-18, ImageNet",
-            higher="plain-34, ImageNet",
-            metric="train_error",
-            source="A sec. 4.1, Fig. 4 left",
-            key="plain-degrades",
+        *(
+            Claim(
+                text=text,
+                lower="plain-18, ImageNet",
+                higher="plain-34, ImageNet",
+                metric=metric,
+                source="A sec. 4.1, Fig. 4 left, Table 2",
+                key=key,
+            )
+            for text, metric, key in _PLAIN_IMAGENET
         ),
         Claim(
-            text="and a deeper residual network better in test error",
+            text="On ImageNet a deeper residual network is better in test error",
             lower="ResNet-34, ImageNet",
             higher="ResNet-18, ImageNet",
             metric="test_error",
             source="A sec. 4.1, Table 2, Fig. 4 right",
             key="residual-gains",
         ),
+        Claim(
+            text="With 18 layers the plain and the residual network end alike (within half a point)",
+            lower="ResNet-18, ImageNet",
+            higher="plain-18, ImageNet",
+            metric="test_error",
+            source="A sec. 4.1, Table 2",
+            margin=0.5,
+            relation="about",
+        ),
+        Claim(
+            text="With 34 layers the residual network is better by 3 points and more",
+            lower="ResNet-34, ImageNet",
+            higher="plain-34, ImageNet",
+            metric="test_error",
+            source="A sec. 4.1, Table 2",
+            least=3.0,
+            key="residual-3.5-points",
+        ),
     ),
     scales={
         "demo": Scale({"cifar": DIGITS}, seeds=4, rows=_rows(20, 32, 56), note=DIGITS_NOTE),
-        "short": Scale({"cifar": Setting("cifar10", SHORT_CIFAR)}, seeds=3, rows=_rows(20, 56), note=SHORT_NOTE),
+        "brief": Scale(
+            {"cifar": Setting("cifar10", BRIEF_CIFAR)},
+            seeds=3,
+            rows=_rows(20, 56),
+            note=f"{BRIEF_NOTE}.",
+            ends=False,
+        ),
+        "short": Scale(
+            {"cifar": Setting("cifar10", SHORT_CIFAR)}, seeds=3, rows=_rows(20, 56), note=f"{SHORT_NOTE}.", top=60.0
+        ),
         "paper": Scale(
             {
                 "cifar": Setting("cifar10", replace(paper_a_cifar(), log_every=40)),
@@ -206,6 +271,16 @@ DEGRADATION = Study(
         CROPS_NOTE,
     ),
     second="depth",
+    metrics=("train_error", "test_error", "steps_to_10", "train_curve"),
+    spread=CIFAR_SPREAD,
+    others=(
+        Other("Maxout", Published("A Table 6", {"test_error": 9.38})),
+        Other("NIN", Published("A Table 6", {"test_error": 8.81})),
+        Other("DSN", Published("A Table 6", {"test_error": 8.22})),
+        Other("FitNet, 19 layers", Published("A Table 6", {"test_error": 8.39})),
+        Other("Highway, 19 layers", Published("A Table 6", {"test_error": 7.54}, n=5, of="best", spread=(7.72, 0.16))),
+        Other("Highway, 32 layers", Published("A Table 6", {"test_error": 8.80})),
+    ),
 )
 
 _TABLE_3 = {
@@ -275,8 +350,22 @@ SHORTCUT_OPTIONS = Study(
                 "plain-34",
                 "test_error",
                 "A sec. 4.1",
+                key="option-better",
             )
             for option in "ABC"
+        ),
+        *(
+            Claim(
+                f"{one} and {other} are about the same (within 1 point)",
+                f"ResNet-34 {one}",
+                f"ResNet-34 {other}",
+                "test_error",
+                "A sec. 4.1, Table 3",
+                margin=1.0,
+                key="options-alike",
+                relation="about",
+            )
+            for one, other in ("AB", "BC", "AC")
         ),
         Claim("B is slightly better than A", "ResNet-34 B", "ResNet-34 A", "test_error", "A sec. 4.1"),
         Claim("C is marginally better than B", "ResNet-34 C", "ResNet-34 B", "test_error", "A sec. 4.1"),
@@ -296,6 +385,7 @@ SHORTCUT_OPTIONS = Study(
     },
     deviations=(SGD_NOTE, DECAY_NOTE, PLATEAU_NOTE, CROPS_NOTE),
     metrics=("train_error", "test_error", "top5_error", "steps_to_10"),
+    spread=IMAGENET_SPREAD,
 )
 
 _DEPTH = (
@@ -316,9 +406,9 @@ _DEPTH = (
 _DEPTH_DEMO = {
     "ResNet-18": cifar_resnet(20),
     "ResNet-34 B": cifar_resnet(32),
-    "ResNet-50": cifar_resnet(29, kernels=(1, 3, 1)),
-    "ResNet-101": cifar_resnet(56, kernels=(1, 3, 1)),
-    "ResNet-152": cifar_resnet(83, kernels=(1, 3, 1)),
+    "ResNet-50": cifar_resnet(47, kernels=(1, 3, 1)),  # 15 units, as the 32 layers of basic ones
+    "ResNet-101": cifar_resnet(74, kernels=(1, 3, 1)),
+    "ResNet-152": cifar_resnet(101, kernels=(1, 3, 1)),
 }
 _EPOCH = 1_281_167 // 256
 
@@ -330,13 +420,39 @@ DEPTH = Study(
     rows=_DEPTH,
     claims=(
         *(
-            Claim(f"{deeper} is better than {other}", deeper, other, "test_error", "A sec. 4.1, Table 3", key=key)
-            for other, deeper, key in (
-                ("ResNet-34 B", "ResNet-50", "deeper-better"),
-                ("ResNet-50", "ResNet-101", "deeper-better"),
-                ("ResNet-101", "ResNet-152", "deeper-better"),
-                ("VGG-16", "ResNet-34 B", ""),
+            Claim(
+                f"{deeper} is better than {other}",
+                deeper,
+                other,
+                "test_error",
+                "A sec. 4.1, Table 3",
+                key="deeper-better",
             )
+            for other, deeper in pairwise(("ResNet-34 B", "ResNet-50", "ResNet-101", "ResNet-152"))
+        ),
+        Claim(
+            "ResNet-34 B is better than VGG-16",
+            "ResNet-34 B",
+            "VGG-16",
+            "test_error",
+            "A sec. 4.1, Table 3",
+            key="better-than-others",
+        ),
+        Claim(
+            "ResNet-34 B is better than GoogLeNet",
+            "ResNet-34 B",
+            "GoogLeNet",
+            "top5_error",
+            "A sec. 4.1, Table 3",
+            key="better-than-others",
+        ),
+        Claim(
+            "ResNet-152 is better than BN-Inception",
+            "ResNet-152",
+            "BN-Inception",
+            "top5_error",
+            "A sec. 4.1, Table 4",
+            key="better-than-others",
         ),
         Claim(
             "With 152 layers a residual network still costs less than VGG-16",
@@ -352,7 +468,8 @@ DEPTH = Study(
             {"imagenet": DIGITS},
             seeds=3,
             rows=tuple(_DEPTH_DEMO),
-            note=f"CIFAR networks of 20, 32 (basic), 29, 56 and 83 layers (bottlenecks); {DIGITS_NOTE}",
+            note="CIFAR networks of 20, 32 layers (basic), 47, 74 and 101 (bottlenecks; 47 are as many units as 32 of "
+            f"basic ones); {DIGITS_NOTE}",
             networks=_DEPTH_DEMO,
         ),
         **_pictures(
@@ -392,4 +509,32 @@ DEPTH = Study(
     ),
     metrics=("multiply_adds", "train_error", "test_error", "top5_error"),
     second="cost",
+    spread=IMAGENET_SPREAD,
+    others=(
+        Other("PReLU-net", Published("A Table 3, 10 crops", {"test_error": 24.27, "top5_error": 7.38})),
+        *(
+            Other(name, Published("A Table 4, one network, several sizes", {"test_error": top1, "top5_error": top5}))
+            for name, top1, top5 in (
+                ("VGG (v5)", 24.4, 7.1),
+                ("PReLU-net", 21.59, 5.71),
+                ("BN-Inception", 21.99, 5.81),
+                ("ResNet-34 B", 21.84, 5.71),
+                ("ResNet-34 C", 21.53, 5.60),
+                ("ResNet-50", 20.74, 5.25),
+                ("ResNet-101", 19.87, 4.60),
+                ("ResNet-152", 19.38, 4.49),
+            )
+        ),
+        *(
+            Other(name, Published("A Table 5, several networks, on the 100,000 test pictures", {"top5_error": top5}))
+            for name, top5 in (
+                ("VGG, 2014", 7.32),
+                ("GoogLeNet, 2014", 6.66),
+                ("VGG (v5)", 6.8),
+                ("PReLU-net", 4.94),
+                ("BN-Inception", 4.82),
+                ("ResNet, 2015", 3.57),
+            )
+        ),
+    ),
 )

@@ -8,6 +8,7 @@ from reslab.papers.claims import (
     FAILS_ABOVE,
     PICTURES,
     Claim,
+    Other,
     Published,
     Row,
     Scale,
@@ -18,21 +19,25 @@ from reslab.papers.claims import (
 )
 from reslab.papers.he2016a import (
     BN_NOTE,
+    BRIEF_CIFAR,
+    BRIEF_NOTE,
+    CIFAR_SPREAD,
     CROPS_NOTE,
     DECAY_NOTE,
     DIGITS,
     DIGITS_NOTE,
     SGD_NOTE,
     SHORT_CIFAR,
-    SHORT_NO_WARMUP_NOTE,
-    SHORT_WARMUP_NOTE,
+    SHORT_NOTE,
 )
 from reslab.recipes.named import demo, paper_a_cifar, paper_c_cifar, paper_c_imagenet
 from reslab.recipes.schedule import Drops
 from reslab.spec import replace
 
 _PAPER = replace(paper_c_cifar(), log_every=40)
-_SHORT = replace(SHORT_CIFAR, schedule=Drops(at=(800, 1200), warmup=50))
+_SHORT = replace(SHORT_CIFAR, schedule=Drops(at=(8_000, 12_000), warmup=400))
+_BRIEF = replace(BRIEF_CIFAR, schedule=Drops(at=(800, 1200), warmup=50))
+_SHORT_NOTE = f"{SHORT_NOTE}, after 400 steps of warm-up as printed."
 _DEVIATIONS = (BN_NOTE, SGD_NOTE, DECAY_NOTE)
 
 
@@ -44,10 +49,12 @@ def _scales(
 ) -> dict[str, Scale]:
     """The scales of a study on CIFAR-10, each of the smaller ones with its networks and a note on them."""
     (small, small_networks), (medium, medium_networks), names = demo, short, row_names(rows)
-    digits, cifar10 = {"cifar": DIGITS}, {"cifar": Setting("cifar10", SHORT_CIFAR)}
+    brief, whole = {"cifar": Setting("cifar10", BRIEF_CIFAR)}, {"cifar": Setting("cifar10", _SHORT)}
+    brief_note = f"{medium}; {BRIEF_NOTE}; no warm-up, as paper A has it at 56 layers."
     return {
-        "demo": Scale(digits, 4, names, f"{small}; {DIGITS_NOTE}", small_networks),
-        "short": Scale(cifar10, 3, names, f"{medium}; {SHORT_NO_WARMUP_NOTE}", medium_networks),
+        "demo": Scale({"cifar": DIGITS}, 4, names, f"{small}; {DIGITS_NOTE}", small_networks),
+        "brief": Scale(brief, 3, names, brief_note, medium_networks, ends=False),
+        "short": Scale(whole, 3, names, f"{medium}; {_SHORT_NOTE}", medium_networks, top=top),
         "paper": Scale({"cifar": Setting("cifar10", _PAPER)}, 5, names, "The recipe as printed.", top=top),
     }
 
@@ -168,6 +175,17 @@ SHORTCUTS = Study(
             )
             for row in _SHORTCUTS[1:]
         ),
+        *(
+            Claim(
+                f"The identity learns sooner than {row.name}",
+                "original",
+                row.name,
+                "train_curve",
+                "C sec. 3.1, Fig. 3",
+                key="identity-sooner",
+            )
+            for row in _SHORTCUTS[1:]
+        ),
         Claim(
             "A gate that is nearly closed (b −6) is better than one half open (b 0)",
             "shortcut-only gating, b −6",
@@ -204,9 +222,11 @@ SHORTCUTS = Study(
         "The deep gate is not the paper's. Its author's network has no ReLU after the addition; here it has, so that "
         "the gate alone differs.",
     ),
+    metrics=("train_error", "test_error", "steps_to_10", "train_curve"),
     medians=True,
     losses=True,
     baseline="original",
+    spread=CIFAR_SPREAD,
 )
 
 _TABLE_2: dict[str, tuple[str, dict[int, float]]] = {  # errors by layers
@@ -258,14 +278,16 @@ ACTIVATIONS = Study(
     claims=(
         *(
             Claim(
-                f"At {depth} layers, full pre-activation is better than the original",
+                f"At {depth} layers, full pre-activation is better than {name}",
                 f"full pre-activation, {depth}",
-                f"original, {depth}",
+                f"{name}, {depth}",
                 "test_error",
                 "C sec. 4.1, Table 2",
                 key="full-preactivation",
             )
             for depth in _KERNELS
+            for name in _TABLE_2
+            if name != "full pre-activation"
         ),
         *(
             Claim(
@@ -295,6 +317,25 @@ ACTIVATIONS = Study(
                 ("both (PyramidNet's)", "with both, PyramidNet's", 5.85),
             )
         ),
+        *(
+            Claim(
+                f"At {depth} layers, BN after the addition makes it learn later",
+                f"original, {depth}",
+                f"BN after addition, {depth}",
+                "train_curve",
+                "C sec. 4.1, Fig. 6 left",
+                key="bn-after-addition-sooner",
+            )
+            for depth in _KERNELS
+        ),
+        Claim(
+            "At 164 layers, full pre-activation ends with the higher training loss",
+            "original, 164",
+            "full pre-activation, 164",
+            "train_loss",
+            "C sec. 4.2, Fig. 6 right",
+            key="regularises",
+        ),
     ),
     scales=_scales(
         _ACTIVATIONS,
@@ -303,8 +344,10 @@ ACTIVATIONS = Study(
         top=30.0,
     ),
     deviations=_DEVIATIONS,
+    metrics=("train_error", "train_loss", "test_error", "steps_to_10", "train_curve"),
     medians=True,
     losses=True,
+    spread=CIFAR_SPREAD,
 )
 
 _TABLE_3 = {
@@ -353,25 +396,58 @@ _DEMO = {
     for kind, arrangement in (("original", "original"), ("pre-activation", "full-preactivation"))
 }
 
+_CIFAR_10_OTHERS = (
+    ("NIN", 8.81),
+    ("DSN", 8.22),
+    ("FitNet", 8.39),
+    ("Highway", 7.72),
+    ("All-CNN", 7.25),
+    ("ELU, no augmentation", 6.55),
+    ("FitResNet, LSUV", 5.84),
+)
+_CIFAR_100_OTHERS = (
+    ("NIN", 35.68),
+    ("DSN", 34.57),
+    ("FitNet", 35.04),
+    ("Highway", 32.39),
+    ("All-CNN", 33.71),
+    ("ELU, no augmentation", 24.28),
+    ("FitNet, LSUV", 27.66),
+)
+_BELOW_1001 = tuple(f"{name}, {kind}" for name, (_, layers, *_) in _TABLE_3.items() if layers < 1001 for kind in _KINDS)
+
 PREACTIVATION = Study(
     name="preactivation",
     title="Pre-activation, from 110 to 1001 layers",
     source="C sec. 4.1 and 4.2, Tables 3 and 5, Fig. 1",
     question="What does full pre-activation gain, and does it gain more the deeper a network is?",
     rows=_PREACTIVATION,
-    claims=tuple(
-        Claim(
-            f"Pre-activation is better: {name}",
-            f"{name}, pre-activation",
-            f"{name}, original",
-            "test_error",
-            source,
-            key="preactivation-better",
-        )
-        for name, source in (
-            *((name, "C Table 3") for name in _TABLE_3),
-            *((f"ResNet-{layers}, ImageNet", "C Table 5") for layers in _IMAGENET_LAYERS),
-        )
+    claims=(
+        *(
+            Claim(
+                f"Pre-activation is better: {name}",
+                f"{name}, pre-activation",
+                f"{name}, original",
+                "test_error",
+                source,
+                key="preactivation-better",
+            )
+            for name, source in (
+                *((name, "C Table 3") for name in _TABLE_3),
+                *((f"ResNet-{layers}, ImageNet", "C Table 5") for layers in _IMAGENET_LAYERS),
+            )
+        ),
+        *(
+            Claim(
+                f"Pre-activation learns sooner: {name}",
+                f"{name}, pre-activation",
+                f"{name}, original",
+                "train_curve",
+                "C sec. 4.2, Fig. 1",
+                key="preactivation-sooner",
+            )
+            for name in ("ResNet-1001", "ResNet-1001, CIFAR-100")
+        ),
     ),
     scales={
         "demo": Scale(
@@ -381,13 +457,19 @@ PREACTIVATION = Study(
             note=f"32 layers in place of 110, bottlenecks of 29 and 83 in place of 164 and 1001; {DIGITS_NOTE}",
             networks=_DEMO,
         ),
+        "brief": Scale(
+            {"cifar": Setting("cifar10", _BRIEF), "cifar100": Setting("cifar100", _BRIEF)},
+            seeds=3,
+            rows=_BELOW_1001,
+            note=f"{BRIEF_NOTE}; 50 steps of warm-up in place of 400.",
+            top=60.0,
+            ends=False,
+        ),
         "short": Scale(
             {"cifar": Setting("cifar10", _SHORT), "cifar100": Setting("cifar100", _SHORT)},
             seeds=3,
-            rows=tuple(
-                f"{name}, {kind}" for name, (_, layers, *_) in _TABLE_3.items() if layers < 1001 for kind in _KINDS
-            ),
-            note=SHORT_WARMUP_NOTE,
+            rows=_BELOW_1001,
+            note=_SHORT_NOTE,
             top=60.0,
         ),
         "paper": Scale(
@@ -408,6 +490,27 @@ PREACTIVATION = Study(
         "C Table 5's errors are of crops of 320 pixels, but for the original ResNet-152's; here crops are of 224, and "
         "no other published value of ImageNet's stands beside.",
     ),
+    metrics=("train_error", "test_error", "steps_to_10", "train_curve"),
     medians=True,
     losses=True,
+    spread=CIFAR_SPREAD,
+    others=(
+        *(Other(name, Published("C Table 4, CIFAR-10", {"test_error": error})) for name, error in _CIFAR_10_OTHERS),
+        *(Other(name, Published("C Table 4, CIFAR-100", {"test_error": error})) for name, error in _CIFAR_100_OTHERS),
+        Other(
+            "ResNet-1001, pre-activation, batches of 64",
+            Published("C Table 4, CIFAR-10", {"test_error": 4.62}, n=5, of="median", spread=(4.69, 0.20)),
+        ),
+        *(
+            Other(name, Published("C Table 5, one crop of 320", {"test_error": top1, "top5_error": top5}))
+            for name, top1, top5 in (
+                ("ResNet-152, original", 21.3, 5.5),
+                ("ResNet-152, pre-activation", 21.1, 5.5),
+                ("ResNet-200, original", 21.8, 6.0),
+                ("ResNet-200, pre-activation", 20.7, 5.3),
+                ("ResNet-200, pre-activation, crops of any aspect", 20.1, 4.8),
+            )
+        ),
+        Other("Inception-v3", Published("C Table 5, one crop of 299", {"test_error": 21.2, "top5_error": 5.6})),
+    ),
 )

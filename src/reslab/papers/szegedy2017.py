@@ -3,8 +3,8 @@ Learning. arXiv 1602.07261, AAAI 2017."""
 
 from reslab.nets import Conv, Residual, Seq, Stage, Staged, network, seq
 from reslab.nets.paths import Cat, Path, Pool
-from reslab.papers.claims import PICTURES, Claim, Published, Row, Scale, Setting, Study, row_names
-from reslab.papers.he2016a import DIGITS, SHORT_PICTURES
+from reslab.papers.claims import PICTURES, Claim, Other, Published, Row, Scale, Setting, Study, row_names
+from reslab.papers.he2016a import DIGITS, IMAGENET_SPREAD, SHORT_PICTURES
 from reslab.recipes.named import paper_b_imagenet
 from reslab.spec import replace
 
@@ -15,6 +15,21 @@ _TABLE_2 = {
     "Inception-ResNet-v2": ("inception-resnet-v2", "v4", 19.9, 4.9),
 }
 _PAIRS = (("Inception-ResNet-v1", "Inception-v3"), ("Inception-ResNet-v2", "Inception-v4"))
+
+_MORE_CROPS = {
+    "B arXiv Table 3, 12 crops": {
+        "Inception-v3": (19.8, 4.6),
+        "Inception-ResNet-v1": (19.8, 4.6),
+        "Inception-v4": (18.7, 4.2),
+        "Inception-ResNet-v2": (18.7, 4.1),
+    },
+    "B arXiv Table 4, 144 crops": {
+        "Inception-v3": (18.9, 4.3),
+        "Inception-ResNet-v1": (18.8, 4.3),
+        "Inception-v4": (17.7, 3.8),
+        "Inception-ResNet-v2": (17.8, 3.7),
+    },
+}
 
 _ROWS = (
     *(
@@ -30,6 +45,54 @@ _ROWS = (
     Row("Inception-ResNet-v1, not scaled", network("inception-resnet-v1-unscaled"), "the size of v3", "pictures"),
     Row("Inception-ResNet-v2, not scaled", network("inception-resnet-v2-unscaled"), "the size of v4", "pictures"),
 )
+
+
+def _claims(residual: str, plain: str) -> tuple[Claim, ...]:
+    """What B and the review say of an Inception-ResNet beside the Inception network of about its cost."""
+    unscaled = f"{residual}, not scaled"
+
+    def sooner(lower: str, higher: str, source: str, key: str) -> Claim:
+        return Claim(f"{lower} learns sooner than {higher}", lower, higher, "train_curve", source, key=key)
+
+    return (
+        Claim(
+            f"{residual} converges sooner than {plain}",
+            residual,
+            plain,
+            "steps_to_other",
+            "B sec. 5, Figs. 21 and 23",
+            key="residual-sooner",
+        ),
+        sooner(unscaled, plain, "B sec. 5, without the scaling of sec. 3.3", "unscaled-sooner"),
+        sooner(residual, unscaled, "B sec. 3.3", "scaled-sooner"),
+        Claim(
+            f"{residual} ends with about the same error as {plain} (within half a point)",
+            residual,
+            plain,
+            "test_error",
+            "B sec. 5, Table 2",
+            margin=0.5,
+            key="residual-alike",
+            relation="about",
+        ),
+        Claim(
+            f"{residual} is more accurate than {plain}",
+            residual,
+            plain,
+            "test_error",
+            "the review's sec. 3.3",
+            key="residual-more-accurate",
+        ),
+        Claim(
+            f"Without residual connections {plain} trains as well as {residual} (not worse by 1 point or more)",
+            plain,
+            residual,
+            "train_error",
+            "B sec. 1",
+            margin=1.0,
+            key="trains-without",
+        ),
+    )
 
 
 def thinned(value: Staged, share: int, blocks: int, stem: Seq) -> Staged:
@@ -62,35 +125,21 @@ _DEMO = {row.name: thinned(row.network, 8, 2, seq(Conv(24, 3))) for row in _ROWS
 INCEPTION = Study(
     name="inception",
     title="Residual connections in Inception networks",
-    source="B sec. 5, Table 2, Figs. 21 to 26; sec. 3.3; the review's Fig. 4",
+    source="B sec. 5, Table 2, Figs. 21, 23 and 26; sec. 3.3; the review's Fig. 4",
     question=(
         "An Inception network and an Inception-ResNet of about its cost end with about the same error. Does the one "
         "with residual connections get there sooner, and what if its residuals are not scaled?"
     ),
     rows=_ROWS,
     claims=(
-        *(
-            claim
-            for residual, plain in _PAIRS
-            for claim in (
-                Claim(
-                    f"{residual} converges sooner than {plain}",
-                    residual,
-                    plain,
-                    "curve",
-                    "B sec. 5, Figs. 21 and 23",
-                    key="residual-sooner",
-                ),
-                Claim(
-                    f"{residual} ends with about the same error as {plain} (not worse by 1 point or more)",
-                    residual,
-                    plain,
-                    "test_error",
-                    "B sec. 5, Table 2",
-                    margin=1.0,
-                    key="residual-as-accurate",
-                ),
-            )
+        *(claim for pair in _PAIRS for claim in _claims(*pair)),
+        Claim(
+            "Inception-v4 is better than Inception-v3",
+            "Inception-v4",
+            "Inception-v3",
+            "test_error",
+            "B sec. 5, Table 2",
+            key="v4-better",
         ),
         Claim(
             "Wide residuals that are not scaled end worse, as the network dies early",
@@ -133,5 +182,20 @@ INCEPTION = Study(
         "better; here all count.",
         "The paper scales residuals by 0.1 to 0.3 without saying where; here all are scaled by 0.1.",
     ),
-    metrics=("train_error", "test_error", "top5_error", "curve"),
+    metrics=("train_error", "test_error", "top5_error", "train_curve"),
+    spread=IMAGENET_SPREAD,
+    others=(
+        Other("BN-Inception", Published("B arXiv Table 2, one crop", {"test_error": 25.2, "top5_error": 7.8})),
+        *(
+            Other(name, Published(source, {"test_error": top1, "top5_error": top5}))
+            for source, values in _MORE_CROPS.items()
+            for name, (top1, top5) in values.items()
+        ),
+        Other("6 ResNets", Published("B arXiv Table 5, 144 crops or dense", {"top5_error": 3.6})),
+        Other("4 Inception-v3", Published("B arXiv Table 5, 144 crops", {"test_error": 17.3, "top5_error": 3.6})),
+        Other(
+            "Inception-v4 and 3 Inception-ResNet-v2",
+            Published("B arXiv Table 5, 144 crops", {"test_error": 16.4, "top5_error": 3.1}),
+        ),
+    ),
 )

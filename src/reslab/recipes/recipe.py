@@ -9,6 +9,7 @@ from reslab.errors import SpecError
 from reslab.recipes.schedule import Drops, Schedule
 from reslab.spec import added, kind, spec
 
+BNStatistics = Literal["running", "anew"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -79,6 +80,8 @@ class Recipe:
     average: the decay of a running average of the weights, which is what is evaluated and kept; None for no average
     bn: whose images BN's statistics are over while training: of each "rank"'s share of the batch, as in the papers, or
     of "all" of it; or "frozen": they are the running ones, which stay as they are, and so do scale and shift
+    bn_statistics: what BN evaluates with: the "running" averages of training; or averages over the training images,
+    computed "anew" with the last weights, as for the released weights of A
     freeze: "body" leaves everything but the head and the auxiliary classifiers as it is, in evaluation mode
     head_rate: the factor of the learning rate in the head and the auxiliary classifiers
     crops: views of each test picture at the end, whose probabilities are averaged; 10 is A sec. 3.4
@@ -100,6 +103,7 @@ class Recipe:
     clip: PositiveFloat | None = None
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
     bn: Literal["rank", "all", "frozen"] = "rank"
+    bn_statistics: BNStatistics = "running"
     freeze: Literal["body"] | None = None
     head_rate: PositiveFloat = 1.0
     crops: Crops = 1
@@ -112,6 +116,10 @@ class Recipe:
     decay: Literal["weights", "all"] = added("weights")
     mixup: NonNegativeFloat = added(0.0)
     zero_head: bool = added(False)
+
+    def __post_init__(self) -> None:
+        if self.bn_statistics == "anew" and self.bn != "rank":
+            raise SpecError(f"bn_statistics anew: goes with bn rank, not {self.bn}")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""

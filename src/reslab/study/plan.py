@@ -9,7 +9,7 @@ from typing import Any
 from reslab.data.images import DataSet
 from reslab.data.loader import shape
 from reslab.errors import DataError, SpecError
-from reslab.nets import AnyNetwork
+from reslab.nets import AnyNetwork, ResNet
 from reslab.papers.claims import OWN, PICTURES, Row, Scale, Study
 from reslab.recipes.recipe import Recipe
 from reslab.runs.contents import DataDescription, read_json, write_json
@@ -172,6 +172,26 @@ class Plan:
         """A row's network at this scale, fitted to its images where it is trained."""
         planned = (planned.network for planned in self.runs if planned.row == row.name)
         return next(planned, self.scale.networks.get(row.name, row.network))
+
+    def stand_in(self, name: str) -> str | None:
+        """What is trained in the place of a row's network at this scale: "56 layers for 110"; None if itself."""
+        row = next(row for row in self.study.rows if row.name == name)
+        small = self.scale.networks.get(name, row.network)
+        depths = [network.depth for network in (small, row.network) if isinstance(network, ResNet)]
+        if small == row.network:
+            return None
+        if len(depths) == 2:
+            return "{} layers for {}".format(*depths)
+        millions = [network.cost().parameters / 1e6 for network in (small, row.network)]
+        return "{:.2g} for {:.3g} million parameters".format(*millions)
+
+    def label(self, name: str) -> str:
+        """A row's name with the network that is trained for it: "original, 56 layers for 110"."""
+        stand_in = self.stand_in(name)
+        if stand_in is None:
+            return name
+        published = stand_in.rpartition(" for ")[2]
+        return f"{name.removesuffix(f', {published}')}, {stand_in}"
 
     @property
     def command(self) -> str:

@@ -1,38 +1,58 @@
 """The metrics of a study's runs, and the verdict on each claim."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from statistics import mean
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from reslab.errors import DataError
 from reslab.evaluate import Evaluation
 from reslab.nets import AnyNetwork
-from reslab.papers.claims import COUNTED, Claim, Metric
-from reslab.stats import CONFIDENCE, Judgement, Sample, compare
+from reslab.papers.claims import COUNTED, FAILED, FAILS_ABOVE, FINAL, Claim, Metric
+from reslab.recipes.schedule import Drops
+from reslab.stats import (
+    CONFIDENCE,
+    Comparison,
+    Judgement,
+    Pool,
+    Sample,
+    comparison,
+    holm,
+    pool,
+    power,
+    seeds_needed,
+)
 from reslab.study.plan import Plan, PlannedRun
 
-FAILED_ERROR = 100.0  # the error that a diverged run counts with
 
+def measure(planned: PlannedRun, metric: Metric, threshold: float | None = None) -> float | None:
+    """One metric of one run that is done, see papers.claims.METRICS; None if it diverged or never got there.
 
-def measure(planned: PlannedRun, metric: Metric) -> float:
-    """One metric of one run that is done. See papers.claims.METRICS."""
+    threshold: the training error for "steps_to_other", which no run has without it
+    """
     run = planned.run
+    if metric not in COUNTED and run.status == "diverged":
+        return None
     match metric:
         case "initial_loss":
-            return next((line.train_loss for line in run.metrics), math.nan)
+            return next((line.train_loss for line in run.metrics), None)
         case "steps_to_10":
-            return float(next((line.step for line in run.metrics if line.train_error < 10), planned.recipe.steps))
-        case "train_error" | "test_error" | "top5_error" | "curve" if run.status == "diverged":
-            return FAILED_ERROR
+            return next((float(line.step) for line in run.metrics if line.train_error < 10), None)
+        case "steps_to_other":
+            reached = () if threshold is None else _reached(planned, threshold)
+            return next(iter(reached), None)
         case "train_error" | "test_error":
             return _final(planned, metric).top1_error
+        case "train_loss":
+            return _final(planned, "train_error").loss
         case "top5_error":
             return _final(planned, metric).top5_error
+        case "train_curve":
+            return mean(line.train_error for line in run.metrics)
         case "curve":
-            errors = (line.error(run.eval_split) for line in run.metrics)
-            return mean(error for error in errors if error is not None)
-        case "parameters" | "multiply_adds":
+            errors = [error for line in run.metrics if (error := line.error(run.eval_split)) is not None]
+            return mean(errors)
+        case "parameters" | "multiply_adds" | "layers":
             return count(planned.network, metric)
         case _:
             assert_never(metric)
@@ -46,25 +66,65 @@ def _final(planned: PlannedRun, metric: Metric) -> Evaluation:
     return result.train if metric == "train_error" else result.test
 
 
+def _before_drop(planned: PlannedRun) -> Iterator[tuple[int, float]]:
+    """Steps before the learning rate first drops, each with the training error of the last `evaluate_every` steps."""
+    recipe = planned.recipe
+    drops = recipe.schedule.at if isinstance(recipe.schedule, Drops) else ()
+    lines = [line for line in planned.run.metrics if line.step <= min(drops, default=recipe.steps)]
+    window = max(1, recipe.evaluate_every // recipe.log_every)
+    for end in range(window, len(lines) + 1):
+        yield lines[end - 1].step, mean(line.train_error for line in lines[end - window : end])
+
+
+def _reached(planned: PlannedRun, threshold: float) -> Iterator[float]:
+    return (float(step) for step, error in _before_drop(planned) if error <= threshold)
+
+
 def count(network: AnyNetwork, metric: Metric) -> float:
-    """A network's parameters in millions, or its multiply-adds in billions."""
+    """A network's parameters in millions, its multiply-adds in billions, or its layers with weights."""
     cost = network.cost()
+    if metric == "layers":
+        return cost.convolutions + cost.linears
     return cost.parameters / 1e6 if metric == "parameters" else cost.multiply_adds / 1e9
+
+
+class Prospect(NamedTuple):
+    """What a claim needs: the published difference in its favour, the published standard deviation of a run, the seeds
+    a row with which it holds at a chance of 80 % (None: more than any study has), and its chance with a plan's seeds.
+    """
+
+    difference: float
+    spread: float
+    seeds: int | None
+    chance: float
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, its two samples, the difference (lower - higher) with its confidence interval, and the judgement.
+    """A claim and the test of it.
 
-    jointly: the judgement with Bonferroni's correction for all of the study's claims
+    text: the claim, with the networks that are trained for its rows; names: of both sides, likewise
+    jointly: the judgement where all of the study's claims are to be right together at 95 % (Holm)
+    published: the paper's difference, lower - higher; None where it prints none
     """
 
     claim: Claim
     lower: Sample
     higher: Sample
-    interval: tuple[float, float] | None
-    judgement: Judgement
+    comparison: Comparison
     jointly: Judgement
+    text: str
+    names: tuple[str, str]
+    published: float | None = None
+    prospect: Prospect | None = None
+
+    @property
+    def judgement(self) -> Judgement:
+        return self.comparison.judgement
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return self.comparison.interval
 
     @property
     def measured(self) -> bool:
@@ -73,22 +133,38 @@ class Verdict:
 
     @property
     def difference(self) -> float | None:
+        """Lower - higher, as the test has it, or of the means where nothing is tested."""
+        if self.comparison.difference is not None or self.comparison.method is not None:
+            return self.comparison.difference
         if self.lower.mean is None or self.higher.mean is None:
             return None
         return self.lower.mean - self.higher.mean
 
 
-def judge(claim: Claim, lower: Sample, higher: Sample, together: int = 1) -> Verdict:
-    """Test the difference of the means against the claim's margin, alone and as one of `together` claims.
+def judge(claim: Claim, lower: Sample, higher: Sample, *, pooled: Pool | None = None, medians: bool = False) -> Verdict:
+    """Test a claim alone. See reslab.stats.comparison for the tests and which one is taken."""
+    if not lower.n or not higher.n:
+        tested = Comparison("not run")
+    else:
+        terms = (claim.relation, claim.margin, claim.least_effect)
+        tested = comparison(lower, higher, *terms, pooled=pooled, medians=medians)
+    return Verdict(claim, lower, higher, tested, tested.judgement, claim.text, (str(claim.lower), str(claim.higher)))
 
-    See reslab.stats.compare.
-    """
-    judgement, interval = compare(lower, higher, claim.margin)
-    jointly, _ = compare(lower, higher, claim.margin, 1 - (1 - CONFIDENCE) / together)
-    return Verdict(claim, lower, higher, interval, judgement, jointly)
+
+def together(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The verdicts with their judgement for all together: a decided one whose p by Holm is too large is not decided."""
+    verdicts = list(verdicts)
+    measured = [verdict for verdict in verdicts if verdict.measured]
+    adjusted = dict(zip(map(id, measured), holm([verdict.comparison.p for verdict in measured]), strict=True))
+
+    def jointly(verdict: Verdict) -> Judgement:
+        sure = verdict.comparison.p is None or adjusted.get(id(verdict), 0.0) <= 1 - CONFIDENCE
+        return verdict.judgement if sure else "not decided"
+
+    return [replace(verdict, jointly=jointly(verdict)) for verdict in verdicts]
 
 
-def sample(plan: Plan, row: str | float, metric: Metric) -> Sample:
+def sample(plan: Plan, row: str | float, metric: Metric, threshold: float | None = None) -> Sample:
     """A metric over a row's runs that are done, or counted of its network; a number is itself."""
     if not isinstance(row, str):
         return Sample((row,), exact=True)
@@ -96,27 +172,103 @@ def sample(plan: Plan, row: str | float, metric: Metric) -> Sample:
         network = next(plan.network(known) for known in plan.rows if known.name == row)
         return Sample((count(network, metric),), exact=True)
     done = plan.runs_of(row)
-    step = max((_step(planned, metric) for planned in done), default=0.0)
-    return Sample(tuple(measure(planned, metric) for planned in done), step=step)
+    values = [value for run in done if (value := measure(run, metric, threshold)) is not None]
+    failed = sum(run.run.status == "diverged" for run in done)
+    beyond = len(done) - failed - len(values)
+    limit = max((_limit(run, metric) for run in done), default=0) if beyond else 0
+    step = max((_step(run, metric) for run in done), default=0.0)
+    return Sample(tuple(values), step=step, failed=failed, beyond=beyond, limit=limit)
+
+
+def _limit(planned: PlannedRun, metric: Metric) -> int:
+    """The last step at which a run could have reached a threshold."""
+    if metric == "steps_to_other":
+        return max((step for step, _ in _before_drop(planned)), default=0)
+    return planned.recipe.steps
 
 
 def _step(planned: PlannedRun, metric: Metric) -> float:
     """The resolution of a metric: 100 % of one image, or a logging interval's steps; 0 without one."""
-    if metric == "steps_to_10":
+    if metric in ("steps_to_10", "steps_to_other"):
         return float(planned.recipe.log_every)
-    if metric in ("curve", "initial_loss") or planned.run.status == "diverged":
+    if metric in ("curve", "train_curve", "train_loss", "initial_loss") or planned.run.status == "diverged":
         return 0.0
     return 100 / _final(planned, metric).images
 
 
+def sides(plan: Plan, claim: Claim) -> tuple[Sample, Sample]:
+    """Both samples of a claim."""
+    threshold = None
+    if claim.metric == "steps_to_other":
+        ends = [list(_before_drop(run)) for run in plan.runs_of(str(claim.higher)) if run.run.status != "diverged"]
+        threshold = max((errors[-1][1] for errors in ends if errors), default=None)
+    return (
+        sample(plan, claim.lower, claim.metric, threshold),
+        sample(plan, claim.higher, claim.metric, threshold),
+    )
+
+
 def verdicts(plan: Plan) -> list[Verdict]:
     """Every claim of the plan's study that can be judged at its scale and has its rows there."""
-    sides = [
-        (claim, sample(plan, claim.lower, claim.metric), sample(plan, claim.higher, claim.metric))
-        for claim in plan.study.claims
-        if set(claim.rows) <= set(plan.scale.rows)
+    claims = [claim for claim in plan.study.claims if is_judged(plan, claim)]
+    metrics = {claim.metric for claim in claims if claim.metric in FINAL}
+    pools = {metric: pool(sample(plan, row.name, metric) for row in plan.rows) for metric in metrics if plan.runs}
+    judged = []
+    for claim in claims:
+        verdict = judge(claim, *sides(plan, claim), pooled=pools.get(claim.metric), medians=plan.study.medians)
+        published = plan.study.published_difference(claim) if plan.beside_published else None
+        names = [plan.label(side) if isinstance(side, str) else f"{side:g}" for side in (claim.lower, claim.higher)]
+        verdict = replace(verdict, text=claim_text(plan, claim), names=(names[0], names[1]))
+        judged.append(replace(verdict, published=published, prospect=prospect(plan, claim)))
+    return together(judged)
+
+
+def is_judged(plan: Plan, claim: Claim) -> bool:
+    """Whether a plan's scale has a claim's rows, and steps enough for it."""
+    return (
+        set(claim.rows) <= set(plan.scale.rows)
         and plan.scale_name in (claim.scales or (plan.scale_name,))
+        and (plan.scale.ends or claim.metric not in FINAL)
         and (plan.beside_published or claim.scales != ("paper",))  # such a claim is of the whole recipe
-    ]
-    together = sum(not (lower.exact and higher.exact) for _, lower, higher in sides)
-    return [judge(*side, max(1, together)) for side in sides]
+    )
+
+
+def claim_text(plan: Plan, claim: Claim) -> str:
+    """A claim in words, with the networks that are trained in place of those that it names."""
+    stand_ins = dict.fromkeys(filter(None, map(plan.stand_in, claim.rows)))
+    return f"{claim.text} (here {', '.join(stand_ins)})" if stand_ins else claim.text
+
+
+def prospect(plan: Plan, claim: Claim) -> Prospect | None:
+    """A claim's power at the published difference and spread; None without either, or without runs."""
+    difference = plan.study.published_difference(claim)
+    if difference is None or plan.study.spread is None or claim.metric != "test_error":
+        return None
+    spread, _ = plan.study.spread
+    distance = claim.margin - (abs(difference) if claim.relation == "about" else difference)
+    return Prospect(distance, spread, seeds_needed(distance / spread), power(distance / spread, plan.seeds))
+
+
+class Agreement(NamedTuple):
+    """Kendall's rank correlation of measured and published values, its p, and the rows that it is over."""
+
+    tau: float
+    p: float
+    rows: int
+
+
+def agreement(plan: Plan, metric: Metric = "test_error") -> Agreement | None:
+    """How the rows' ranking agrees with the paper's table; None for fewer than four rows with both values."""
+    from scipy.stats import kendalltau
+
+    pairs = []
+    for row in plan.rows:
+        value = row.published.values.get(metric) if row.published else None
+        ours = sample(plan, row.name, metric)
+        if value is not None and ours.n:
+            theirs = FAILS_ABOVE if value == FAILED else value
+            pairs.append((100.0 if ours.median is None else ours.median, theirs))
+    if len(pairs) < 4:
+        return None
+    result = kendalltau(*zip(*pairs, strict=True))
+    return Agreement(float(result.statistic), float(result.pvalue), len(pairs))

@@ -18,7 +18,7 @@ from reslab.data.picture import shown
 from reslab.data.seeds import torch_seed
 from reslab.distributed import any_rank, broadcast_from_rank0, gather, process_group
 from reslab.errors import SpecError
-from reslab.evaluate import Evaluation, evaluate
+from reslab.evaluate import Evaluation, evaluate, renew_bn_statistics
 from reslab.machine import tune_malloc
 from reslab.nets import name_of
 from reslab.nets.network import NetworkSpec
@@ -250,6 +250,8 @@ class _Training:
                 raise _NotFiniteError(bad)
             if saves and any_rank(not learner.is_finite()):
                 raise _NotFiniteError(step)
+            if last and recipe.bn_statistics == "anew":
+                renew_bn_statistics(learner.eval_model(), self.loader.views("train", 1))
             if logs:
                 self._log(done, evaluates)
             if saves:
