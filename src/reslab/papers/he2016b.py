@@ -110,12 +110,12 @@ _GATES = (
 
 
 def _with_gates(scales: dict[str, Scale]) -> dict[str, Scale]:
-    """The scales with the deep gate's rows; the short one has no warm-up in any of its rows."""
+    """The scales with the deep gate's rows; the brief one has no warm-up in any of its rows."""
     colder = {
         "demo": Setting("digits", replace(demo(), schedule=Drops(at=(134,)))),
         "paper": Setting("cifar10", replace(paper_a_cifar(), log_every=40)),
     }
-    smaller = {"demo": _gates(32), "short": _gates(56)}
+    smaller = {"demo": _gates(32), "brief": _gates(56), "short": _gates(56)}
     changed = {}
     for name, scale in scales.items():
         rows = [row for row in _GATES if name in colder or row.setting == "cifar"]
