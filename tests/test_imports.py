@@ -72,7 +72,15 @@ def test_no_function_of_the_command_line_is_long(path):
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["networks"], ["show", "inception-v4"], ["study", "--help"], ["analyse", "--help"]]
+    "words",
+    [
+        ["--help"],
+        ["networks"],
+        ["show", "inception-v4"],
+        ["draw", "resnet8-cifar"],
+        ["study", "--help"],
+        ["analyse", "--help"],
+    ],
 )
 def test_these_commands_do_not_import_torch(words):
     code = f"""
@@ -94,9 +102,10 @@ def test_the_package_itself_does_not_import_torch():
 def test_the_public_names_are_these():
     assert sorted(reslab.__all__) == [
         "Add", "DataError", "Dropped", "Execution", "Gated", "ResNet", "ReslabError", "Scaled", "SpecError",
-        "analyse_networks", "bench_network", "check_data", "cifar_resnet", "convert_weights", "evaluate_network",
-        "export_network", "from_json", "get_data", "list_data", "load", "network", "networks", "plan_study",
-        "predict_pictures", "recipe", "replace", "report_study", "resnet", "run_study", "to_json", "train_network",
+        "analyse_networks", "bench_network", "check_data", "cifar_resnet", "convert_weights", "draw_network",
+        "evaluate_network", "export_network", "from_json", "get_data", "list_data", "load", "network", "networks",
+        "plan_study", "predict_pictures", "recipe", "replace", "report_study", "resnet", "run_study", "to_json",
+        "train_network",
     ]  # fmt: skip
     for name in reslab.__all__:
         assert getattr(reslab, name).__doc__, name

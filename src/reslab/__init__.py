@@ -6,6 +6,7 @@ from reslab.api import (
     bench_network,
     check_data,
     convert_weights,
+    draw_network,
     evaluate_network,
     export_network,
     get_data,
@@ -25,9 +26,10 @@ from reslab.spec import from_json, replace, to_json
 
 __all__ = [
     "Add", "DataError", "Dropped", "Execution", "Gated", "ResNet", "ReslabError", "Scaled", "SpecError",
-    "analyse_networks", "bench_network", "check_data", "cifar_resnet", "convert_weights", "evaluate_network",
-    "export_network", "from_json", "get_data", "list_data", "load", "network", "networks", "plan_study",
-    "predict_pictures", "recipe", "replace", "report_study", "resnet", "run_study", "to_json", "train_network",
+    "analyse_networks", "bench_network", "check_data", "cifar_resnet", "convert_weights", "draw_network",
+    "evaluate_network", "export_network", "from_json", "get_data", "list_data", "load", "network", "networks",
+    "plan_study", "predict_pictures", "recipe", "replace", "report_study", "resnet", "run_study", "to_json",
+    "train_network",
 ]  # fmt: skip
 
 tune_openmp()

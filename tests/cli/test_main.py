@@ -12,6 +12,7 @@ SURFACE = {
         "bench",
         "data",
         "demo",
+        "draw",
         "evaluate",
         "export",
         "networks",
@@ -47,6 +48,7 @@ SURFACE = {
     ("demo",): ["--workers"],
     ("networks",): ["--json"],
     ("show",): ["--json", "--set"],
+    ("draw",): ["--out", "--set", "--unit"],
     ("train",): [
         "--compile",
         "--data",

@@ -6,7 +6,7 @@ from reslab.api.choices import REPORTS, RUNS
 from reslab.api.console import is_first_rank, progress_console
 from reslab.api.data import DataCheck, DataRow, check_data, data_folders, get_data, list_data
 from reslab.api.evaluate import ClassDetails, EvaluationResult, evaluate_network, load
-from reslab.api.networks import NetworkDescription, NetworkRow, describe_network, list_networks
+from reslab.api.networks import NetworkDescription, NetworkRow, describe_network, draw_network, list_networks
 from reslab.api.predict import Prediction, Predictions, predict_batches, predict_pictures
 from reslab.api.study import (
     StudyCost,
@@ -30,8 +30,8 @@ __all__ = [
     "ANALYSES", "REPORTS", "RUNS", "STOPPED", "AnalysisOption", "AnalysisRow", "ClassDetails", "DataCheck", "DataRow",
     "EvaluationResult", "Execution", "NetworkDescription", "NetworkRow", "Prediction", "Predictions", "StudyCost",
     "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data",
-    "convert_weights", "data_folders", "describe_network", "evaluate_network", "export_network", "get_data",
-    "is_first_rank", "list_data", "list_networks", "list_studies", "load", "plan_cost", "plan_rows", "plan_study",
-    "predict_batches", "predict_pictures", "progress_console", "recipe", "report_study", "report_values", "run_study",
-    "serve_study", "train_network",
+    "convert_weights", "data_folders", "describe_network", "draw_network", "evaluate_network", "export_network",
+    "get_data", "is_first_rank", "list_data", "list_networks", "list_studies", "load", "plan_cost", "plan_rows",
+    "plan_study", "predict_batches", "predict_pictures", "progress_console", "recipe", "report_study",
+    "report_values", "run_study", "serve_study", "train_network",
 ]  # fmt: skip

@@ -36,6 +36,7 @@ for command in (
     study.demo,
     networks.networks,
     networks.show,
+    networks.draw,
     train.train,
     evaluate.evaluate,
     predict.predict,
