@@ -17,6 +17,7 @@ import jinja2
 from reslab.disk import write_whole
 from reslab.nets import name_of, network
 from reslab.pages import study_tables as tables
+from reslab.pages.answer import answer
 from reslab.pages.study import render, write_index
 from reslab.papers import STUDIES
 from reslab.papers.he2016a import SHORT_CIFAR
@@ -31,7 +32,7 @@ from reslab.table import FORMATS, Column
 from reslab.train.loop import duration
 
 ROOT = Path(__file__).parents[1] / "results"
-SCALES = {"short": "short scale", "demo": "demo scale"}
+SCALES = {"paper": "paper scale", "short": "short scale", "demo": "demo scale"}
 ASKED = ("resnet20-cifar", "resnet56-cifar", "plain56-cifar", "resnet110-cifar", "preact164-cifar", "resnet1202-cifar")
 MEASURED = "resnet56-cifar"  # its speed estimates that of networks that were not trained
 PAPER = recipe("paper-a-cifar")
@@ -41,11 +42,14 @@ def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
     plans = {(name, scale): _plan(name, scale) for scale in SCALES for name in STUDIES}
     begun = [plan for plan in plans.values() if any(run.done for run in plan.runs)]
+    answers = {plan.scale_name: answer(plan, verdicts(plan)) for plan in begun if plan.study.name == "degradation"}
     for plan in begun:
         render(plan, out / "reports" / _folder(plan))
     write_index(out / "reports")
     text = _template().render(
         short=SHORT_CIFAR,
+        question=STUDIES["degradation"].question,
+        answers=answers,
         paper=PAPER,
         made={scale: _made([plan for plan in begun if plan.scale_name == scale]) for scale in SCALES},
         review=FORMATS["md"](_review(plans)),
@@ -92,7 +96,7 @@ def _template() -> jinja2.Template:
 
 
 def _machine(record: RunRecord) -> str:
-    return f"{record.machine.processor}, {record.machine.threads} thread a run, {record.chosen.precision}"
+    return f"{record.machine.gpu or record.machine.processor}, {record.machine.threads} thread a run, {record.chosen.precision}"
 
 
 def _page(file: Path) -> str:

@@ -10,6 +10,7 @@ import jinja2
 
 from reslab.disk import write_whole
 from reslab.drawing import Drawing, FileFormat
+from reslab.pages.citations import cited
 from reslab.table import FORMATS, Column
 
 _ENVIRONMENT = jinja2.Environment(
@@ -20,6 +21,7 @@ _ENVIRONMENT = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 _ENVIRONMENT.filters["signed"] = lambda number: f"{number:,.2f}".replace("-", "−")
+_ENVIRONMENT.filters["cited"] = cited
 _ENVIRONMENT.globals["css"] = {"holds": "holds", "does not hold": "not-hold", "not decided": "open"}
 
 
@@ -27,7 +29,7 @@ _ENVIRONMENT.globals["css"] = {"holds": "holds", "does not hold": "not-hold", "n
 class Page:
     """A page as a value: one HTML file that loads nothing, in which every name is escaped.
 
-    template: the name of a file in templates/, which gets `values`, the tables, and the figures as SVG
+    template: the name of a file in templates/, which gets `values`, the tables, the figures as SVG, their widths in px
     tables: those that the page shows, by name; data: those that are CSV files alone
     results: what results.json says, as plain JSON types
     """
@@ -62,4 +64,6 @@ class Page:
     def _html(self, svgs: Mapping[str, bytes]) -> str:
         """The page with the SVG files of its figures, each the last file that was saved of its figure."""
         figures = {name: (drawing.inline(svgs[name], name), drawing.caption) for name, drawing in self.drawings.items()}
-        return _ENVIRONMENT.get_template(self.template).render(figures=figures, tables=self.tables, **self.values)
+        widths = {name: round(96 * drawing.figure.get_size_inches()[0]) for name, drawing in self.drawings.items()}
+        template = _ENVIRONMENT.get_template(self.template)
+        return template.render(figures=figures, widths=widths, tables=self.tables, **self.values)
