@@ -17,6 +17,7 @@ from reslab.disk import write_whole
 from reslab.nets import name_of, network
 from reslab.pages import review
 from reslab.pages import study_tables as tables
+from reslab.pages.answer import answer
 from reslab.pages.study import render, write_index
 from reslab.papers import STUDIES
 from reslab.papers.he2016a import BRIEF_CIFAR, SHORT_CIFAR
@@ -30,7 +31,7 @@ from reslab.table import FORMATS, Column
 from reslab.train.loop import duration
 
 ROOT = Path(__file__).parents[1] / "results"
-SCALES = {"short": "short scale", "brief": "brief scale", "demo": "demo scale"}
+SCALES = {"paper": "paper scale", "short": "short scale", "brief": "brief scale", "demo": "demo scale"}
 ASKED = ("resnet20-cifar", "resnet56-cifar", "plain56-cifar", "resnet110-cifar", "preact164-cifar", "resnet1202-cifar")
 MEASURED = "resnet56-cifar"  # its speed estimates that of networks that were not trained
 PAPER = recipe("paper-a-cifar")
@@ -41,6 +42,7 @@ def main() -> None:
     plans = review.plans(ROOT / "runs")
     shown = [plans[name, scale] for scale in SCALES for name, study in STUDIES.items() if scale in study.scales]
     begun = [plan for plan in shown if _is_begun(plan)]
+    answers = {plan.scale_name: answer(plan, verdicts(plan)) for plan in begun if plan.study.name == "degradation"}
     for plan in begun:
         render(plan, out / "reports" / _folder(plan))
     write_index(out / "reports")
@@ -48,6 +50,8 @@ def main() -> None:
     text = _template().render(
         brief=BRIEF_CIFAR,
         short=SHORT_CIFAR,
+        question=STUDIES["degradation"].question,
+        answers=answers,
         paper=PAPER,
         made={scale: _made(some) for scale in SCALES if (some := [plan for plan in begun if plan.scale_name == scale])},
         review=FORMATS["md"](_review(review.lines(plans, out / "reports", out))),
@@ -97,7 +101,8 @@ def _template() -> jinja2.Template:
 
 
 def _machine(record: RunRecord) -> str:
-    return f"{record.machine.processor}, {record.machine.threads} thread a run, {record.chosen.precision}"
+    machine = record.machine
+    return f"{machine.gpu or machine.processor}, {machine.threads} thread a run, {record.chosen.precision}"
 
 
 def _page(file: Path) -> str:

@@ -72,7 +72,15 @@ def test_no_function_of_the_command_line_is_long(path):
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["networks"], ["show", "inception-v4"], ["study", "--help"], ["analyse", "--help"]]
+    "words",
+    [
+        ["--help"],
+        ["networks"],
+        ["show", "inception-v4"],
+        ["draw", "resnet8-cifar"],
+        ["study", "--help"],
+        ["analyse", "--help"],
+    ],
 )
 def test_these_commands_do_not_import_torch(words):
     code = f"""
@@ -117,9 +125,9 @@ def test_the_public_names_are_these():
     assert sorted(reslab.__all__) == [
         "Add", "DataError", "Dropped", "Execution", "Gated", "ResNet", "ReslabError", "Scaled", "SpecError",
         "analyse_networks", "bench_network", "check_data", "cifar_resnet", "compare_runs", "convert_weights",
-        "evaluate_network", "export_network", "from_json", "get_data", "judge_file", "list_data", "list_runs", "load",
-        "network", "networks", "own_study", "plan_study", "predict_pictures", "recipe", "replace", "report_study",
-        "resnet", "resume_run", "run_study", "to_json", "train_network",
+        "draw_network", "evaluate_network", "export_network", "from_json", "get_data", "judge_file",
+        "list_data", "list_runs", "load", "network", "networks", "own_study", "plan_study", "predict_pictures",
+        "recipe", "replace", "report_study", "resnet", "resume_run", "run_study", "to_json", "train_network",
     ]  # fmt: skip
     for name in reslab.__all__:
         assert getattr(reslab, name).__doc__, name

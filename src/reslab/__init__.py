@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         check_data,
         compare_runs,
         convert_weights,
+        draw_network,
         evaluate_network,
         export_network,
         get_data,
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Add", "DataError", "Dropped", "Execution", "Gated", "ResNet", "ReslabError", "Scaled", "SpecError",
     "analyse_networks", "bench_network", "check_data", "cifar_resnet", "compare_runs", "convert_weights",
-    "evaluate_network", "export_network", "from_json", "get_data", "judge_file", "list_data", "list_runs", "load",
-    "network", "networks", "own_study", "plan_study", "predict_pictures", "recipe", "replace", "report_study",
-    "resnet", "resume_run", "run_study", "to_json", "train_network",
+    "draw_network", "evaluate_network", "export_network", "from_json", "get_data", "judge_file", "list_data",
+    "list_runs", "load", "network", "networks", "own_study", "plan_study", "predict_pictures", "recipe",
+    "replace", "report_study", "resnet", "resume_run", "run_study", "to_json", "train_network",
 ]  # fmt: skip
 
 tune_openmp()

@@ -84,6 +84,7 @@ class Drawing:
     """A figure, its caption, and the points that show their values under a mouse pointer.
 
     points: each with its axes, x, y and text
+    series: the name of the curve that a point's text belongs to; marks of a curve have the gid "series-NAME-..."
     as_text: an SVG keeps its letters as text, for names in scripts that matplotlib's font lacks
     """
 
@@ -91,6 +92,7 @@ class Drawing:
     caption: str
     points: list[tuple[Axes, float, float, str]] = field(default_factory=list)
     as_text: bool = False
+    series: dict[str, str] = field(default_factory=dict)
 
     def save(self, file_format: FileFormat) -> bytes:
         """The figure as the bytes of a file, the same bytes for the same figure."""
@@ -135,7 +137,8 @@ class Drawing:
             across, up = self.figure.transFigure.inverted().transform(place)
             if -0.01 <= ax.transAxes.inverted().transform(place)[1] <= 1.01:
                 centre = f'cx="{across * width:.1f}" cy="{(1 - up) * height:.1f}"'
-                circles.append(f'<circle {centre} r="5"><title>{escape(text)}</title></circle>')
+                series = f' data-series="{escape(self.series[text])}"' if text in self.series else ""
+                circles.append(f'<circle {centre} r="5"{series}><title>{escape(text)}</title></circle>')
         return "".join(circles)
 
 

@@ -15,6 +15,7 @@ SURFACE = {
         "data",
         "demo",
         "doctor",
+        "draw",
         "evaluate",
         "export",
         "judge",
@@ -70,6 +71,7 @@ SURFACE = {
     ("review",): ["--data"],
     ("networks",): ["--json"],
     ("show",): ["--json", "--set"],
+    ("draw",): ["--out", "--set", "--unit"],
     ("train",): [
         "--batch-size",
         "--compile",

@@ -36,7 +36,7 @@ def test_the_page_fits_loads_nothing_and_shows_the_values_of_its_points(browser,
     page.goto(report.as_uri())
     assert asked == [report.as_uri()]
     assert page.title() == "A small study of <b>&shortcuts</b> – demo scale"
-    figures = page.locator("figure svg")
+    figures = page.locator("figure svg:visible")
     assert figures.count() == 2
     for index in range(2):
         box = figures.nth(index).bounding_box()
@@ -51,5 +51,10 @@ def test_the_page_fits_loads_nothing_and_shows_the_values_of_its_points(browser,
     tooltip = page.locator("#tooltip").bounding_box()
     assert tooltip["x"] >= 0
     assert tooltip["x"] + tooltip["width"] <= width
+    curve = page.locator('[id^="curves-series-1-"]').first
+    page.locator("[data-switch='1']").click()
+    assert curve.is_hidden()
+    page.locator("[data-log]").check()
+    assert page.locator("[data-axis=linear]").is_hidden()
     assert wrong == []
     page.close()

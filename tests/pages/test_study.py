@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from reslab.pages.study import render, results, write_index
-from reslab.pages.study_figures import curves
+from reslab.pages.study_curves import curves
+from reslab.pages.study_figures import drawings
 from reslab.papers import STUDIES
 from reslab.study.plan import make_plan
 
@@ -127,7 +128,7 @@ def test_pictures_with_a_validation_part_are_drawn_by_it(trained, tmp_path):
 
 
 def test_figures_are_readable_in_every_format(report):
-    for name in ("curves", "depth"):
+    for name in ("curves", "curves-log", "units"):
         with Image.open(report / f"figures/{name}.png") as picture:
             assert picture.width > 500
             assert len(set(picture.convert("L").tobytes())) > 20
@@ -180,15 +181,73 @@ def test_a_report_opens_each_file_of_a_run_once(trained, tmp_path):
 
 def test_a_study_with_runs_missing_says_so(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path / "runs")
-    page = render(plan, tmp_path / "report").read_text()
-    assert "not run" in page
-    assert '<div class="verdict soft">not run</div>' in page
+    text = Tags(render(plan, tmp_path / "report").read_text()).text
+    assert "Not run: plain-8, ResNet-8." in text
+    assert "Not decided: no run has finished." in " ".join(text.split())
     assert "below 10 %" in (tmp_path / "report" / "table.csv").read_text()
-    legends = [ax.get_legend() for ax in curves(plan).figure.axes]
-    assert {text.get_text() for legend in legends for text in legend.get_texts()} == {
-        "plain-8: not run",
-        "ResNet-8: not run",
-    }
+    assert drawings(plan) == {}, "no figure is empty"
+
+
+@pytest.fixture
+def unfinished(trained, tmp_path):
+    """The small study with its paper scale, one row finished and the other stopped after 10 of 20 steps."""
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    for run in [runs / planned.out.name for planned in trained.runs if planned.row == "plain-8"]:
+        (run / "result.json").unlink()
+        lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+        (run / "metrics.jsonl").write_text("".join(line for line in lines if json.loads(line)["step"] <= 10))
+    return make_plan(STUDY, "paper", runs)
+
+
+def test_an_unfinished_run_is_drawn_to_where_it_stands_and_has_no_result(unfinished, tmp_path):
+    plan = unfinished
+    assert [run.row for run in plan.runs if not run.done] == ["plain-8", "plain-8"]
+    legend = [text.get_text() for ax in curves(plan).figure.axes for text in ax.get_legend().get_texts()]
+    assert legend == ["plain-8, to step 10", "ResNet-8"]
+    text = " ".join(Tags(render(plan, tmp_path / "report").read_text()).text.split())
+    assert "without a result: plain-8 (to step 10)" in text
+    assert re.search(r"so far, at step 10 of 20, ResNet-8 has [\d.]+ % test and [\d.]+ % training error where", text)
+    row = next(csv.DictReader((tmp_path / "report" / "table.csv").read_text().splitlines()))
+    assert (row["network"], row["n"], row["final test error, %"]) == ("plain-8", "0", "not run")
+
+
+def test_the_published_error_is_a_dotted_line_at_paper_scale_alone(trained, unfinished):
+    def dotted(plan):
+        return [line.get_ydata()[0] for ax in curves(plan).figure.axes for line in ax.lines if line.get_ls() == ":"]
+
+    assert dotted(unfinished) == [8.75]
+    assert dotted(trained) == []
+
+
+def test_the_page_begins_with_its_question_and_the_answer(report, trained):
+    page = (report / "report.html").read_text()
+    text = " ".join(Tags(page).text.split())
+    told = results(trained)["answer"]
+    order = ["Does it run?", f"{told['word']}: {told['numbers']}", "How sure is this?", "What the paper claims"]
+    order += ["For a student", "The rows, each with its network", "How claims are judged", "Do it again", "Papers"]
+    places = [text.rindex(part) for part in order]
+    assert places == sorted(places)
+    described = [attrs["content"] for tag, attrs in Tags(page).tags if attrs.get("property") == "og:description"]
+    assert described == [f"{told['word']}: {told['numbers']}"]
+
+
+def test_papers_have_their_names_on_the_page(report):
+    text = " ".join(Tags((report / "report.html").read_text()).text.split())
+    assert "He et al. 2016a Fig. 6" in text
+    assert "Deep Residual Learning for Image Recognition" in text
+    assert not re.search(r"\b[ABC] (sec|Fig|Table)", text)
+
+
+def test_every_curve_has_a_switch_and_its_points_follow(report):
+    page = Tags((report / "report.html").read_text())
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    series = [attrs["data-switch"] for _, attrs in page.tags if "data-switch" in attrs]
+    assert series == ["0", "1"]
+    for name in series:
+        for figure in ("curves", "curves-log"):
+            assert sum(each.startswith(f"{figure}-series-{name}-") for each in ids) >= 2
+        assert any(attrs.get("data-series") == name for tag, attrs in page.tags if tag == "circle")
 
 
 def test_hostile_names_are_text_in_every_form(tmp_path):
@@ -216,7 +275,7 @@ def test_hostile_names_are_text_in_every_form(tmp_path):
 
 def test_points_show_their_values_where_the_figure_has_them(report):
     page = (report / "report.html").read_text()
-    titles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="5"><title>(.*?)</title>', page)
+    titles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="5"[^>]*><title>(.*?)</title>', page)
     assert any(title.startswith("ResNet-8, test, step 20: ") for _, _, title in titles)
     width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', page).groups())
     assert all(0 < float(x) < width and 0 < float(y) < height for x, y, title in titles if "step" in title)
@@ -230,7 +289,7 @@ def test_the_index_lists_reports_and_skips_what_is_none(report, tmp_path):
     (tmp_path / "other" / "results.json").write_text("[]")
     text = Tags(write_index(tmp_path).read_text()).text
     assert text.count("A small study of") == 1
-    assert "2 claims" not in text
+    assert "Does it run?" in text
     assert write_index(tmp_path / "empty").is_file()
 
 

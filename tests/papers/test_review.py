@@ -35,9 +35,7 @@ def test_what_is_the_best_is_held_against_every_other_kind():
     best = {statement.text: statement for statement in REVIEW}
     identity = best["The identity shows the best performance"]
     assert {claim.higher for claim in identity.claims} == {
-        row.name
-        for row in identity.study.rows
-        if row.published and row.name != "original"
+        row.name for row in identity.study.rows if row.published and row.name != "original"
     }
     full = best["Full pre-activation is the best"]
     others = {row.name for row in full.study.rows if row.published and not row.name.startswith("full")}

@@ -10,7 +10,7 @@ from reslab.api.console import is_first_rank, progress_console
 from reslab.api.data import DataCheck, DataRow, check_data, data_folders, get_data, list_data
 from reslab.api.doctor import Health, examine_machine, installed_version
 from reslab.api.evaluate import ClassDetails, EvaluationResult, evaluate_network, load
-from reslab.api.networks import NetworkDescription, NetworkRow, describe_network, list_networks
+from reslab.api.networks import NetworkDescription, NetworkRow, describe_network, draw_network, list_networks
 from reslab.api.predict import Prediction, Predictions, predict_batches, predict_pictures
 from reslab.api.recipes import RecipeRow, list_recipes, recipe_fields, recipe_text
 from reslab.api.review import Review, report_review
@@ -43,12 +43,12 @@ __all__ = [
     "DataCheck", "DataRow", "EvaluationResult", "Execution", "Health", "NetworkDescription", "NetworkRow",
     "Prediction", "Predictions", "RecipeRow", "Review", "RunRow", "RunSettings", "StudyCost", "StudyReport",
     "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data", "claim_prospect",
-    "compare_runs", "comparison_lines", "convert_weights", "data_folders", "describe_network", "evaluate_network",
-    "examine_machine", "export_network", "export_path", "fits", "get_data", "installed_version", "is_first_rank",
-    "judge_file", "list_data", "list_networks", "list_recipes", "list_runs", "list_studies", "load", "new_study",
-    "own_study", "plan_cost", "plan_rows", "plan_study", "predict_batches", "predict_pictures", "progress_console",
-    "recipe", "recipe_fields", "recipe_text", "report_review", "report_run", "report_study", "report_values",
-    "resume_run", "run_settings", "run_study", "serve_study", "train_network", "wrapped",
+    "compare_runs", "comparison_lines", "convert_weights", "data_folders", "describe_network", "draw_network",
+    "evaluate_network", "examine_machine", "export_network", "export_path", "fits", "get_data", "installed_version",
+    "is_first_rank", "judge_file", "list_data", "list_networks", "list_recipes", "list_runs", "list_studies",
+    "load", "new_study", "own_study", "plan_cost", "plan_rows", "plan_study", "predict_batches", "predict_pictures",
+    "progress_console", "recipe", "recipe_fields", "recipe_text", "report_review", "report_run", "report_study",
+    "report_values", "resume_run", "run_settings", "run_study", "serve_study", "train_network", "wrapped",
 ]  # fmt: skip
 
 

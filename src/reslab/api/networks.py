@@ -1,6 +1,7 @@
 """Named networks: lists and descriptions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reslab.errors import SpecError, nearest
@@ -71,3 +72,41 @@ def describe_network(name: str, assignments: Mapping[str, str] | None = None) ->
         auxiliary = len(value.auxiliary), value.auxiliary_cost()
     source, deviation = (named.source, named.deviation) if named else ("", "")
     return NetworkDescription(value, plain(value), source, deviation, auxiliary, diagrams(value))
+
+
+def draw_network(
+    names: str | Sequence[str],
+    out: Path | str,
+    *,
+    unit: bool = False,
+    assignments: Mapping[str, str] | None = None,
+) -> Path:
+    """Draw networks side by side into an SVG, PNG or PDF file, and return its path.
+
+    names: names, or a name and fields that differ ("resnet56-cifar arrangement=full-preactivation")
+    unit: units with every layer in place of the whole: all kinds of one network, the most frequent kind of several
+    assignments: of every network, as by --set
+    Raises SpecError for another ending, or with `unit` for a network without units.
+    """
+    from typing import get_args
+
+    from reslab.disk import write_whole
+    from reslab.drawing import FileFormat
+    from reslab.nets import parse_network, picture
+    from reslab.spec import override
+
+    out = Path(out)
+    formats = {f".{form}": form for form in get_args(FileFormat)}
+    if out.suffix not in formats:
+        raise SpecError(f"{out}: a picture's file ends in {', '.join(formats)}")
+    names = [names] if isinstance(names, str) else list(names)
+    networks = [(name, override(parse_network(name), dict(assignments or {}))) for name in names]
+    if not unit:
+        drawing = picture.column(*networks)
+    elif len(networks) == 1:
+        drawing = picture.units(*picture.kinds(*networks[0]))
+    else:
+        panels = [picture.typical(*named) or picture.kinds(*named)[0] for named in networks]
+        drawing = picture.units(*panels)
+    write_whole(out, drawing.save(formats[out.suffix]))
+    return out

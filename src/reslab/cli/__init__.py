@@ -42,6 +42,7 @@ for command in (
     study.review,
     networks.networks,
     networks.show,
+    networks.draw,
     train.train,
     train.resume,
     runs.runs,

@@ -1,6 +1,7 @@
 """Commands that show networks."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,3 +53,18 @@ def show(name: NetworkName, assignments: Assignments = None, as_json: AsJson = F
         typer.echo(f"and, while training, {count} auxiliary classifiers: {cost.parameters:,} parameters")
     if shown.diagrams:
         typer.echo(f"\n{shown.diagrams}")
+
+
+def draw(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NETWORK...", help="names, or 'NAME key=value ...'; several stand side by side"),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="F", help="file that ends in .svg, .png or .pdf")] = Path(
+        "network.svg"
+    ),
+    unit: Annotated[bool, typer.Option("--unit", help="the units with every layer, in place of the whole")] = False,
+    assignments: Assignments = None,
+) -> None:
+    """Draw networks: stages, units and shortcuts, as in the papers' figures."""
+    typer.echo(api.draw_network(names, out, unit=unit, assignments=pairs(assignments)))

@@ -22,3 +22,9 @@ class Buildable(NetworkSpec):
 
     def __str__(self) -> str:
         return table_text(self)
+
+    def _repr_svg_(self) -> str:
+        """The picture that a notebook shows."""
+        from reslab.nets.picture import column
+
+        return column((f"{self.cost().parameters:,} parameters", self)).save("svg").decode()

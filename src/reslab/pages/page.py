@@ -12,10 +12,9 @@ from markupsafe import Markup, escape
 
 from reslab.disk import write_whole
 from reslab.drawing import Drawing, FileFormat
+from reslab.pages.citations import cited
 from reslab.table import FORMATS, Column
 
-_PAPERS = {"A": "He et al. 2016a,", "B": "Szegedy et al. 2017,", "C": "He et al. 2016b,"}
-_PAPER = re.compile(r"\b([ABC])(?= (?:sec|Table|Fig|eq|appendix|arXiv))")
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("reslab.pages"),
     autoescape=True,
@@ -25,7 +24,7 @@ _ENVIRONMENT = jinja2.Environment(
 )
 _ENVIRONMENT.filters["signed"] = lambda number: f"{number:,.2f}".replace("-", "−")
 _ENVIRONMENT.filters["code"] = lambda text: Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
-_ENVIRONMENT.filters["cited"] = lambda text: _PAPER.sub(lambda letter: _PAPERS[letter[1]], text)
+_ENVIRONMENT.filters["cited"] = cited
 _ENVIRONMENT.globals["methods"] = {
     "counted": "counted",
     "binomial": "share of its runs, exact",
@@ -40,7 +39,7 @@ _ENVIRONMENT.globals["css"] = {"holds": "holds", "does not hold": "not-hold", "n
 class Page:
     """A page as a value: one HTML file that loads nothing, in which every name is escaped.
 
-    template: the name of a file in templates/, which gets `values`, the tables, and the figures as SVG
+    template: the name of a file in templates/, which gets `values`, the tables, the figures as SVG, their widths in px
     tables: those that the page shows, by name; data: those that are CSV files alone
     results: what results.json says, as plain JSON types
     """
@@ -75,4 +74,6 @@ class Page:
     def _html(self, svgs: Mapping[str, bytes]) -> str:
         """The page with the SVG files of its figures, each the last file that was saved of its figure."""
         figures = {name: (drawing.inline(svgs[name], name), drawing.caption) for name, drawing in self.drawings.items()}
-        return _ENVIRONMENT.get_template(self.template).render(figures=figures, tables=self.tables, **self.values)
+        widths = {name: round(96 * drawing.figure.get_size_inches()[0]) for name, drawing in self.drawings.items()}
+        template = _ENVIRONMENT.get_template(self.template)
+        return template.render(figures=figures, widths=widths, tables=self.tables, **self.values)

@@ -20,6 +20,7 @@ from reslab.data.picture import crop_and_resize, shown
 from reslab.disk import write_whole
 from reslab.errors import DataError
 from reslab.evaluate import Predictions, predictions
+from reslab.nets import picture
 from reslab.pages import run_figures as figures
 from reslab.pages.page import Page
 from reslab.runs.contents import Result, RunRecord
@@ -53,6 +54,8 @@ def write_report(path: Path, data: DataSet, device: torch.device, on_bad: OnBad 
     mistakes = [_mistake(predicted, index, classes, weights.network.size) for index in predicted.worst(_WORST)]
     values = {
         "title": f"{record.name} on {shown(data.name)}",
+        "question": f"How well does {record.name} classify {shown(data.name)}?",
+        "confused": _most_confused(counts, classes),
         "result": result,
         "predictions": predicted,
         "others": len(classes) - len(table[0].values),
@@ -63,10 +66,19 @@ def write_report(path: Path, data: DataSet, device: torch.device, on_bad: OnBad 
     drawings = {
         "curves": figures.curves(run.metrics, result.best.step if result.best else None),
         "confusion": figures.confusion(counts, classes),
+        "network": picture.column((record.name, record.network)),
     }
     page = Page("run.html", values, tables={"classes": table}, drawings=drawings)
     write_whole(path / "report.html", page.html().encode())
     return path / "report.html"
+
+
+def _most_confused(counts: Indices, classes: Sequence[str]) -> dict[str, Any] | None:
+    """The two classes that are most often taken for each other, and the number of images; None without a mistake."""
+    wrong = counts - np.diag(counts.diagonal())
+    true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
+    images = int(wrong[true, predicted])
+    return {"true": classes[int(true)], "predicted": classes[int(predicted)], "images": images} if images else None
 
 
 def _class_table(counts: Indices, classes: Sequence[str]) -> list[Column]:

@@ -3,21 +3,27 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reslab.disk import write_whole
 from reslab.errors import DataError
-from reslab.nets import ResNet, name_of
+from reslab.nets import ResNet, find_name, name_of, to_string
+from reslab.pages import student
 from reslab.pages import study_figures as figures
 from reslab.pages import study_tables as tables
+from reslab.pages.answer import answer
+from reslab.pages.citations import references
 from reslab.pages.page import Page
+from reslab.pages.study_curves import switches
 from reslab.papers.claims import COUNTED, METRICS, Row
 from reslab.runs.contents import RunRecord, read_json
 from reslab.stats import CONFIDENCE, Sample
 from reslab.study.plan import Plan, PlannedRun
 from reslab.study.runner import progress
 from reslab.study.verdict import Verdict, agreement, measure, sample, verdicts
+from reslab.table import Column, Value
 
 
 def render(plan: Plan, out: Path) -> Path:
@@ -36,7 +42,8 @@ def write_index(reports: Path) -> Path:
     for folder, summary in _summaries(reports):
         with suppress(KeyError, TypeError):  # another's file, or one of an older form, is not listed
             judged = _judgements(summary["claims"])
-            studies.append({**summary, "page": f"{folder}/report.html", "judged": judged})
+            answered = {"question": "", "answer": None, **summary}
+            studies.append({**answered, "page": f"{folder}/report.html", "judged": judged})
     index = Page("index.html", {"reports": studies, "analyses": _analyses(reports)})
     write_whole(reports / "index.html", index.html().encode())
     return reports / "index.html"
@@ -66,16 +73,27 @@ def _judgements(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] = ()) -> Page:
     judged = verdicts(plan)
+    drawings, units = figures.drawings(plan, live), None if live else student.units(plan)
+    all_tables = tables.of_study(plan, judged)
+    all_tables["table"][1:1] = [_trained(plan)]
     values = {
         "plan": plan,
         "study": plan.study,
         "scale": plan.scale,
+        "answer": answer(plan, judged),
+        "switches": switches(plan),
+        "state": _state(plan),
+        "elsewhere": [claim for claim in plan.study.claims if claim not in [verdict.claim for verdict in judged]],
+        "shown_rows": _of_begun(plan, all_tables["table"]),
+        "shown_runs": _made(plan, all_tables.get("runs", [])),
+        "unit_text": student.UNIT,
+        "look": student.LOOK.get(plan.study.name),
+        "papers": references(plan.study.source, plan.scale.note, *plan.study.deviations),
         "verdicts": judged,
         "metrics": METRICS,
         "shown_metrics": tables.shown_metrics(plan),
         "compared_metrics": tables.compared_metrics(plan),
         "together": sum(verdict.measured for verdict in judged),
-        "panels": len({row.panel for row in plan.rows}),
         "agreement": agreement(plan),
         "cost": _cost(plan),
         "running": [
@@ -87,10 +105,55 @@ def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] 
     return Page(
         "report.html",
         values,
-        tables=tables.of_study(plan, judged),
-        drawings=figures.drawings(plan),
+        tables=all_tables,
+        drawings=drawings | ({"units": units} if units else {}),
         results=_results(plan, judged),
     )
+
+
+def _trained(plan: Plan) -> Column:
+    """The network that each row has at this scale; one far from every name is a smaller form of the row's own."""
+    words = []
+    for row in plan.rows:
+        network = plan.network(row)
+        known = isinstance(network, ResNet) or find_name(network)
+        words.append(to_string(network) if known else f"{name_of(row.network)}, made smaller")
+    return Column("trained as" if plan.runs else "by name", words, numbers=False)
+
+
+def _of_begun(plan: Plan, table: Sequence[Column]) -> list[Column]:
+    """The lines of a table of the plan's rows whose runs have begun; all of them where none has, or none is trained."""
+    begun = [bool(plan.runs_of(row.name) or plan.begun_of(row.name)) for row in plan.rows]
+    kept = [place for place, known in enumerate(begun) if known or not any(begun)]
+    finished = [bool(plan.runs_of(row.name)) for row in plan.rows]
+
+    def value(column: Column, place: int) -> Value:
+        known = column.values[place]
+        empty = known is None or (isinstance(known, Sample) and known.mean is None)
+        return "–" if empty and begun[place] and not finished[place] else known
+
+    return [replace(column, values=[value(column, place) for place in kept]) for column in table]
+
+
+def _made(plan: Plan, table: Sequence[Column]) -> list[Column]:
+    """The lines of a table of the plan's runs that were begun."""
+    kept = [place for place, run in enumerate(plan.runs) if run.done or run.run.exists]
+    return [replace(column, values=[column.values[place] for place in kept]) for column in table]
+
+
+def _state(plan: Plan) -> dict[str, str]:
+    """How many runs the rows have, which are not finished, and which were never made."""
+    names = [row.name for row in plan.rows]
+    finished = {name: len(plan.runs_of(name)) for name in names}
+    begun = {name: runs for name in names if not finished[name] and (runs := plan.begun_of(name))}
+    counts = sorted({count for count in finished.values() if count})
+    seeds = " to ".join(map(str, {counts[0]: 0, counts[-1]: 0})) if counts else ""
+    unfinished = [f"{name} (to step {max(run.run.metrics[-1].step for run in runs):,})" for name, runs in begun.items()]
+    return {
+        "seeds": seeds,
+        "unfinished": ", ".join(unfinished),
+        "missing": ", ".join(name for name in names if plan.runs and not finished[name] and name not in begun),
+    }
 
 
 def results(plan: Plan) -> dict[str, Any]:
@@ -102,6 +165,8 @@ def _results(plan: Plan, judged: Sequence[Verdict]) -> dict[str, Any]:
     return {
         "study": plan.study.name,
         "title": plan.study.title,
+        "question": plan.study.question,
+        "answer": answer(plan, judged)._asdict(),
         "source": plan.study.source,
         "scale": plan.scale_name,
         "seeds": plan.seeds,

@@ -65,7 +65,7 @@ COST = Study(
     name="cost",
     title="What the networks cost",
     source="A Table 1, Table 6, sec. 3.3 and 4.1; B sec. 3.2; C Table 4",
-    question="Are the papers' parameters and multiply-adds those of the networks that they describe?",
+    question="Do the networks cost what the papers say?",
     rows=_ROWS,
     claims=(
         Claim("ResNet-34 costs less than a fifth of VGG-19", "ResNet-34", 19.6 / 5, "multiply_adds", "A sec. 3.3"),

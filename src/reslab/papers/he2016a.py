@@ -91,10 +91,7 @@ DEGRADATION = Study(
     name="degradation",
     title="The degradation problem",
     source="A sec. 4.2, Figs. 1 and 6, Table 6; A sec. 4.1, Fig. 4, Table 2; the review's Figs. 1 and 2",
-    question=(
-        "A deeper network can do whatever a shallower one does, and yet plain networks train worse when they get "
-        "deeper. Do networks with identity shortcuts?"
-    ),
+    question="Plain networks train worse when they get deeper. Do identity shortcuts cure that?",
     rows=(
         *(Row(f"plain-{depth}", cifar_resnet(depth, shortcut=None), "plain") for depth in _DEPTHS),
         Row("plain-110", cifar_resnet(110, shortcut=None), "plain", "cifar-warmup"),
@@ -338,8 +335,8 @@ SHORTCUT_OPTIONS = Study(
     title="Identity against projection shortcuts",
     source="A sec. 4.1, Table 3",
     question=(
-        "Where a unit changes the shape, its shortcut may pad with zeros (A) or project (B); or every shortcut may "
-        "project (C). Does it matter?"
+        "Are shortcuts that pad with zeros (A), project where the shape changes (B) or always project (C) all better "
+        "than none, and each a little better than the one before?"
     ),
     rows=_OPTIONS,
     claims=(
@@ -416,7 +413,7 @@ DEPTH = Study(
     name="depth",
     title="Deeper is better, up to 152 layers",
     source="A sec. 4.1, Tables 3 and 4",
-    question="Do residual networks gain from depth, and what do they cost beside the networks before them?",
+    question="Do residual networks gain from depth, up to 152 layers?",
     rows=_DEPTH,
     claims=(
         *(

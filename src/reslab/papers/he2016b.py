@@ -134,10 +134,7 @@ SHORTCUTS = Study(
     name="shortcuts",
     title="Identity shortcuts are the best",
     source="C sec. 3, Table 1, Figs. 2 and 3; the review's Fig. 5",
-    question=(
-        "A shortcut that scales, gates, convolves or drops the signal has more to offer than one that only passes it "
-        "on. Does it train better?"
-    ),
+    question="Is the identity a better shortcut than one that scales, gates, convolves or drops the signal?",
     rows=(*_SHORTCUTS, *_GATES),
     claims=(
         *(
@@ -273,7 +270,7 @@ ACTIVATIONS = Study(
     name="activations",
     title="Where BN and ReLU belong",
     source="C sec. 4, Table 2, Figs. 4 and 6; the review's Fig. 6",
-    question="BN and ReLU may stand before the convolutions, after them, or after the addition. Which is best?",
+    question="Do BN and ReLU belong before the convolutions, in place of after them or after the addition?",
     rows=_ACTIVATIONS,
     claims=(
         *(
@@ -420,7 +417,7 @@ PREACTIVATION = Study(
     name="preactivation",
     title="Pre-activation, from 110 to 1001 layers",
     source="C sec. 4.1 and 4.2, Tables 3 and 5, Fig. 1",
-    question="What does full pre-activation gain, and does it gain more the deeper a network is?",
+    question="Is full pre-activation better than the original unit at every depth, from 110 to 1001 layers?",
     rows=_PREACTIVATION,
     claims=(
         *(

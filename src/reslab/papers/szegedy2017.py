@@ -126,10 +126,7 @@ INCEPTION = Study(
     name="inception",
     title="Residual connections in Inception networks",
     source="B sec. 5, Table 2, Figs. 21, 23 and 26; sec. 3.3; the review's Fig. 4",
-    question=(
-        "An Inception network and an Inception-ResNet of about its cost end with about the same error. Does the one "
-        "with residual connections get there sooner, and what if its residuals are not scaled?"
-    ),
+    question="Do residual connections make Inception networks converge sooner, and end with about the same error?",
     rows=_ROWS,
     claims=(
         *(claim for pair in _PAIRS for claim in _claims(*pair)),

@@ -15,7 +15,7 @@ from reslab.nets import (
     wide_resnet,
 )
 from reslab.papers.claims import Claim, Published, Row, Scale, Setting, Study, row_names
-from reslab.papers.he2016a import BN_NOTE, DECAY_NOTE, DIGITS, DIGITS_NOTE, SGD_NOTE, SHORT_CIFAR, SHORT_WARMUP_NOTE
+from reslab.papers.he2016a import BN_NOTE, DECAY_NOTE, DIGITS, DIGITS_NOTE, SGD_NOTE, SHORT_CIFAR, SHORT_NOTE
 from reslab.recipes.named import demo, paper_a_cifar, paper_a_cifar_warmup, paper_c_cifar
 from reslab.recipes.recipe import SGD, Recipe
 from reslab.recipes.schedule import Drops
@@ -29,7 +29,7 @@ _STARTS: dict[str, dict[str, Any]] = {
 }
 _WARMTH = {"cold": "no warm-up", "warm": "warm-up"}
 _COLD_DIGITS = Setting("digits", replace(demo(), schedule=Drops(at=(134,))))
-_WARM_SHORT = Setting("cifar10", replace(SHORT_CIFAR, schedule=Drops(at=(800, 1200), warmup=50)))
+_WARM_SHORT = Setting("cifar10", replace(SHORT_CIFAR, schedule=Drops(at=(8_000, 12_000), warmup=400)))
 
 
 def _loud(start: str, depth: int, setting: str = "warm") -> str:
@@ -113,7 +113,7 @@ LOUDNESS = Study(
             {"warm": _WARM_SHORT, "cold": Setting("cifar10", SHORT_CIFAR)},
             seeds=3,
             rows=tuple(_loud(start, depth, setting) for depth in (20, 56) for setting in _WARMTH for start in _STARTS),
-            note=SHORT_WARMUP_NOTE,
+            note=SHORT_NOTE,
         ),
         "paper": Scale(
             {"warm": Setting("cifar10", paper_a_cifar_warmup()), "cold": Setting("cifar10", paper_a_cifar())},
@@ -256,7 +256,7 @@ VARIATIONS = Study(
             dict.fromkeys(("cifar", "wide", "groups", "pyramid", "stochastic-depth"), _WARM_SHORT),
             seeds=3,
             rows=row_names(_VARIATIONS),
-            note=f"{_SMALL_NOTE}; {SHORT_WARMUP_NOTE}",
+            note=f"{_SMALL_NOTE}; {SHORT_NOTE}",
             networks=_SMALL,
         ),
         "paper": Scale(

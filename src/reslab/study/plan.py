@@ -168,6 +168,10 @@ class Plan:
         """The runs of a row that have their result, by seed."""
         return [planned for planned in self.runs if planned.row == row and planned.done]
 
+    def begun_of(self, row: str) -> list[PlannedRun]:
+        """The runs of a row that have metrics and no result yet, by seed."""
+        return [planned for planned in self.runs if planned.row == row and not planned.done and planned.run.metrics]
+
     def network(self, row: Row) -> AnyNetwork:
         """A row's network at this scale, fitted to its images where it is trained."""
         planned = (planned.network for planned in self.runs if planned.row == row.name)
