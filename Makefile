@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test soak slow check bench results clean
+.PHONY: demo test soak slow check docs dist bench results clean
 
 demo: $(VENV)/installed
 	$(BIN)/reslab demo
@@ -23,6 +23,12 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build
+
+dist: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m dist
+
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/speed.py
 
@@ -39,4 +45,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/_build docs/generated build dist

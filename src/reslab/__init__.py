@@ -30,4 +30,6 @@ __all__ = [
     "predict_pictures", "recipe", "replace", "report_study", "resnet", "run_study", "to_json", "train_network",
 ]  # fmt: skip
 
+__version__ = "0.1.0"
+
 tune_openmp()

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from reslab import __version__
 from reslab.cli import (
     analyse,
     bench,
@@ -51,9 +52,7 @@ app.add_typer(study.app, name="study")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"reslab {version('reslab')}")
+        typer.echo(f"reslab {__version__}")
         raise typer.Exit
 
 
