@@ -20,7 +20,7 @@ from evidence import RESULTS, ROOT
 from reslab import api, network, replace
 from reslab import __all__ as PUBLIC
 from reslab.analyse import ANALYSES, AnalysisRow
-from reslab.nets import ResNet
+from reslab.nets import ResNet, to_string
 from reslab.nets.arrangements import ARRANGEMENTS, Arrangement
 from reslab.nets.merges import Merge, MergeSpec
 from reslab.nets.table import diagrams
@@ -31,6 +31,8 @@ from reslab.spec import tree
 
 MERGES: tuple[type[MergeSpec], ...] = get_args(get_args(Merge)[0])
 LONGEST_CODE = 50  # lines that are shown
+PAPERS = {"A": "He et al. 2016a", "B": "Szegedy et al. 2017", "C": "He et al. 2016b"}
+_PAPER = r"\b[Pp]aper ([ABC])\b|\b([ABC])(?= (?:sec\.|Figs?\.|Tables?\b|eqs?\.|appendix|footnote))"
 SHORTCUTS = {
     "A": "Zero padding: channels that are missing are zeros, and a stride takes every second pixel. No parameters.",
     "B": "A projection, 1×1 convolution and BN, where the shape changes; the identity elsewhere.",
@@ -52,8 +54,8 @@ def write(folder: Path) -> None:
 
 
 def pages() -> dict[str, str]:
-    """Every generated page by its file's name."""
-    return {
+    """Every generated page by its file's name, with the papers' names in full."""
+    made = {
         **network_pages.pages(),
         "shortcuts.md": shortcuts(),
         "arrangements.md": arrangements(),
@@ -63,6 +65,14 @@ def pages() -> dict[str, str]:
         "analyses.md": analyses(),
         "api.md": api_reference(),
     }
+    return {name: in_full(text) for name, text in made.items()}
+
+
+def in_full(text: str) -> str:
+    """Text with "A sec. 4.2" as "He et al. 2016a sec. 4.2"; blocks of code stay as they are."""
+    parts = text.split("```")
+    parts[::2] = [re.sub(_PAPER, lambda match: PAPERS[match[1] or match[2]], part) for part in parts[::2]]
+    return "```".join(parts)
 
 
 def shortcuts() -> str:
@@ -121,24 +131,28 @@ def merges() -> str:
         "Identity Mappings, Table 1; Inception-v4, sec. 3.3; and later papers.\n"
     )
     for kind in MERGES:
-        value: Any = kind()
+        rows = list(evidence.residual_rows(("shortcuts",), partial(_has_merge, kind)))
+        merges = list(dict.fromkeys([*(row.row.network.merge for row in rows), kind()]))  # type: ignore[union-attr]
+        value: Any = merges[0]
+        shown = replace(network("resnet20-cifar"), merge=value)
+        formulas = dict.fromkeys(f"y = {each.formula}" for each in merges)
         text += str(
             Card(
                 value.kind,
                 paragraphs(kind),
                 kind,
                 f"cifar_resnet(20, merge={value!r})",
-                f"reslab show resnet20-cifar --set merge={value.kind}",
-                drawing(replace(network("resnet20-cifar"), merge=value)),
-                {"Equation": f"y = {value.formula}", "Fields": _fields(value)},
-                evidence.residual_rows(("shortcuts",), partial(_has_merge, kind)),
+                "reslab show " + " --set ".join(to_string(shown).split()),
+                drawing(shown),
+                {"Equation": "; ".join(formulas), "Fields, with their defaults": _fields(kind())},
+                rows,
             )
         )
     return text
 
 
 def _has_merge(kind: type[MergeSpec], value: ResNet) -> bool:
-    return isinstance(value.merge, kind) and value.shortcut is not None
+    return isinstance(value.merge, kind) and value.shortcut == "A"
 
 
 def recipes() -> str:
@@ -147,7 +161,7 @@ def recipes() -> str:
     for name, make in RECIPES.items():
         made = make()
         uses = ", ".join(f"`{study.name}`" for study in STUDIES.values() if made in _recipes(study.name))
-        facts = {"Fields": _fields(made), "Studies at paper scale": uses}
+        facts = {"Fields": _fields(made, Recipe(steps=1)), "Studies at paper scale": uses}
         text += str(Card(name, paragraphs(make), make, f'recipe("{name}")', facts=facts))
     return text
 
@@ -168,7 +182,7 @@ def analyses() -> str:
         text += str(
             Card(
                 kind,
-                f"{row.summary}\n\n{paragraphs(cls)}\n\n{_options(row)}",
+                f"{row.summary}\n\n{_options(row)}",
                 cls,
                 f'analyse_networks("{kind}", ["{subject}"]{words})',
                 f"reslab analyse {kind} {subject}{flag}",
@@ -179,7 +193,8 @@ def analyses() -> str:
 
 
 def _options(row: AnalysisRow) -> str:
-    return "\n".join(f"- `{option.flag}`: {option.help}; default {option.default}" for option in row.options)
+    defaults = [f"; default {option.default}" if option.default is not None else "" for option in row.options]
+    return "\n".join(f"- `{each.flag}`: {each.help}{default}" for each, default in zip(row.options, defaults, strict=True))
 
 
 def _claims(kind: str) -> str:
@@ -246,9 +261,11 @@ def escape(text: str) -> str:
     return re.sub(r"([*_<])(?![^`]*`[^`]*$)", r"\\\1", text)
 
 
-def _fields(value: Any) -> str:
-    """The fields of a spec with their values, those of nested specs dotted."""
-    return ", ".join(f"`{key}={_field(inner)}`" for key, inner in _dotted(tree(value)))
+def _fields(value: Any, default: Any = None) -> str:
+    """The fields of a spec with their values, those of nested specs dotted; without those of a default."""
+    usual = dict(_dotted(tree(default))) if default else {}
+    pairs = [(key, inner) for key, inner in _dotted(tree(value)) if key not in usual or usual[key] != inner]
+    return ", ".join(f"`{key}={_field(inner)}`" for key, inner in pairs)
 
 
 def _dotted(fields: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

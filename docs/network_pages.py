@@ -123,6 +123,7 @@ def _errors(members: list[Named]) -> str:
     columns = [
         Column("network", [item.network_name for item in rows], numbers=False),
         Column("paper, test error in %", [item.published for item in rows], numbers=False),
+        Column("row", [item.row.name for item in rows], numbers=False),
         Column("study", [item.study.name for item in rows], numbers=False),
         Column("ours, paper scale", measured, empty="not run"),
         Column("n", [item.n if item else None for item in measured], empty="0"),

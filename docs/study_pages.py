@@ -1,5 +1,8 @@
 """The generated page of the studies: question, published values, measured tables and verdicts."""
 
+from dataclasses import replace
+from itertools import compress
+
 import evidence
 from evidence import RESULTS, SCALES
 
@@ -8,7 +11,7 @@ from reslab.pages.study_tables import rows
 from reslab.papers import STUDIES
 from reslab.papers.claims import METRICS, Study
 from reslab.study.plan import Plan
-from reslab.study.verdict import Verdict, verdicts
+from reslab.study.verdict import verdicts
 from reslab.table import FORMATS, Column
 
 
@@ -31,7 +34,7 @@ def _card(study: Study) -> str:
             parts += _measured(plan)
     parts += ["### Known differences", "\n".join(f"- {each}" for each in study.deviations)] if study.deviations else []
     parts.append(f"```sh\nreslab study show {study.name}\nreslab study run {study.name} --scale demo\n```")
-    return "\n\n".join(part.replace("\n\n## ", "\n## ") for part in parts if part) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _published(study: Study) -> str:
@@ -53,14 +56,15 @@ def _published(study: Study) -> str:
 
 
 def _measured(plan: Plan) -> list[str]:
-    """The table and the verdicts of a study at a scale that has runs."""
+    """The rows with runs and the verdicts on them, at one scale."""
     folder = f"{plan.study.name}-{plan.scale_name}"
-    parts = [f"### Measured, {plan.scale_name} scale", plan.scale.note, FORMATS["md"](rows(plan)).rstrip()]
-    parts.append("\n".join(f"- **{_judged(verdict)}**: {verdict.claim.text} ({verdict.claim.source})" for verdict in verdicts(plan)))
+    has_runs = [bool(plan.runs_of(row.name)) for row in plan.rows]
+    table = [replace(column, values=list(compress(column.values, has_runs))) for column in rows(plan)]
+    judged = [verdict for verdict in verdicts(plan) if verdict.lower.n and verdict.higher.n]
+    lines = [f"- **{verdict.judgement}**: {verdict.claim.text} ({verdict.claim.source})" for verdict in judged]
+    parts = [f"### Measured, {plan.scale_name} scale", plan.scale.note, FORMATS["md"](table).rstrip(), "\n".join(lines)]
+    if absent := len(has_runs) - sum(has_runs):
+        parts.append(f"Not run: {absent} of {len(has_runs)} rows.")
     if (RESULTS / "reports" / folder / "report.html").is_file():
         parts.append(f"[The report](site:../reports/{folder}/report.html), its curves and every run.")
     return parts
-
-
-def _judged(verdict: Verdict) -> str:
-    return verdict.judgement if verdict.lower.n and verdict.higher.n else "not run"
