@@ -34,6 +34,7 @@ bench: $(VENV)/installed
 
 results: $(VENV)/installed
 	$(BIN)/python benchmarks/results.py
+	$(BIN)/python benchmarks/model_cards.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -7,9 +7,10 @@ import inspect
 import json
 import pkgutil
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
 import evidence
@@ -17,8 +18,8 @@ import network_pages
 import study_pages
 from evidence import RESULTS, ROOT
 
-from reslab import api, network, replace
 from reslab import __all__ as PUBLIC
+from reslab import api, network, replace
 from reslab.analyse import ANALYSES, AnalysisRow
 from reslab.nets import ResNet, to_string
 from reslab.nets.arrangements import ARRANGEMENTS, Arrangement
@@ -194,7 +195,9 @@ def analyses() -> str:
 
 def _options(row: AnalysisRow) -> str:
     defaults = [f"; default {option.default}" if option.default is not None else "" for option in row.options]
-    return "\n".join(f"- `{each.flag}`: {each.help}{default}" for each, default in zip(row.options, defaults, strict=True))
+    return "\n".join(
+        f"- `{each.flag}`: {each.help}{default}" for each, default in zip(row.options, defaults, strict=True)
+    )
 
 
 def _claims(kind: str) -> str:
@@ -230,7 +233,7 @@ class Card(NamedTuple):
     python: str
     command: str = ""
     picture: str = ""
-    facts: dict[str, str] = {}
+    facts: Mapping[str, str] = MappingProxyType({})
     rows: Iterable[evidence.Evidence] = ()
 
     def __str__(self) -> str:

@@ -30,7 +30,8 @@ html_show_sphinx = False
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist"]
-myst_url_schemes = {"http": None, "https": None, "mailto": None, "site": {"url": "{{path}}"}}  # site: a page of results/
+# site: is a page of results/
+myst_url_schemes = {"http": None, "https": None, "mailto": None, "site": {"url": "{{path}}"}}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -27,8 +27,8 @@ FAMILIES = (
     Family(
         "cifar",
         "Residual networks for CIFAR",
-        "Three stages of maps of 32, 16 and 8 pixels. He et al. 2016a (Deep Residual Learning), sec. 4.2, and He et al. "
-        "2016b (Identity Mappings). Every other legal depth has a name too: `resnet26-cifar`.",
+        "Three stages of maps of 32, 16 and 8 pixels. He et al. 2016a (Deep Residual Learning), sec. 4.2, and "
+        "He et al. 2016b (Identity Mappings). Every other legal depth has a name too: `resnet26-cifar`.",
         ("plain*-cifar", "resnet*-cifar", "preact*-cifar", "*-cifar-1layer"),
         "resnet20-cifar",
     ),

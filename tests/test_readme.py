@@ -17,7 +17,7 @@ COMMANDS = [
 LONG = {
     "reslab study run shortcuts --budget 0.05": "takes minutes",
     "reslab weights theirs.pth --as resnet50-v1.5 --out ours.safetensors": "needs others' weights",
-    "reslab train resnet50-v1.5 --data folder:pictures --weights ours.safetensors --recipe finetune --out run": "pictures",
+    "reslab train resnet50-v1.5 --data folder:pictures --weights ours.safetensors --recipe finetune --out run": "files",
     "reslab predict run/best.safetensors new/ --cam looked-at": "needs pictures",
     "reslab export run/best.safetensors --format onnx --out network.onnx": "needs weights",
     "reslab data get cifar10": "downloads",
