@@ -1,6 +1,6 @@
 # The demonstration on a processor:
 #   docker build -t reslab .
-#   docker run --rm -v "$PWD/reports:/work/reports" reslab
+#   docker run --rm -v "$PWD/reports:/lab/reports" reslab
 # Any other command: docker run --rm reslab networks
 FROM python:3.13-slim
 
@@ -10,6 +10,6 @@ RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu 
       "$(grep '^torch==' /src/constraints.txt)" \
  && pip install --no-cache-dir --constraint /src/constraints.txt /src
 
-WORKDIR /work
+WORKDIR /lab
 ENTRYPOINT ["reslab"]
 CMD ["demo"]

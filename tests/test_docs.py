@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from reslab.cli import app
+from reslab.cli import app, main
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"(?:<!-- not run: (.+?) -->\n)?```(python|sh|console)\n(.*?)```", flags=re.DOTALL)
@@ -30,14 +30,14 @@ class Block(NamedTuple):
 
 def sections() -> dict[str, list[Block]]:
     """The blocks of every section that has some, by page and title."""
-    found = {}
+    pages = {}
     for page in sorted(DOCS.glob("*.md")):
         for section in page.read_text().split("\n## "):
             title, _, text = section.partition("\n")
             blocks = [Block(*block) for block in BLOCK.findall(text)]
             if blocks:
-                found[f"{page.stem}: {title.lstrip('# ')}"] = blocks
-    return found
+                pages[f"{page.stem}: {title.lstrip('# ')}"] = blocks
+    return pages
 
 
 SECTIONS = sections()
@@ -57,16 +57,29 @@ def run_well(words, path):
     return done.stdout.splitlines()
 
 
-def check(block, path):
+def run_here(words, capsys):
+    """Run a command line in this process, which saves the start of another; -> exit code, stdout, stderr."""
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    return end.value.code, *capsys.readouterr()
+
+
+def check(block, path, capsys):
     """Run a block, and compare with what it says it prints."""
     match block.language:
         case "sh":
             for line in block.text.splitlines():
-                run_well([sys.executable, "-m", *shlex.split(line, comments=True)], path)
+                words = shlex.split(line, comments=True)
+                if words[1:2] == ["show"] or words[2:3] in (["list"], ["show"]):
+                    code, out, err = run_here(words[1:], capsys)
+                    assert code == 0 and out, err
+                else:
+                    run_well([sys.executable, "-m", *words], path)
         case "console":
-            for session in block.text.split("$ ")[1:]:
-                line, _, expected = session.partition("\n")
-                assert run([sys.executable, "-m", *shlex.split(line)], path).stderr == expected
+            for lines in block.text.split("$ reslab ")[1:]:
+                line, _, expected = lines.partition("\n")
+                code, _, err = run_here(shlex.split(line), capsys)
+                assert code and err == expected
         case _:
             printed = run_well([sys.executable, "-W", "error", "-c", block.text], path)
             for expected in PRINTS.findall(block.text):
@@ -74,13 +87,15 @@ def check(block, path):
 
 
 @pytest.mark.parametrize("name", [name for name, blocks in SECTIONS.items() if any(not each.reason for each in blocks)])
-def test_the_code_of_a_section_runs(name, tmp_path):
+def test_the_code_of_a_section_runs(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESLAB_DATA", str(tmp_path / "data"))
     blocks = [block for block in SECTIONS[name] if not block.reason]
     for word, module in NEEDS.items():
         if any(word in block.text for block in blocks):
             pytest.importorskip(module)
     for block in blocks:
-        check(block, tmp_path)
+        check(block, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("name", [name for name, blocks in SKIPPED.items() if blocks])

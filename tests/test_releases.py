@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import reslab
 from reslab import Execution, evaluate_network, load, train_network
 from reslab.runs.run import Run
 
@@ -63,3 +64,9 @@ def test_a_stopped_run_is_resumed_and_finishes_like_the_uninterrupted_one(releas
 
 def test_the_files_are_small():
     assert sum(path.stat().st_size for release in RELEASES for path in release.rglob("*") if path.is_file()) < 300_000
+
+
+def test_the_citation_and_the_changelog_name_the_version():
+    root = Path(__file__).parents[1]
+    assert f"version: {reslab.__version__}\n" in (root / "CITATION.cff").read_text()
+    assert f"\n## {reslab.__version__} - " in (root / "CHANGELOG.md").read_text()
