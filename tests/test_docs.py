@@ -17,6 +17,7 @@ from reslab.cli import app, main
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"(?:<!-- not run: (.+?) -->\n)?```(python|sh|console)\n(.*?)```", flags=re.DOTALL)
 PRINTS = re.compile(r"^\s*print\(.*\)  # (.+)$", flags=re.MULTILINE)
+RESLAB = re.compile(r"^(?:.*-m |.*--wrap ')?reslab ([^'\n]+)", flags=re.MULTILINE)
 NEEDS = {"onnx": "onnxruntime", "tensorboard": "tensorboard"}
 
 
@@ -103,10 +104,8 @@ def test_code_that_is_not_run_has_right_words(name):
     for block in SKIPPED[name]:
         if block.language == "python":
             compile(block.text, name, "exec")
-        for line in block.text.splitlines():
-            words = shlex.split(line, comments=True)
-            if block.language == "sh" and "reslab" in words:
-                must_be_options(words[words.index("reslab") + 1 :])
+        for line in RESLAB.findall(block.text):
+            must_be_options(shlex.split(line, comments=True))
 
 
 def must_be_options(words):
