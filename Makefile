@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test soak slow fuzz check bench results clean
+.PHONY: demo test soak slow fuzz check docs dist bench results clean
 
 demo: $(VENV)/installed
 	$(BIN)/reslab demo
@@ -26,11 +26,18 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build
+
+dist: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m dist
+
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/speed.py
 
 results: $(VENV)/installed
 	$(BIN)/python benchmarks/results.py
+	$(BIN)/python benchmarks/model_cards.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,4 +49,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/_build docs/generated build dist

@@ -4,7 +4,7 @@ RESLAB_PEERS=PYTHON python benchmarks/agreement.py [--write]
 
 PYTHON is that of an environment with torchvision and timm. Each of their networks gets random weights, is run once on a
 random input in evaluation mode, and is converted as by `reslab weights`; the table has the largest difference of our
-output from theirs, relative to the largest of theirs. --write puts it into the README.
+output from theirs, relative to the largest of theirs. --write puts it into docs/weights.md.
 """
 
 import re
@@ -31,12 +31,12 @@ def main() -> None:
         if not difference < LIMIT:
             sys.exit(f"{ours} differs from {library}'s {theirs} by {difference:.1e}, more than {LIMIT}")
     if "--write" in sys.argv:
-        readme = ROOT / "README.md"
+        page = ROOT / "docs" / "weights.md"
         marked = re.compile(r"(?<=<!-- agreement -->\n).*?(?=<!-- /agreement -->)", re.DOTALL)
-        text, count = marked.subn("\n".join(lines) + "\n", readme.read_text())
+        text, count = marked.subn("\n".join(lines) + "\n", page.read_text())
         if count != 1:
-            sys.exit("README.md has no place marked <!-- agreement -->")
-        readme.write_text(text)
+            sys.exit(f"{page} has no place marked <!-- agreement -->")
+        page.write_text(text)
 
 
 if __name__ == "__main__":

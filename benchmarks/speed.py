@@ -1,10 +1,10 @@
-"""The README's table of speeds: ours and others', measured in alternation in one run.
+"""The table of speeds in docs/speed.md: ours and others', measured in alternation in one run.
 
 RESLAB_PEERS=PYTHON python benchmarks/speed.py [--write] [ROW ...]
 
 PYTHON is that of an environment with torchvision and timm, and OpenVINO for the rows that name it; rows without their
 peer are left out, with a message. Every row also checks that both sides compute the same. --write puts the table
-into the README; ROW takes only the rows whose name has the word in it.
+into the page; ROW takes only the rows whose name has the word in it.
 """
 
 import reslab  # noqa: F401  before torch, whose OpenMP threads it tunes
@@ -45,7 +45,7 @@ from reslab.train.learner import Learner
 from reslab.train.optim import make_optimizer
 
 CPU = torch.device("cpu")
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 SLOW: dict[str, Any] = {"rounds": 3, "seconds": 8.0}
 
 
@@ -220,10 +220,10 @@ def main() -> None:
     ]
     if "--write" in sys.argv:
         marked = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
-        text, count = marked.subn(lambda match: "\n".join(lines) + "\n", README.read_text())
+        text, count = marked.subn(lambda match: "\n".join(lines) + "\n", PAGE.read_text())
         if count != 1:
-            sys.exit("README.md has no place marked <!-- speed -->")
-        README.write_text(text)
+            sys.exit(f"{PAGE} has no place marked <!-- speed -->")
+        PAGE.write_text(text)
 
 
 if __name__ == "__main__":

@@ -15,24 +15,13 @@ COMMANDS = [
     line for language, block in BLOCKS if language == "sh" for line in block.splitlines() if line.startswith("reslab ")
 ]
 LONG = {
-    "reslab data get cifar10": "downloads",
-    "reslab train resnet20-cifar --data cifar10 --recipe paper-a-cifar": "takes hours",
-    "reslab train resnet18 --data folder:PATH --recipe paper-a-imagenet --set size=64": "needs pictures",
-    "reslab weights theirs.th --as resnet20-cifar --out ours.safetensors": "needs others' weights",
-    "reslab evaluate ours.safetensors --data cifar10": "needs weights and CIFAR-10",
-    "reslab evaluate ours.safetensors --data cifar10 --engine openvino --precision bf16": "needs weights and CIFAR-10",
-    "reslab bench resnet20-cifar --vs akamaster-style": "takes a minute",
-    "reslab export ours.safetensors --format onnx --out network.onnx": "needs weights",
-    "reslab train resnet20-cifar --data folder:PATH --weights ours.safetensors --recipe finetune": "needs pictures",
-    "reslab predict ours.safetensors pictures/ --cam looked-at": "needs pictures",
-    "reslab analyse lesion ours.safetensors --data cifar10": "needs weights and CIFAR-10",
-    "reslab study run degradation --scale demo": "takes minutes",
     "reslab study run shortcuts --budget 0.05": "takes minutes",
-    "reslab study watch shortcuts": "ends with Ctrl-C",
-    "reslab runs": "needs runs",
-    "reslab study run mine.toml": "needs the file",
-    "reslab compare runs --by lr": "needs runs",
-    "reslab judge theirs.csv --claim wide < slim": "needs others' runs",
+    "reslab weights theirs.pth --as resnet50-v1.5 --out ours.safetensors": "needs others' weights",
+    "reslab train resnet50-v1.5 --data folder:pictures --weights ours.safetensors --recipe finetune --out run": "files",
+    "reslab predict run/best.safetensors new/ --cam looked-at": "needs pictures",
+    "reslab export run/best.safetensors --format onnx --out network.onnx": "needs weights",
+    "reslab data get cifar10": "downloads",
+    "reslab train resnet56-cifar --data cifar10 --recipe paper-a-cifar --resume": "takes hours",
 }
 
 
@@ -71,6 +60,26 @@ def test_the_weights_are_of_the_network_that_goes_on_with_them():
     [tuned] = [line for line in COMMANDS if "--weights" in line]
     words = made.split()
     assert words[words.index("--as") + 1] == tuned.split()[2]
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    text = README.read_text()
+    assert len(text.splitlines()) <= 120
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        made = target.startswith("results/reports/")  # `make results` makes them
+        assert target.startswith("https://") or made or (README.parent / target).exists(), target
+
+
+WORDS = (
+    "gradient (activation) checkpointing", "EMA", "mixed precision (AMP", "bf16", "DDP", "data loader", "augmentation",
+    "center crop", "random resized crop", "pretrained weights", "transfer learning", "fine-tune", "confusion matrix",
+    "ablation", "batch normalization", "learning-rate schedule", "seeds", "confidence interval",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_readme_has_the_words_that_people_search_for(word):
+    assert word in README.read_text().replace("\n", " ")
 
 
 def test_the_commands_that_do_everything_are_make_targets():

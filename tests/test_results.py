@@ -61,7 +61,7 @@ def test_no_large_file_is_kept():
 
 
 @pytest.mark.skipif("RESLAB_DATA" not in os.environ, reason="RESLAB_DATA names no directory with CIFAR-10")
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("weights/*")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("weights/*.safetensors")), ids=lambda path: path.stem)
 def test_the_weights_that_we_ship_have_the_error_of_their_run(path):
     [record] = RESULTS.glob(f"runs/{path.stem}-*")
     recorded = json.loads((record / "result.json").read_text())["test"]

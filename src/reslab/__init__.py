@@ -42,6 +42,8 @@ __all__ = [
     "replace", "report_study", "resnet", "resume_run", "run_study", "to_json", "train_network",
 ]  # fmt: skip
 
+__version__ = "0.1.0"
+
 tune_openmp()
 
 

@@ -40,16 +40,16 @@ def _cpuinfo(key: str) -> str:
 
 def package_version(name: str) -> str | None:
     """The version of a package, reslab's own from a source tree too; None if it is not installed."""
-    import tomllib
     from importlib.metadata import PackageNotFoundError, version
 
+    if name == "reslab":
+        from reslab import __version__
+
+        return __version__
     try:
         return version(name)
     except PackageNotFoundError:
-        project = Path(__file__).resolve().parents[2] / "pyproject.toml"
-        if name != "reslab" or not project.is_file():
-            return None
-        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+        return None
 
 
 def tune_openmp() -> None:
