@@ -3,7 +3,8 @@
 python benchmarks/results.py [OUT]
 
 results/runs has what `reslab study run NAME --scale SCALE`, called in results/, keeps of each training; float32/ and
-beside/ the runs that ResNet-20's are compared with; analyses/ the results of `reslab analyse` on the trained networks.
+beside/ the runs that ResNet-20's are compared with; analyses/ the results of `reslab analyse` on networks. A study has
+a report where most of its runs are done.
 Everything is written into OUT, by default results/.
 """
 
@@ -40,7 +41,7 @@ PAPER = recipe("paper-a-cifar")
 def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
     plans = {(name, scale): _plan(name, scale) for scale in SCALES for name in STUDIES}
-    begun = [plan for plan in plans.values() if any(run.done for run in plan.runs)]
+    begun = [plan for plan in plans.values() if 2 * sum(run.done for run in plan.runs) > len(plan.runs)]
     for plan in begun:
         render(plan, out / "reports" / _folder(plan))
     write_index(out / "reports")
