@@ -3,7 +3,8 @@
 python benchmarks/results.py [OUT]
 
 results/runs has what `reslab study run NAME --scale SCALE`, called in results/, keeps of each training; float32/ and
-beside/ the runs that ResNet-20's are compared with; analyses/ the results of `reslab analyse` on the trained networks.
+beside/ the runs that ResNet-20's are compared with; analyses/ the results of `reslab analyse` on networks. A study has
+a report where most of its runs are done.
 Everything is written into OUT, by default results/.
 """
 

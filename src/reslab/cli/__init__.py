@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from reslab import __version__
 from reslab.cli import (
     analyse,
     bench,

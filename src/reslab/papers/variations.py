@@ -59,12 +59,15 @@ LOUDNESS = Study(
     ),
     rows=_LOUDNESS,
     claims=(
-        Claim(
-            "The deeper a network is, the higher is its first loss",
-            _loud("1", 20),
-            _loud("1", 56),
-            "initial_loss",
-            "De and Smith 2020, sec. 2: the variance of the sum grows with the depth",
+        *(
+            Claim(
+                f"The deeper a network is, the higher is its first loss: {words}",
+                _loud("1", 20, setting),
+                _loud("1", 56, setting),
+                "initial_loss",
+                "De and Smith 2020, sec. 2: the variance of the sum grows with the depth",
+            )
+            for setting, words in _WARMTH.items()
         ),
         *(
             Claim(
