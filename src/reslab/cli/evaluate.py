@@ -19,6 +19,7 @@ from reslab.cli.options import (
     print_skipped,
 )
 
+BNAverages = Annotated[BNStatistics, typer.Option("--bn-statistics", help="anew: averages over the training images")]
 _SQUARE = 12  # classes whose confusion matrix fits a terminal
 _LARGEST = 20  # confusions that are listed of a larger matrix
 
@@ -35,9 +36,7 @@ def evaluate(
     compile_: Compile = "off",
     per_class: Annotated[bool, typer.Option("--per-class", help="print the error of each class")] = False,
     confusion: Annotated[bool, typer.Option("--confusion", help="print the confusion matrix")] = False,
-    bn_statistics: Annotated[
-        BNStatistics, typer.Option("--bn-statistics", help="anew: averages over the training images")
-    ] = "running",
+    bn_statistics: BNAverages = "running",
     calibration: Annotated[bool, typer.Option("--calibration", help="print the expected calibration error")] = False,
 ) -> None:
     """Measure top-1 and top-5 error, in percent, and loss on the test images."""
@@ -62,10 +61,14 @@ def evaluate(
         errors = {key: getattr(result, key) for key in ("images", "top1_error", "top5_error", "loss")}
         typer.echo(json.dumps(errors | (details_plain(result.details, wanted) if result.details else {})))
         return
-    text = f"top-1 error {result.top1_error:.2f} %  top-5 error {result.top5_error:.2f} %"
-    typer.echo(f"{result.images:,} images  {text}  loss {result.loss:.4f}")
+    typer.echo(_summary(result))
     if result.details:
         typer.echo(details_text(result.details, wanted))
+
+
+def _summary(result: api.EvaluationResult) -> str:
+    text = f"top-1 error {result.top1_error:.2f} %  top-5 error {result.top5_error:.2f} %"
+    return f"{result.images:,} images  {text}  loss {result.loss:.4f}"
 
 
 def details_plain(details: api.ClassDetails, wanted: Collection[str]) -> dict[str, Any]:
