@@ -20,6 +20,7 @@ from reslab.cli.options import (
     terminal_width,
 )
 
+BNAverages = Annotated[BNStatistics, typer.Option("--bn-statistics", help="anew: averages over the training images")]
 _SQUARE = 12  # classes whose confusion matrix fits a terminal
 _LARGEST = 20  # confusions that are listed of a larger matrix
 
@@ -36,9 +37,7 @@ def evaluate(
     compile_: Compile = "off",
     per_class: Annotated[bool, typer.Option("--per-class", help="print the error of each class")] = False,
     confusion: Annotated[bool, typer.Option("--confusion", help="print the confusion matrix")] = False,
-    bn_statistics: Annotated[
-        BNStatistics, typer.Option("--bn-statistics", help="anew: averages over the training images")
-    ] = "running",
+    bn_statistics: BNAverages = "running",
     calibration: Annotated[bool, typer.Option("--calibration", help="print the expected calibration error")] = False,
 ) -> None:
     """Measure top-1 and top-5 error, in percent, and loss on the test images."""
@@ -64,10 +63,14 @@ def evaluate(
         details = details_plain(result.details, wanted) if result.details else {}
         typer.echo(json.dumps(errors | details, allow_nan=False))
         return
-    text = f"top-1 error {result.top1_error:.2f} %  top-5 error {result.top5_error:.2f} %"
-    typer.echo(f"{result.images:,} images  {text}  loss {result.loss:.4f}")
+    typer.echo(_summary(result))
     if result.details:
         typer.echo(details_text(result.details, wanted))
+
+
+def _summary(result: api.EvaluationResult) -> str:
+    text = f"top-1 error {result.top1_error:.2f} %  top-5 error {result.top5_error:.2f} %"
+    return f"{result.images:,} images  {text}  loss {result.loss:.4f}"
 
 
 def details_plain(details: api.ClassDetails, wanted: Collection[str]) -> dict[str, Any]:
