@@ -46,7 +46,7 @@ def read_toml(path: Path) -> TomlFile:
 
 def line_of(text: str, keys: Keys) -> int | None:
     """The line, from 1, of the last of some keys that stands in the text of a TOML file; None if none does."""
-    begin, found = 0, None
+    begin, place = 0, None
     for number, key in enumerate(keys):
         if isinstance(key, int):
             headers = list(re.finditer(rf"(?m)^\s*\[\[\s*{_key(keys[number - 1])}\s*\]\]", text)) if number else []
@@ -56,8 +56,8 @@ def line_of(text: str, keys: Keys) -> int | None:
         if match is None:
             continue
         end = match.end() + (0 if isinstance(key, int) else begin)
-        begin = found = end
-    return None if found is None else text.count("\n", 0, found) + 1
+        begin = place = end
+    return None if place is None else text.count("\n", 0, place) + 1
 
 
 def _key(key: str | int) -> str:

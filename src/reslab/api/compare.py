@@ -42,20 +42,20 @@ def compare_runs(
     from reslab.study.groups import Comparison, choose_metric, read_claims
     from reslab.study.run_groups import MEASURED, find_runs, resolution, run_groups
 
-    found = find_runs([Path(run) for run in runs])
-    groups, notes = run_groups(found, by)
+    given = find_runs([Path(run) for run in runs])
+    groups, notes = run_groups(given, by)
     chosen = choose_metric(metric or "test_error", MEASURED)
     comparison = Comparison(
-        source=f"{len(found)} run{'s' * (len(found) > 1)}",
+        source=f"{len(given)} run{'s' * (len(given) > 1)}",
         command=_command(["compare", *map(str, runs)], by, metric, claims, margin, out),
         groups=tuple(groups),
         metric=chosen,
         metrics=MEASURED,
         claims=tuple(read_claims(claims, groups, chosen, margin)),
-        steps=resolution(found),
+        steps=resolution(given),
         notes=tuple(notes),
     )
-    folder = REPORTS / f"compare-{digest(sorted(str(run.path) for run in found))}"
+    folder = REPORTS / f"compare-{digest(sorted(str(run.path) for run in given))}"
     return _write(comparison, Path(out) if out else folder)
 
 
