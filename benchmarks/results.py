@@ -96,7 +96,8 @@ def _template() -> jinja2.Template:
 
 
 def _machine(record: RunRecord) -> str:
-    return f"{record.machine.gpu or record.machine.processor}, {record.machine.threads} thread a run, {record.chosen.precision}"
+    machine = record.machine
+    return f"{machine.gpu or machine.processor}, {machine.threads} thread a run, {record.chosen.precision}"
 
 
 def _page(file: Path) -> str:
