@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from reslab.errors import SpecError, nearest
-from reslab.stats import CONFIDENCE, Judgement, Sample, compare
+from reslab.stats import CONFIDENCE, Judgement, Sample, comparison, holm
 from reslab.study.claim import parse_claim
 
 Curve = tuple[tuple[float, float], ...]
@@ -48,7 +48,7 @@ class GroupClaim(NamedTuple):
 class Contrast(NamedTuple):
     """Two sides of a claim, or of a pair of groups: the difference of their means, lower - higher, with its interval.
 
-    jointly: the judgement with Bonferroni's correction for all that are judged together
+    jointly: the judgement with Holm's correction for all that are judged together
     """
 
     claim: GroupClaim
@@ -106,13 +106,13 @@ class Comparison:
         return GroupClaim(one, other, self.metric) if means[0] <= means[1] else GroupClaim(other, one, self.metric)
 
     def _judged(self, claims: Sequence[GroupClaim]) -> list[Contrast]:
-        confidence = 1 - (1 - CONFIDENCE) / max(1, len(claims))
+        sides = [(self.sample(claim.lower, claim.metric), self.sample(claim.higher, claim.metric)) for claim in claims]
+        tests = [comparison(*pair, margin=claim.margin) for pair, claim in zip(sides, claims, strict=True)]
         contrasts = []
-        for claim in claims:
-            lower, higher = self.sample(claim.lower, claim.metric), self.sample(claim.higher, claim.metric)
-            judgement, interval = compare(lower, higher, claim.margin)
-            jointly, _ = compare(lower, higher, claim.margin, confidence)
-            contrasts.append(Contrast(claim, lower, higher, interval, judgement, jointly))
+        for claim, pair, test, p in zip(claims, sides, tests, holm([test.p for test in tests]), strict=True):
+            sure = test.p is None or p <= 1 - CONFIDENCE
+            jointly = test.judgement if sure else "not decided"
+            contrasts.append(Contrast(claim, *pair, test.interval, test.judgement, jointly))
         return contrasts
 
 
