@@ -66,9 +66,11 @@ def main() -> None:
 
 
 def _is_begun(plan: Plan) -> bool:
-    """Whether a plan has runs that test one of its claims; what is counted is shown once."""
+    """Whether a plan has runs that test one of its claims, or of the papers' scale; what is counted is shown once."""
     if not plan.scale.settings:
         return plan.scale_name == "demo"
+    if plan.scale_name == "paper":
+        return any(run.done for run in plan.runs)
     return any(verdict.measured and verdict.comparison.method for verdict in verdicts(plan))
 
 
