@@ -2,13 +2,14 @@
 
 import json
 import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
 from reslab import evaluate_network
+from reslab.drawing import Drawing
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -18,12 +19,14 @@ MADE = ("*.json", "*.html", "*.md", "*.csv", "*.tex", "*.svg")  # PNG and PDF ho
 
 @pytest.fixture(scope="module")
 def again(tmp_path_factory):
-    """Everything that is made from the records, made again."""
-    out = tmp_path_factory.mktemp("results")
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "results.py", out], cwd=out, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    """Everything that is made from the records and compared, made again."""
+    out, save = tmp_path_factory.mktemp("results"), Drawing.save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Drawing, "save", lambda drawing, form: save(drawing, form) if form == "svg" else b"")
+        patch.setattr(sys, "argv", ["results.py", str(out)])
+        patch.chdir(out)
+        patch.syspath_prepend(ROOT / "benchmarks")
+        runpy.run_path(str(ROOT / "benchmarks" / "results.py"), run_name="__main__")
     return out
 
 

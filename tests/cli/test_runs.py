@@ -118,7 +118,7 @@ def test_runs_are_grouped_by_a_field(reslab, runs, capsys):
     assert reslab("compare", "runs", "--by", "shortcut") == 0
     assert len(capsys.readouterr().out.splitlines()) > 4
     assert reslab("compare", "runs", "--by", "shortcat") == 2
-    assert "did you mean shortcut?" in capsys.readouterr().err
+    assert "did you mean shortcut or pooled_shortcut?" in capsys.readouterr().err
     shutil.copytree(runs / "plain8-cifar-0", runs / "twice")
     assert reslab("compare", "runs") == 2
     assert "twice: the same training as plain8-cifar-0" in capsys.readouterr().err

@@ -44,9 +44,7 @@ def evaluate(
     tables = {"calibration": calibration, "per_class": per_class, "confusion": confusion}
     wanted = [name for name, asked in tables.items() if asked]
     result = api.evaluate_network(
-        file,
-        data,
-        crops,
+        *(file, data, crops),
         details=bool(wanted),
         device=device,
         on_bad=on_bad,

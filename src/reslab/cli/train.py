@@ -116,8 +116,8 @@ def _settings(given: dict[str, Any], config: Path | None, weights: Path | None) 
     if config is None:
         flags = {"network": "NETWORK", "data": "--data"}
         if missing := [flag for key, flag in flags.items() if given[key] is None]:
-            example = "for example: reslab train resnet20-cifar --data digits --recipe demo"
-            raise SpecError(f"missing {' and '.join(missing)}; {example}")
+            example = "for example: reslab train resnet20-cifar --data digits"
+            raise SpecError(f"train: {' and '.join(missing)} {'are' if missing[1:] else 'is'} missing\n{example}")
         return api.RunSettings(given["network"], given["data"], given["recipe"], given["seed"] or 0, None)
     held = api.run_settings(config)
     if held.weights and weights is None:

@@ -81,7 +81,7 @@ class Recipe:
     bn: whose images BN's statistics are over while training: of each "rank"'s share of the batch, as in the papers, or
     of "all" of it; or "frozen": they are the running ones, which stay as they are, and so do scale and shift
     bn_statistics: what BN evaluates with: the "running" averages of training; or averages over the training images,
-    computed "anew" with the last weights, as for the released weights of A
+    computed "anew" with the last weights, as for the weights that A's authors released
     freeze: "body" leaves everything but the head and the auxiliary classifiers as it is, in evaluation mode
     head_rate: the factor of the learning rate in the head and the auxiliary classifiers
     crops: views of each test picture at the end, whose probabilities are averaged; 10 is A sec. 3.4
