@@ -50,10 +50,10 @@ FAMILIES = (
     ),
     Family(
         "wide",
-        "Wide and grouped residual networks",
-        "More channels in each unit, or more groups: WideResNet (Zagoruyko and Komodakis 2016) and ResNeXt (Xie et al. "
-        "2017).",
-        ("wrn-*", "resnext*"),
+        "Variations: wide, grouped, pyramidal, squeezed",
+        "More channels in each unit, more groups, or widths that grow: WideResNet (Zagoruyko and Komodakis 2016), ResNeXt "
+        "(Xie et al. 2017), PyramidNet (Han et al. 2017), SENet (Hu et al. 2018).",
+        ("wrn-*", "resnext*", "pyramidnet*", "se-resnet*"),
         "wrn-16-4",
     ),
     Family(

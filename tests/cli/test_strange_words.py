@@ -34,7 +34,8 @@ WORDS = (
 )
 COMMANDS = (
     ["networks"], ["show"], ["data", "check"], ["data", "get"], ["evaluate"], ["predict"], ["export"], ["weights"],
-    ["report"], ["study", "show"], ["study", "report"], ["analyse", "cost"], ["analyse", "landscape"], ["recipe", "show"],
+    ["report"], ["study", "show"], ["study", "report"], ["analyse", "cost"], ["analyse", "landscape"],
+    ["recipe", "show"],
 )  # fmt: skip
 OPTIONS = (
     *("--data", "--out", "--set", "--seed", "--json", "--as", "--format", "--scale", "--seeds", "--budget", "--top"),

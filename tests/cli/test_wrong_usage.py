@@ -40,7 +40,11 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits"]
             "optimizer is adamw and has beta1",
         ),
         ([*TRAIN, "--log", "wandbb"], 2, "'wandbb' is not one of 'tensorboard', 'wandb', 'mlflow'"),
-        (["study", "show", "degradation", "--scale", "papers"], 2, "'papers' is not one of 'demo', 'brief', 'short', 'paper'"),
+        (
+            ["study", "show", "degradation", "--scale", "papers"],
+            2,
+            "'papers' is not one of 'demo', 'brief', 'short', 'paper'",
+        ),
         (["data", "get", "cifar"], 2, "did you mean cifar10"),
         (["data", "get", "digits"], 2, "digits: nothing to download"),
         # things of another kind

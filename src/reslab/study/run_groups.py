@@ -109,7 +109,7 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
 def _group_run(run: Run) -> GroupRun:
     record, split = run.record, run.eval_split
     planned = PlannedRun(record.name, record.network, record.recipe, record.data, record.seed, run.path)
-    values = {metric: value for metric in MEASURED if (value := measure(planned, metric)) is not None}
+    values: dict[str, float] = {metric: value for metric in MEASURED if (value := measure(planned, metric)) is not None}
     tested = [(line.step, error) for line in run.metrics if (error := line.error(split)) is not None]
     trained = [(line.step, line.train_error) for line in run.metrics]
     return GroupRun(run.path.name, record.seed, values, {"test_error": tuple(tested), "train_error": tuple(trained)})
