@@ -99,11 +99,11 @@ class Drawing:
         buffer = io.BytesIO()
         with style(**{"svg.fonttype": "none" if self.as_text else "path"}), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-            self._without_math()
+            self.without_math()
             self.figure.savefig(buffer, format=file_format, dpi=150, metadata={_DATES[file_format]: None})
         return buffer.getvalue()
 
-    def _without_math(self) -> None:
+    def without_math(self) -> None:
         """Draw names as they are, with their dollar signs; only the powers of ten at a logarithmic axis are math."""
         axes = [axis for ax in self.figure.axes for axis in (ax.xaxis, ax.yaxis)]
         powers = {text for axis in axes if axis.get_scale() == "log" for text in axis.get_ticklabels(which="both")}

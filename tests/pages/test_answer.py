@@ -5,7 +5,7 @@ import pytest
 from reslab.pages.answer import answer
 from reslab.pages.citations import cited, references
 from reslab.papers.claims import Claim
-from reslab.stats import Sample
+from reslab.stats import Comparison, Sample
 from reslab.study.plan import make_plan
 from reslab.study.verdict import Verdict
 
@@ -19,7 +19,8 @@ def plan(tmp_path):
 
 def verdict(judgement, low=2.0, high=9.0):
     claim = Claim("Residual is better", "ResNet-8", "plain-8", "test_error", "A Fig. 6")
-    return Verdict(claim, Sample((low, low + 1)), Sample((high, high + 1)), None, judgement, judgement)
+    sides = Sample((low, low + 1)), Sample((high, high + 1))
+    return Verdict(claim, *sides, Comparison(judgement), judgement, claim.text, ("ResNet-8", "plain-8"))
 
 
 @pytest.mark.parametrize(

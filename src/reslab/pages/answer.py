@@ -75,8 +75,8 @@ def _numbers(verdict: Verdict) -> str:
     title, unit = METRICS[claim.metric]
     unit = f" {_SINGULAR.get(unit, unit)}" if unit else ""
     sides = [
-        f"{side} has {sample}{unit}" if isinstance(side, str) else f"the bound is {sample}{unit}"
-        for side, sample in ((claim.lower, lower), (claim.higher, higher))
+        f"{name} has {sample}{unit}" if isinstance(side, str) else f"the bound is {sample}{unit}"
+        for side, name, sample in zip((claim.lower, claim.higher), verdict.names, (lower, higher), strict=True)
     ]
     counts = sorted({sample.n for sample in (lower, higher) if not sample.exact})
     seeds = f" (n = {' and '.join(map(str, counts))})" if counts else ""
@@ -103,8 +103,8 @@ def _unfinished(plan: Plan, verdicts: Sequence[Verdict]) -> str:
             ]
             seeds = " and ".join(str(count) for count in sorted({len(errors[step]) for errors in evaluated}))
             return (
-                f"at step {step:,} of {sides[0][0].recipe.steps:,}, {claim.rows[0]} has {errors[0]} where "
-                f"{claim.rows[1]} has {errors[1]} (n = {seeds})"
+                f"at step {step:,} of {sides[0][0].recipe.steps:,}, {verdict.names[0]} has {errors[0]} where "
+                f"{verdict.names[1]} has {errors[1]} (n = {seeds})"
             )
     return ""
 

@@ -140,6 +140,7 @@ def costs(plan: Plan) -> Drawing | None:
             ax.set_yscale("log")
         ax.margins(x=0.15)
         ax.legend(loc="upper left")
+        drawing.without_math()
         _name_points(ax, names, [(x, y) for _, x, y, _ in drawing.points])
     return drawing
 
