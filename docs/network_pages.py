@@ -51,8 +51,8 @@ FAMILIES = (
     Family(
         "wide",
         "Variations: wide, grouped, pyramidal, squeezed",
-        "More channels in each unit, more groups, or widths that grow: WideResNet (Zagoruyko and Komodakis 2016), ResNeXt "
-        "(Xie et al. 2017), PyramidNet (Han et al. 2017), SENet (Hu et al. 2018).",
+        "More channels in each unit, more groups, or widths that grow: WideResNet (Zagoruyko and Komodakis 2016), "
+        "ResNeXt (Xie et al. 2017), PyramidNet (Han et al. 2017), SENet (Hu et al. 2018).",
         ("wrn-*", "resnext*", "pyramidnet*", "se-resnet*"),
         "wrn-16-4",
     ),
