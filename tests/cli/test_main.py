@@ -60,6 +60,7 @@ SURFACE = {
         "--resume",
         "--seed",
         "--set",
+        "--stop-after",
         "--strict-resume",
         "--weights",
     ],
@@ -85,7 +86,7 @@ SURFACE = {
     ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],
-    ("study", "run"): ["--budget", "--data", "--ranks", "--ray", "--scale", "--seeds", "--workers"],
+    ("study", "run"): ["--budget", "--data", "--ranks", "--ray", "--scale", "--seeds", "--stop-after", "--workers"],
     ("study", "report"): ["--budget", "--data", "--scale", "--seeds"],
     ("study", "watch"): ["--budget", "--data", "--port", "--scale", "--seeds"],
 }

@@ -279,19 +279,6 @@ def test_another_machine_makes_it_a_statistical_resume(digits, network, tmp_path
     assert [item.exact for item in Run(tmp_path / "run").record.resumed] == [False]
 
 
-def test_a_second_signal_exits_at_once(tmp_path):
-    code = """
-import os, signal, time
-from reslab.stop import Stop
-with Stop() as stop:
-    os.kill(os.getpid(), signal.SIGUSR1)
-    assert stop.asked
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(10)
-"""
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 128 + signal.SIGTERM
-
-
 def test_every_parameter_has_its_velocity_in_a_checkpoint(network, whole):
     state = load_file(whole / "checkpoints" / "step-00000009" / "optimizer.safetensors")
     assert set(state) == {f"{name}:momentum_buffer" for name, _ in network.build().named_parameters()}

@@ -1,6 +1,7 @@
 """Training: repeatable, recorded, honest about divergence."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from reslab.data.batches import positions
 from reslab.data.crops import PadCropFlip, ScaleJitter
@@ -202,6 +204,21 @@ def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_p
         train(network, how, digits, tmp_path / "run")
     monkeypatch.undo()
     assert newest(tmp_path / "run").name == "step-00000003"
+    train(network, how, digits, tmp_path / "run", execution=Execution(resume="exact"))
+    ends = [(newest(tmp_path / name) / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert ends[0] == ends[1]
+
+
+def test_a_run_is_stopped_after_the_time_that_it_has_and_goes_on_to_the_same_bytes(tmp_path, digits, network):
+    output = io.StringIO()
+    console = Console(file=output, width=200)
+    how = replace(QUICK, steps=40)
+    train(network, how, digits, tmp_path / "whole")
+    in_no_time = Execution(stop_after=1e-3)
+    assert train(network, how, digits, tmp_path / "run", execution=in_no_time, console=console)["status"] == "stopped"
+    done = Run(tmp_path / "run").result.step
+    assert newest(tmp_path / "run").name == f"step-{done:08d}"
+    assert f"{40 - done} of 40 steps are left" in output.getvalue()
     train(network, how, digits, tmp_path / "run", execution=Execution(resume="exact"))
     ends = [(newest(tmp_path / name) / "model.safetensors").read_bytes() for name in ("run", "whole")]
     assert ends[0] == ends[1]

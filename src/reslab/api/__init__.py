@@ -24,11 +24,12 @@ from reslab.api.train import Trained, recipe, train_network
 from reslab.api.weights import convert_weights, export_network
 from reslab.nets.table import aligned
 from reslab.runs.execution import Execution
-from reslab.stop import STOPPED
+from reslab.stop import STOPPED, Interrupts
 
 __all__ = [
     "ANALYSES", "REPORTS", "RUNS", "STOPPED", "AnalysisOption", "AnalysisRow", "ClassDetails", "DataCheck", "DataRow",
-    "EvaluationResult", "Execution", "NetworkDescription", "NetworkRow", "Prediction", "Predictions", "StudyCost",
+    "EvaluationResult", "Execution", "Interrupts",
+    "NetworkDescription", "NetworkRow", "Prediction", "Predictions", "StudyCost",
     "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data",
     "convert_weights", "data_folders", "describe_network", "evaluate_network", "export_network", "get_data",
     "is_first_rank", "list_data", "list_networks", "list_studies", "load", "plan_cost", "plan_rows", "plan_study",

@@ -51,7 +51,7 @@ def train_network(
     out: the run directory; None is runs/ and a name that equal runs share
     weights: a run, or a file that reslab wrote: pretrained weights to begin with in place of fresh ones
     assignments: changed fields of network and recipe ({"steps": "400"}), as by --set
-    execution: device, precision, compile, deterministic, recompute, on_bad and resume
+    execution: device, precision, compile, deterministic, recompute, on_bad, resume and stop_after
     progress: messages and a progress bar on stderr
     Raises what `reslab.train.loop.train` and `reslab.train.start.start_from` raise.
     """

@@ -13,6 +13,7 @@ from reslab.cli.options import (
     DeviceName,
     NetworkName,
     OnBadPicture,
+    StopAfter,
     message,
     pairs,
     print_skipped,
@@ -42,10 +43,11 @@ def train(
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="RUN|FILE", help="pretrained weights to begin with")
     ] = None,
+    stop_after: StopAfter = None,
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
     restart: Resume = "exact" if strict else "any" if resume else "never"
-    execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart)
+    execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart, stop_after)
     changes = pairs(assignments)
     trained = api.train_network(
         name, data, recipe, out, seed, weights=weights, assignments=changes, execution=execution, progress=True

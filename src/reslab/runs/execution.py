@@ -6,11 +6,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, PositiveFloat
 
 from reslab.errors import SpecError
 from reslab.machine import find_device, find_precision, has_compiler, without_tf32
-from reslab.spec import spec
+from reslab.spec import added, spec
 
 
 @spec
@@ -27,6 +27,7 @@ class Execution:
     on_bad: a picture that cannot be read ends the run ("error"), or is skipped and listed in result.json ("skip")
     resume: "never" begins a new run, "any" resumes from the last checkpoint if there is one, "exact" does so only if
     the run will end with the same bits as an uninterrupted one
+    stop_after: seconds after which the run is stopped after its step, saved; None: it is not
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -36,6 +37,7 @@ class Execution:
     recompute: NonNegativeInt = 0
     on_bad: Literal["error", "skip"] = "error"
     resume: Literal["never", "any", "exact"] = "never"
+    stop_after: PositiveFloat | None = added(None)
 
 
 DEFAULT = Execution()

@@ -59,9 +59,9 @@ def train(
     The network is for the data's images and classes (`fitted`), with fresh weights, or is what `start_from` made of a
     file, whose weights determine the normalisation. Everything random is a pure function of the seed and the step:
     torch's own generator is seeded at each step. A resumed run continues from its last whole checkpoint and ends with
-    the weights of an uninterrupted one. SIGTERM, SIGINT and SIGUSR1 end the run after the step, saved, with status
-    "stopped"; a loss or weights that are not finite end it with status "diverged", a result like any other, with the
-    images of the batch. Under torchrun the ranks share each batch. Progress is printed on `console`.
+    the weights of an uninterrupted one. SIGTERM, SIGINT, SIGHUP and SIGUSR1, or the time
+    `execution.stop_after`, end the run after the step, saved, with status "stopped"; a loss or weights that are not
+    finite end it with status "diverged", a result like any other, with the images of the batch. Under torchrun the ranks share each batch. Progress is printed on `console`.
     Raises SpecError if the network does not fit the data, if `out` holds something else, or if an exact resume is
     impossible; DataError if a picture cannot be read.
     """
@@ -78,7 +78,7 @@ def train(
     device = torch.device(chosen.device)
     with (
         process_group() as ranks,
-        Stop() as stop,
+        Stop(execution.stop_after) as stop,
         deterministic_mode(execution.deterministic),
         make_loader(data, device, network.size, start.normalise, execution.on_bad) as loader,
     ):
@@ -141,6 +141,14 @@ class _Reporter:
             text += f"  {line.waiting:.0f} % of the time waiting for data"
         if left and line.images_per_second:  # 0 if all steps since the last log were compilation
             text += f"  {duration(left * self._recipe.batch / line.images_per_second)} left"
+        self.print([text])
+
+    def stopped(self, step: int, images_per_second: float) -> None:
+        """What is left of a run that stops."""
+        left = self._recipe.steps - step
+        text = f"{left:,} of {self._recipe.steps:,} steps are left"
+        if images_per_second:
+            text += f", about {duration(left * self._recipe.batch / images_per_second)}"
         self.print([text])
 
 
@@ -233,7 +241,9 @@ class _Training:
             if saves:
                 self._save(done, last)
             if stops and not last:
-                return Result("stopped", done, **meter.totals())
+                totals = meter.totals()
+                self.reporter.stopped(done, totals["images_per_second"])
+                return Result("stopped", done, **totals)
             meter.resume()
         return None
 
