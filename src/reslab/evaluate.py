@@ -11,6 +11,7 @@ from reslab.data.images import DataSet
 from reslab.data.picture import shown
 from reslab.distributed import all_reduce_sum
 from reslab.errors import SpecError
+from reslab.machine import without_tf32
 from reslab.nets.network import NetworkSpec
 
 _BINS = 15  # of confidence; Guo et al. 2017 sec. 5
@@ -88,11 +89,12 @@ class Details:
 
 
 @torch.inference_mode()
+@without_tf32()
 def evaluate(network: nn.Module, views: Iterable[tuple[Tensor, Tensor]], details: Details | None = None) -> Evaluation:
     """Evaluate a network on a loader's `views`, in evaluation mode; all its modes are as before when this returns.
 
     The probabilities of an image's crops are averaged. Every image counts once, over all ranks together. What the
-    details count is added up over the ranks too.
+    details count is added up over the ranks too. Float32 is float32 on a GPU too, without TF32.
     """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

@@ -62,6 +62,7 @@ SURFACE = {
         "--set",
         "--stop-after",
         "--strict-resume",
+        "--threads",
         "--weights",
     ],
     ("evaluate",): [

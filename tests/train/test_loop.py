@@ -108,12 +108,12 @@ def test_a_loss_that_is_not_finite_is_a_result(tmp_path, digits, network):
 
 
 def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path, digits, network, monkeypatch):
-    train_step = Learner.train_step
+    update = Learner.update
 
-    def train_badly(self, images, labels, step):
-        return train_step(self, images * (float("nan") if step == 6 else 1.0), labels, step)
+    def update_badly(self, images, labels):
+        return update(self, images * (float("nan") if self.step == 6 else 1.0), labels)
 
-    monkeypatch.setattr(Learner, "train_step", train_badly)
+    monkeypatch.setattr(Learner, "update", update_badly)
     how = replace(QUICK, checkpoint_every=2, checkpoints_kept=3, log_every=100, evaluate_every=100)
     result = train(network, how, digits, tmp_path / "run", seed=4)
     assert (result["status"], result["step"]) == ("diverged", 7)
@@ -125,16 +125,16 @@ def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path,
 
 
 def test_weights_that_are_not_finite_are_not_kept(tmp_path, digits, network, monkeypatch):
-    train_step = Learner.train_step
+    update = Learner.update
 
-    def train_badly(self, images, labels, step):
-        loss_and_logits = train_step(self, images, labels, step)
-        if step == 5:
+    def update_badly(self, images, labels):
+        loss_and_logits = update(self, images, labels)
+        if self.step == 5:
             with torch.no_grad():
                 next(self.network.parameters()).fill_(float("inf"))
         return loss_and_logits
 
-    monkeypatch.setattr(Learner, "train_step", train_badly)
+    monkeypatch.setattr(Learner, "update", update_badly)
     result = train(network, replace(QUICK, checkpoint_every=3), digits, tmp_path / "run")
     assert (result["status"], result["step"]) == ("diverged", 6)
     assert newest(tmp_path / "run").name == "step-00000003"

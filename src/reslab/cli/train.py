@@ -44,10 +44,13 @@ def train(
         Path | None, typer.Option("--weights", metavar="RUN|FILE", help="pretrained weights to begin with")
     ] = None,
     stop_after: StopAfter = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="of torch  [default: the faster]")] = None,
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
     restart: Resume = "exact" if strict else "any" if resume else "never"
-    execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart, stop_after)
+    execution = api.Execution(
+        device, precision, compile_, deterministic, recompute, on_bad, restart, threads, stop_after
+    )
     changes = pairs(assignments)
     trained = api.train_network(
         name, data, recipe, out, seed, weights=weights, assignments=changes, execution=execution, progress=True

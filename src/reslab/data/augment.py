@@ -8,29 +8,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from reslab.data.batches import Normalizer, to_device
+from reslab.data.batches import Normalizer
 from reslab.data.crops import PadCropFlip
 from reslab.data.seeds import generator
-from reslab.distributed import Ranks
 
 
 class Draws(NamedTuple):
-    """What is drawn for the images of one batch: the crop's corner and whether to mirror, (N,) each."""
+    """What is drawn for the images of a batch, on their device: the crop's corner and whether to mirror, (N,) each."""
 
-    top: NDArray[np.int64]
-    left: NDArray[np.int64]
-    mirror: NDArray[np.bool_]
-
-    def share(self, ranks: Ranks) -> "Draws":
-        """What is drawn for a rank's share of the batch."""
-        return Draws(*(np.ascontiguousarray(ranks.share(drawn)) for drawn in self))
+    top: Tensor
+    left: Tensor
+    mirror: Tensor
 
 
-def draw(seed: int, step: int, images: int, pad: int) -> Draws:
-    """The draws of a step: corners 0 .. 2 * pad with equal chance, a mirror image with chance 1/2."""
+def draw(seed: int, step: int, images: int, pad: int) -> NDArray[np.int64]:
+    """The draws of a step: corners 0 .. 2 * pad with equal chance, a mirror image with chance 1/2. (3, images)"""
     random = generator(seed, "augment", step)
     top, left = random.integers(0, 2 * pad, size=(2, images), endpoint=True)
-    return Draws(top, left, random.random(images) < 0.5)
+    return np.stack([top, left, random.random(images) < 0.5])
 
 
 def pad_crop_flip(batch: Tensor, draws: Draws, pad: int, flip: bool) -> Tensor:
@@ -44,13 +39,13 @@ def pad_crop_flip(batch: Tensor, draws: Draws, pad: int, flip: bool) -> Tensor:
     rows = padded.as_strided((padded.numel() - width + 1, width), (1, 1))  # one that begins at each pixel
     planes, lines = padded.stride(1), padded.stride(2)
     plane = torch.arange(images * channels, device=device).view(images, channels, 1) * planes
-    corner = to_device(torch.from_numpy(draws.top * lines + draws.left), device)[:, None, None]
+    corner = (draws.top * lines + draws.left)[:, None, None]
     line = torch.arange(height, device=device) * lines
     crops = rows.index_select(0, (plane + corner + line).flatten()).view(batch.shape)
     if not flip:
         return crops
     either = torch.cat([crops, crops.flip(3)])
-    return either.index_select(0, to_device(torch.from_numpy(np.arange(images) + images * draws.mirror), device))
+    return either.index_select(0, torch.arange(images, device=device) + images * draws.mirror)
 
 
 class Augmented:
@@ -64,12 +59,12 @@ class Augmented:
         self.pad, self.flip = augment.pad, augment.flip
         self.scale = normalised.scale
         self.corners = 2 * self.pad + 1  # along each side
-        top, left, mirror = np.indices((self.corners, self.corners, 2)).reshape(3, -1)
-        whole = normalised.shift.expand(len(top), -1, -1, -1)
-        self.shifts = pad_crop_flip(whole, Draws(top, left, mirror.astype(bool)), self.pad, self.flip)
+        every = torch.from_numpy(np.indices((self.corners, self.corners, 2)).reshape(3, -1)).to(self.scale.device)
+        whole = normalised.shift.expand(every.shape[1], -1, -1, -1)
+        self.shifts = pad_crop_flip(whole, Draws(*every), self.pad, self.flip)
 
     def __call__(self, pixels: Tensor, draws: Draws) -> Tensor:
         """Bytes (N, C, H, W) -> float32 images."""
         crops = pad_crop_flip(pixels, draws, self.pad, self.flip)
-        which = to_device(torch.from_numpy((draws.top * self.corners + draws.left) * 2 + draws.mirror), pixels.device)
+        which = (draws.top * self.corners + draws.left) * 2 + draws.mirror
         return self.shifts.index_select(0, which).addcmul_(crops.float(), self.scale)

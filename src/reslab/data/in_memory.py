@@ -1,11 +1,13 @@
 """Batches of images that are held whole on the device."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from reslab.data.augment import Augmented, draw
+from reslab.data.augment import Augmented, Draws, draw
 from reslab.data.batches import Batch, Loader, Normalizer, SplitName, positions, to_device
 from reslab.data.crops import Augment, Crops, PadCropFlip
 from reslab.data.images import DataSet, Images
@@ -50,19 +52,31 @@ class InMemoryLoader(Loader):
             )
 
     def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
+        batch = self.batch_function(augment)
+        for step in steps:
+            yield batch(to_device(torch.from_numpy(self.draws(seed, step, size, augment)), self.device))
+
+    def draws(self, seed: int, step: int, size: int, augment: Augment | None) -> NDArray[np.int64]:
+        """What a step draws for this rank's share of its batch: which images and, with augmentation, each crop's top
+        and left and whether it is mirrored. (1 or 4, N), a pure function of its arguments."""
+        rows = positions(seed, step, size, len(self.split("train").labels))[None]
+        if isinstance(augment, PadCropFlip):
+            rows = np.concatenate([rows, draw(seed, step, size, augment.pad)])
+        return np.stack([self.ranks.share(row) for row in rows])
+
+    def batch_function(self, augment: Augment | None) -> Callable[[Tensor], Batch]:
+        """The function that makes the batch of `draws` on the device, by operations on the device alone."""
         self.check(augment)
         assert augment is None or isinstance(augment, PadCropFlip)
         pixels, labels = self.tensors("train")
         augmented = Augmented(self.normalised, augment) if augment else None
-        for step in steps:
-            where = self.ranks.share(positions(seed, step, size, len(labels)))
-            chosen = to_device(torch.from_numpy(np.ascontiguousarray(where)), self.device)
-            images = pixels.index_select(0, chosen)
-            if augmented:
-                draws = draw(seed, step, size, augmented.pad)
-                yield augmented(images, draws.share(self.ranks)), labels[chosen]
-            else:
-                yield self.normalised(images), labels[chosen]
+
+        def batch(draws: Tensor) -> Batch:
+            images = pixels.index_select(0, draws[0])
+            floats = augmented(images, Draws(*draws[1:])) if augmented else self.normalised(images)
+            return floats, labels.index_select(0, draws[0])
+
+        return batch
 
     def views(self, name: SplitName, crops: Crops = 1) -> Iterator[Batch]:
         self.check(None, crops)

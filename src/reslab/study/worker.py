@@ -90,7 +90,8 @@ _load = lru_cache(maxsize=1)(load)
 def _train(planned: PlannedRun, stop_after: float | None = None) -> None:
     deadline = Deadline(stop_after)
     data = _load(planned.data)
-    execution = Execution(resume="any", stop_after=deadline.left)
+    # its share of the threads, and the precision of every other run
+    execution = Execution(resume="any", threads=torch.get_num_threads(), stop_after=deadline.left)
     train(planned.network, planned.recipe, data, planned.out, planned.seed, execution)
 
 
