@@ -84,7 +84,9 @@ SURFACE = {
         *("--any-size", "--data", "--device", "--format", "--images", "--int8"),
         *("--ir-version", "--opset", "--out"),
     ],
-    ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
+    ("bench",): [
+        *("--batch", "--compile", "--device", "--engine", "--json", "--precision", "--rounds", "--vs", "--what")
+    ],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],
     ("study", "run"): ["--budget", "--data", "--ranks", "--ray", "--scale", "--seeds", "--stop-after", "--workers"],
@@ -128,6 +130,7 @@ CHOICES = {
     },
     ("bench",): {
         "--vs": ["torch", "torchvision", "timm", "akamaster-style"],
+        "--device": DEVICES,
         "--what": ["training", "inference", "both"],
         "--engine": ENGINES,
         "--precision": PRECISIONS,

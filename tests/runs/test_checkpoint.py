@@ -87,7 +87,7 @@ class StopsAfter:
 
     step = 0
 
-    def __init__(self):
+    def __init__(self, after=None):
         self.steps = 0
 
     def __enter__(self):

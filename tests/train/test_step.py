@@ -59,16 +59,16 @@ def small(digits, **fields):
     return fitted(cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3), **fields), digits)
 
 
-def steps(digits, network, recipe, make, recompute=0):
+def steps(digits, network, recipe, make, recompute=0, device=CPU):
     """A learner, its meter and its steps of a kind, from the same seed."""
     torch.manual_seed(0)
-    learner, meter, loader = Learner(network.build(), recipe, recompute), Meter(CPU), InMemoryLoader(digits, CPU)
-    return learner, meter, make(learner, meter, loader, 3)
+    learner, meter = Learner(network.build().to(device), recipe, recompute), Meter(device)
+    return learner, meter, make(learner, meter, InMemoryLoader(digits, device), 3)
 
 
-def trained(digits, network, recipe, make, recompute=0):
+def trained(digits, network, recipe, make, recompute=0, device=CPU):
     """Every tensor after the recipe's steps."""
-    learner, meter, one_step = steps(digits, network, recipe, make, recompute)
+    learner, meter, one_step = steps(digits, network, recipe, make, recompute, device)
     for step in range(recipe.steps):
         one_step.take(step)
     return tensors(learner, meter)
