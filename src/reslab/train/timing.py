@@ -46,9 +46,20 @@ def fastest_threads(
         chosen = replace(chosen, threads=execution.threads)
     elif is_new and is_long:
         chosen = _choose_by_timing(network, recipe, execution, chosen)
-    torch.set_num_threads(chosen.threads or before)
-    try:
+    with _threads(chosen.threads or before):
         yield chosen
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Context manager: a number of torch's threads."""
+    before = torch.get_num_threads()
+    if count == before:  # to set them again is not nothing: it fixes MKL's too
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
     finally:
         torch.set_num_threads(before)
 
@@ -83,9 +94,7 @@ def _has_bf16() -> bool:
 
 def _rate(network: NetworkSpec, recipe: Recipe, execution: Execution, candidate: Candidate) -> float:
     """Images per second of some steps on random images, after one that is not counted."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(candidate.threads)
-    try:
+    with _threads(candidate.threads):
         learner = Learner(build_network(network), recipe, execution.recompute, candidate.precision == "bf16")
         images = torch.randn(recipe.batch, *network.input)
         labels = torch.arange(recipe.batch) % network.classes
@@ -95,8 +104,6 @@ def _rate(network: NetworkSpec, recipe: Recipe, execution: Execution, candidate:
             learner.train_step(images, labels, 0)
             steps += 1
         return steps * recipe.batch / (time.perf_counter() - since)
-    finally:
-        torch.set_num_threads(before)
 
 
 class Slowdown:
