@@ -77,18 +77,11 @@ def train(
     execution = api.Execution(
         device, precision, compile_, deterministic, recompute, on_bad, restart, log, threads, stop_after
     )
-    flags = {"lr": lr, "epochs": epochs, "batch_size": batch_size}
-    changes = _with_flags(pairs(assignments), flags)
+    changes = _with_flags(pairs(assignments), {"lr": lr, "epochs": epochs, "batch_size": batch_size})
     what = _settings({"network": name, "data": data, "recipe": recipe, "seed": seed}, config, weights)
-    trained = api.train_network(
-        *(what.network, what.data, what.recipe, out, what.seed),
-        weights=weights,
-        assignments=changes,
-        scale_steps=scale_steps,
-        execution=execution,
-        progress=True,
-    )
-    _print(trained)
+    how: dict[str, Any] = {"weights": weights, "assignments": changes, "scale_steps": scale_steps}
+    where = (what.network, what.data, what.recipe, out, what.seed)
+    _print(api.train_network(*where, **how, execution=execution, progress=True))
 
 
 def resume(
