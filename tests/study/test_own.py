@@ -126,7 +126,7 @@ def test_an_error_names_the_line_and_the_nearest_word(tmp_path, old, new, expect
     [
         ('lower = "plain"', "line 8: higher is missing"),
         ('lower = "plain"\nhigher = "b"', "line 10: no row 'b': choose from plain"),
-        ('lower = "plain"\nhigher = 3\nmetric = "acc"', "line 11: no metric 'acc': choose from train_error"),
+        ('lower = "plain"\nhigher = 3\nmetric = "acc"', "line 11: no metric 'acc': choose from initial_loss"),
     ],
 )
 def test_an_error_in_a_claim_names_its_line(tmp_path, claim, expected):

@@ -84,9 +84,9 @@ def test_a_budget_takes_seeds_first_and_then_steps(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "on_cores", lambda network, recipe: 2 * work(network, recipe) * hour)
     assert make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=1.0).cut is None
     two = make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=0.7)
-    assert (two.seeds, two.runs[0].recipe.steps) == (2, 1600)
+    assert (two.seeds, two.runs[0].recipe.steps) == (2, 16_000)
     half = make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=1 / 3)
-    assert (half.seeds, half.runs[0].recipe.steps, half.runs[0].recipe.schedule.at) == (2, 800, (400, 600))
+    assert (half.seeds, half.runs[0].recipe.steps, half.runs[0].recipe.schedule.at) == (2, 8_000, (4_000, 6_000))
     assert str(half.cut) == "cut to fit 0.333333 hours: 2 seeds and 50 % of the steps"
     assert sum(run.operations for run in half.runs) == pytest.approx(total / 3)
     assert "--budget 0.333333" in half.command
@@ -114,7 +114,7 @@ def test_a_study_that_was_cut_goes_on_with_the_same_runs(tmp_path, monkeypatch):
 
 def test_a_budget_that_leaves_no_schedule_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "on_cores", lambda network, recipe: 1e9)
-    with pytest.raises(SpecError, match=r"--budget 0\.01: too little, it leaves 0\.0 of a run's 1,600 steps"):
+    with pytest.raises(SpecError, match=r"--budget 0\.01: too little, it leaves 0\.0 of a run's 16,000 steps"):
         make_plan(STUDIES["degradation"], "short", tmp_path, 3, budget=0.01)
 
 

@@ -225,7 +225,7 @@ def _named(path: Path, runs: Mapping[str, Mapping[str, Curve]]) -> list[Group]:
 
 def _of_events(folder: Path) -> list[Group]:
     """The scalars of TensorBoard's event files, a run for each folder that has some."""
-    from reslab.use.extra import extra
+    from reslab.extra import extra
 
     folders = sorted({file.parent for file in folder.rglob("*tfevents*") if file.is_file()})
     if not folders:
