@@ -23,7 +23,7 @@ MUCH = 1e18
 
 
 def processor(monkeypatch, amx=False, avx=False, maker="GenuineIntel", compiler="/usr/bin/c++"):
-    monkeypatch.setattr(machine, "maker", lambda: maker)
+    monkeypatch.setattr(machine, "vendor", lambda: maker)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
     monkeypatch.setattr(shutil, "which", lambda name: compiler)
