@@ -37,7 +37,7 @@ class PlannedRun:
         run: Run | None = self.__dict__.get("_done")
         if run is None:
             run = Run(self.out)
-            if not _damage(run) and run.is_done:
+            if _has_ended(run) and not _damage(run):
                 self.__dict__["_done"] = run
         return run
 
@@ -49,8 +49,8 @@ class PlannedRun:
     @property
     def done(self) -> bool:
         """Whether the run has come to its end, and its files can be read."""
-        run = self.run
-        return "_done" in self.__dict__ or (not _damage(run) and run.is_done)
+        _ = self.run
+        return "_done" in self.__dict__
 
     @property
     def failure(self) -> Path:
@@ -79,6 +79,14 @@ def read_failure(file: Path) -> str:
         return str(read_json(file)["reason"])
     except (DataError, KeyError, TypeError):
         return f"{file} is damaged"
+
+
+def _has_ended(run: Run) -> bool:
+    """Whether a run has a result that is final; its other files are not read."""
+    try:
+        return run.is_done
+    except DataError:
+        return False
 
 
 def _damage(run: Run) -> str:
