@@ -361,7 +361,9 @@ def test_a_folder_with_train_val_and_test_validates_on_val(tmp_path):
 def test_too_few_pictures_to_hold_some_out_are_an_error(tmp_path):
     fill(tmp_path / "few", 2)
     data = load(f"folder:{tmp_path / 'few'}")
-    with pytest.raises(SpecError, match=r"class blue of folder:.* has fewer than two training images.*--set validation=0"):
+    with pytest.raises(
+        SpecError, match=r"class blue of folder:.* has fewer than two training images.*--set validation=0"
+    ):
         train(replace(SMALL, size=16, classes=3), HOW, data, tmp_path / "run")
     how = replace(HOW, steps=1, validation=0, best=False)
     assert train(replace(SMALL, size=16, classes=3), how, data, tmp_path / "run")["status"] == "finished"
