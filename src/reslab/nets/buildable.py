@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reslab.nets.network import NetworkSpec
-from reslab.nets.table import table_text
+from reslab.nets.table import columns, table_text
+from reslab.table import to_html
 
 if TYPE_CHECKING:
     from reslab.nets.modules import Network
@@ -22,6 +23,10 @@ class Buildable(NetworkSpec):
 
     def __str__(self) -> str:
         return table_text(self)
+
+    def _repr_html_(self) -> str:
+        """The table of the network's stages, for notebooks."""
+        return to_html(columns(self), f"{self.cost().parameters:,} parameters")
 
     def _repr_svg_(self) -> str:
         """The picture that a notebook shows."""

@@ -49,14 +49,6 @@ class NetworkSpec:
         except SpecError as error:
             raise SpecError(f"input {self.size}×{self.size}: {error}") from None
 
-    def _repr_html_(self) -> str:
-        """The table of the network's stages, for notebooks."""
-        from reslab.nets.names import name_of
-        from reslab.nets.table import columns
-        from reslab.table import to_html
-
-        return to_html(columns(self), name_of(self))
-
     def cost(self) -> Cost:
         """Parameters and multiply-adds for one image of the spec's input size."""
         return total(self.layers())
