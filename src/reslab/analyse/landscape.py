@@ -11,8 +11,6 @@ import math
 import multiprocessing
 import os
 import signal
-import threading
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -37,6 +35,7 @@ from reslab.analyse.inputs import Inputs
 from reslab.analyse.preserve import Progress, silent, subtask
 from reslab.data.batches import Batch
 from reslab.disk import open_no_link, read_file, write_whole
+from reslab.distributed import end_with_parent
 from reslab.drawing import STYLE, Drawing, line
 from reslab.errors import DataError, ReslabError, SpecError
 from reslab.evaluate import evaluate
@@ -246,7 +245,7 @@ class Landscape:
         # bytes: tensors would be sent through shared memory, of which containers have little
         buffer = io.BytesIO()
         torch.save({"state": self.network.state_dict(), "images": self.images}, buffer)
-        job = (buffer.getvalue(), self.network.spec, self.grid, max(1, cores() // workers), os.getpid())
+        job = (buffer.getvalue(), self.network.spec, self.grid, max(1, cores() // workers))
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, job) as pool:
             places = {pool.submit(_worker_point, place): place for place in self.missing}
             try:
@@ -287,19 +286,13 @@ def _digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
 _worker: list[tuple[Network, list[Batch], Directions, Grid]] = []  # of this process, if it is a worker
 
 
-def _start_worker(tensors: bytes, spec: NetworkSpec, grid: Grid, threads: int, parent: int) -> None:
+def _start_worker(tensors: bytes, spec: NetworkSpec, grid: Grid, threads: int) -> None:
     """Prepare a worker: signals are for its parent, it ends with its parent."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(threads)
     tune_malloc()
-
-    def end_with_parent() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     loaded = torch.load(io.BytesIO(tensors), weights_only=True)
     network = built(Weights(spec, loaded["state"]))
     _worker[:] = [(network, loaded["images"], directions(network, grid), grid)]
