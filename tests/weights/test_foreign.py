@@ -177,7 +177,7 @@ def test_the_head_of_a_body_is_new_in_a_training(tmp_path):
     state = {key: t for key, t in value.build().state_dict().items() if "head.linear" not in key}
     save_weights(Weights(value, state), tmp_path / "body.safetensors")
     start = start_from(tmp_path / "body.safetensors", value, load_data("digits"))
-    assert "the head new for 10 classes" in next(start.told())
+    assert "the head new for 10 classes" in next(start.messages())
     assert torch.equal(start.build().stem.conv1.weight, state["stem.conv1.weight"])
 
 

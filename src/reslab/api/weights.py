@@ -67,8 +67,10 @@ def _normalise(mean: Channels | None, std: Channels | None) -> "MeanStd | None":
         return None
     if mean is None or std is None:
         raise SpecError("--mean and --std: give both or neither")
-    if not all(map(math.isfinite, (*mean, *std))) or min(std) <= 0:
-        raise SpecError("--mean and --std: give finite numbers, those of --std more than 0")
+    for option, channels, above in (("--mean", mean, -math.inf), ("--std", std, 0.0)):
+        if not all(math.isfinite(value) and value > above for value in channels):
+            given = ",".join(f"{value:g}" for value in channels)
+            raise SpecError(f"{option} {given}: give finite numbers{', more than 0' if above == 0 else ''}")
     return MeanStd(mean, std)
 
 
