@@ -3,7 +3,7 @@
 python benchmarks/model_cards.py [OUT]
 
 Writes OUT, by default results/weights/README.md. A file is named NETWORK-DATA[-paper]-sSEED, of the degradation study
-at the short or the paper scale.
+at the brief or the paper scale.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ def card(file: Path) -> str:
 
 def _run(file: Path) -> PlannedRun:
     """The run whose last weights a file has."""
-    scale = "paper" if "-paper-" in file.name else "short"
+    scale = "paper" if "-paper-" in file.name else "brief"
     for planned in make_plan(DEGRADATION, scale, ROOT / "runs").runs:
         if planned.done and file.stem in _names(planned):
             return planned

@@ -73,7 +73,7 @@ def test_the_version_is_known_in_a_source_tree_that_is_not_installed(monkeypatch
         raise PackageNotFoundError(name)
 
     installed = package_version("torch")
-    monkeypatch.setattr("reslab.machine.version", missing)
+    monkeypatch.setattr("importlib.metadata.version", missing)
     assert re.fullmatch(r"\d+\.\d+\.\d+", package_version("reslab"))
     assert package_version("no-such-package") is None
     assert installed.split("+")[0] == torch.__version__.split("+")[0]
