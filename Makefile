@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: demo test soak slow fuzz check docs dist bench results clean
+.PHONY: demo test test-gpu soak slow fuzz check docs dist bench bench-gpu results clean
 
 demo: $(VENV)/installed
 	$(BIN)/reslab demo
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n $(JOBS)
+
+# without a plugin of some GPU images, whose fixtures have the names of ours
+test-gpu: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m gpu -p no:benchmark -W default -rs tests/gpu
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m soak
@@ -34,6 +38,9 @@ dist: $(VENV)/installed-dev
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/speed.py
+
+bench-gpu: $(VENV)/installed
+	$(BIN)/python benchmarks/gpu.py bench-gpu.json
 
 results: $(VENV)/installed
 	$(BIN)/python benchmarks/results.py

@@ -35,6 +35,19 @@ def weights():
     return Weights(value, value.build().state_dict(), classes=digits.classes)
 
 
+class SeesTF32(torch.nn.Module):
+    def forward(self, images):
+        self.allowed = torch.backends.cudnn.allow_tf32
+        return torch.zeros(len(images), 10)
+
+
+def test_evaluation_is_without_tf32_and_leaves_it_as_it_was():
+    network, before = SeesTF32(), torch.backends.cudnn.allow_tf32
+    evaluate(network, [(torch.zeros(2, 3, 4, 4), torch.tensor([1, 2]))])
+    assert not network.allowed
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 def test_a_network_is_evaluated_on_its_own_classes_alone():
     """By their names, where both have some; numbers are places, as in folders of ImageNetV2."""
     value, digits = cifar_resnet(8, channels=1, size=8), load_digits()

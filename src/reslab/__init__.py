@@ -1,5 +1,8 @@
 """A laboratory for residual networks: `network("resnet20-cifar")` is a value to look at, change, count and build."""
 
+import reslab.stop  # noqa: F401  before all others, whose import takes a second: signals end a command cleanly then too
+
+# isort: split
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -21,6 +21,7 @@ from reslab.data.picture import shown
 from reslab.disk import read_file
 from reslab.distributed import all_reduce_sum
 from reslab.errors import DataError, SpecError, nearest
+from reslab.machine import without_tf32
 from reslab.nets.network import NetworkSpec
 
 NOT_FINITE = "{}: the outputs are not finite numbers; its weights are unusable"
@@ -143,11 +144,13 @@ class Details:
 
 
 @torch.inference_mode()
+@without_tf32()
 def evaluate(network: nn.Module, views: Iterable[Batch], details: Details | None = None) -> Evaluation:
     """Evaluate a network on a loader's `views`, in evaluation mode; the modules' modes are restored.
 
     The probabilities of an image's crops are averaged. Every image counts once, over all ranks together, and likewise
-    in `details`. The loss is not a finite number if an output is none. Raises DataError if no image can be read.
+    in `details`. The loss is not a finite number if an output is none. Float32 is float32 on a GPU too, without TF32.
+    Raises DataError if no image can be read.
     """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

@@ -91,7 +91,9 @@ SURFACE = {
         "--scale-steps",
         "--seed",
         "--set",
+        "--stop-after",
         "--strict-resume",
+        "--threads",
         "--weights",
     ],
     ("evaluate",): [
@@ -114,11 +116,13 @@ SURFACE = {
         *("--any-size", "--data", "--device", "--format", "--images", "--int8"),
         *("--ir-version", "--opset", "--out"),
     ],
-    ("bench",): ["--batch", "--compile", "--engine", "--json", "--precision", "--rounds", "--vs", "--what"],
+    ("bench",): [
+        *("--batch", "--compile", "--device", "--engine", "--json", "--precision", "--rounds", "--vs", "--what")
+    ],
     ("report",): ["--device", "--on-bad"],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],
-    ("study", "run"): ["--budget", "--data", "--ranks", "--ray", "--scale", "--seeds", "--workers"],
+    ("study", "run"): ["--budget", "--data", "--ranks", "--ray", "--scale", "--seeds", "--stop-after", "--workers"],
     ("study", "report"): ["--budget", "--data", "--scale", "--seeds"],
     ("study", "watch"): ["--budget", "--data", "--port", "--scale", "--seeds"],
 }
@@ -163,6 +167,7 @@ CHOICES = {
     },
     ("bench",): {
         "--vs": ["torch", "torchvision", "timm", "akamaster-style"],
+        "--device": DEVICES,
         "--what": ["training", "inference", "both"],
         "--engine": ENGINES,
         "--precision": PRECISIONS,

@@ -8,7 +8,7 @@ import torch
 from reslab import machine
 from reslab.data.digits import load_digits
 from reslab.errors import SpecError
-from reslab.nets import Conv, cifar_resnet
+from reslab.nets import Conv, cifar_resnet, network
 from reslab.recipes.recipe import Recipe
 from reslab.runs.execution import Execution, choose
 from reslab.runs.run import Run
@@ -45,6 +45,18 @@ def test_auto_chooses_by_the_machine_and_the_work(monkeypatch, here, work, preci
     chosen = choose(Execution(device="cpu"), work)
     assert (chosen.precision, chosen.compile) == (precision, compiles)
     assert why in chosen.why
+
+
+@pytest.mark.parametrize(("name", "compiles"), [("resnet20-cifar", True), ("resnet8-cifar", False)])
+def test_auto_compiles_on_a_gpu_where_that_takes_a_small_part_of_the_time(monkeypatch, name, compiles):
+    monkeypatch.setattr("reslab.runs.execution.find_device", lambda word: "cuda")
+    monkeypatch.setattr("reslab.runs.execution.find_precision", lambda word, device: ("bf16", "H100"))
+    processor(monkeypatch)
+    cost, steps = network(name).cost(), 64_000
+    chosen = choose(Execution(), 3 * cost.multiply_adds * steps * 128, cost.convolutions * steps)
+    assert chosen.compile == compiles
+    assert choose(Execution(), 0.9 * 5e13 * 120).compile is False  # large networks: seconds by their multiply-adds
+    assert choose(Execution(), 1.1 * 5e13 * 120).compile is True
 
 
 def test_what_is_asked_for_is_had_or_refused(monkeypatch):
@@ -140,13 +152,13 @@ def gpu_settings():
 
 def test_the_bits_of_a_gpu_are_settled_for_a_run_alone(tmp_path, monkeypatch):
     seen = []
-    inside = Learner.train_step
+    inside = Learner.update
 
-    def train_step(self, *given):
+    def update(self, *given):
         seen.append(gpu_settings())
         return inside(self, *given)
 
-    monkeypatch.setattr(Learner, "train_step", train_step)
+    monkeypatch.setattr(Learner, "update", update)
     before = gpu_settings()
     digits = load_digits()
     for deterministic in (True, False):

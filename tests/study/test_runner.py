@@ -21,6 +21,8 @@ from rich.console import Console
 from reslab.errors import SpecError
 from reslab.runs.contents import read_json
 from reslab.runs.run import Run
+from reslab.spec import replace
+from reslab.stop import Deadline
 from reslab.study.plan import Plan, make_plan
 from reslab.study.runner import Reporter, default_workers, gpus, run_plan
 from reslab.weights.manifest import newest
@@ -116,6 +118,20 @@ def test_a_worker_that_hangs_does_not_keep_the_runner_from_a_stop(tmp_path):
         assert time.monotonic() - start < 30  # PATIENCE and the end of the process, on a busy machine too
     assert process.returncode == 75
     assert not Path(f"/proc/{hanging}").exists()
+
+
+def test_a_time_limit_ends_all_runs_saved(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    long = [change(run, recipe=replace(run.recipe, steps=100_000)) for run in plan.runs]
+    plan, output = change(plan, runs=tuple(long)), io.StringIO()
+    deadline = Deadline(1)
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(plan, 1, Console(file=output, width=200), deadline=deadline)
+    (stopped,) = (run for run in plan.runs if run.run.exists)
+    assert stopped.run.result.status == "stopped"
+    assert newest(stopped.out).name == f"step-{stopped.run.result.step:08d}"
+    assert "stopped at step" in output.getvalue()
+    assert "the time is up: 2 runs are left" in output.getvalue()
 
 
 def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):

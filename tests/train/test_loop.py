@@ -1,6 +1,7 @@
 """Training: repeatable, recorded, honest about divergence."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from reslab.data.batches import positions
 from reslab.data.crops import PadCropFlip, ScaleJitter
@@ -106,12 +108,12 @@ def test_a_loss_that_is_not_finite_is_a_result(tmp_path, digits, network):
 
 
 def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path, digits, network, monkeypatch):
-    train_step = Learner.train_step
+    update = Learner.update
 
-    def train_badly(self, images, labels, step):
-        return train_step(self, images * (float("nan") if step == 6 else 1.0), labels, step)
+    def update_badly(self, images, labels):
+        return update(self, images * (float("nan") if self.step == 6 else 1.0), labels)
 
-    monkeypatch.setattr(Learner, "train_step", train_badly)
+    monkeypatch.setattr(Learner, "update", update_badly)
     how = replace(QUICK, checkpoint_every=2, checkpoints_kept=3, log_every=100, evaluate_every=100)
     result = train(network, how, digits, tmp_path / "run", seed=4)
     assert (result["status"], result["step"]) == ("diverged", 7)
@@ -123,16 +125,16 @@ def test_divergence_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path,
 
 
 def test_weights_that_are_not_finite_are_not_kept(tmp_path, digits, network, monkeypatch):
-    train_step = Learner.train_step
+    update = Learner.update
 
-    def train_badly(self, images, labels, step):
-        loss_and_logits = train_step(self, images, labels, step)
-        if step == 5:
+    def update_badly(self, images, labels):
+        loss_and_logits = update(self, images, labels)
+        if self.step == 5:
             with torch.no_grad():
                 next(self.network.parameters()).fill_(float("inf"))
         return loss_and_logits
 
-    monkeypatch.setattr(Learner, "train_step", train_badly)
+    monkeypatch.setattr(Learner, "update", update_badly)
     result = train(network, replace(QUICK, checkpoint_every=3), digits, tmp_path / "run")
     assert (result["status"], result["step"]) == ("diverged", 6)
     assert newest(tmp_path / "run").name == "step-00000003"
@@ -202,6 +204,21 @@ def test_a_full_disk_loses_nothing_but_the_steps_since_the_last_checkpoint(tmp_p
         train(network, how, digits, tmp_path / "run")
     monkeypatch.undo()
     assert newest(tmp_path / "run").name == "step-00000003"
+    train(network, how, digits, tmp_path / "run", execution=Execution(resume="exact"))
+    ends = [(newest(tmp_path / name) / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert ends[0] == ends[1]
+
+
+def test_a_run_is_stopped_after_the_time_that_it_has_and_goes_on_to_the_same_bytes(tmp_path, digits, network):
+    output = io.StringIO()
+    console = Console(file=output, width=200)
+    how = replace(QUICK, steps=40)
+    train(network, how, digits, tmp_path / "whole")
+    in_no_time = Execution(stop_after=1e-3)
+    assert train(network, how, digits, tmp_path / "run", execution=in_no_time, console=console)["status"] == "stopped"
+    done = Run(tmp_path / "run").result.step
+    assert newest(tmp_path / "run").name == f"step-{done:08d}"
+    assert f"{40 - done} of 40 steps are left" in output.getvalue()
     train(network, how, digits, tmp_path / "run", execution=Execution(resume="exact"))
     ends = [(newest(tmp_path / name) / "model.safetensors").read_bytes() for name in ("run", "whole")]
     assert ends[0] == ends[1]

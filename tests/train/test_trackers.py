@@ -108,15 +108,15 @@ def test_a_tracker_that_is_missing_is_refused_before_anything_is_written(tmp_pat
 
 def stopped_and_resumed(run, digits, network, log, monkeypatch):
     """Train a run that is stopped in its fifth step, after the last checkpoint, and resumed."""
-    train_step = Learner.train_step
+    update = Learner.update
 
-    def stop(self, images, labels, step):
-        if step == 4:
+    def stop(self, images, labels):
+        if self.step == 4:
             os.kill(os.getpid(), signal.SIGTERM)
-        return train_step(self, images, labels, step)
+        return update(self, images, labels)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Learner, "train_step", stop)
+        patch.setattr(Learner, "update", stop)
         assert train(network, QUICK, digits, run, execution=Execution(log=log))["status"] == "stopped"
     console = Console(file=io.StringIO(), width=200)
     result = train(network, QUICK, digits, run, execution=Execution(log=log, resume="any"), console=console)

@@ -33,22 +33,23 @@ from reslab.api.study import (
 from reslab.api.train import RunSettings, Trained, recipe, report_run, resume_run, run_settings, train_network
 from reslab.api.weights import convert_weights, export_network, export_path
 from reslab.columns import aligned, fits, wrapped
-from reslab.stop import STOPPED
+from reslab.stop import STOPPED, Interrupts
 
 if TYPE_CHECKING:
     from reslab.runs.execution import Execution
 
 __all__ = [
     "ANALYSES", "REPORTS", "RUNS", "STOPPED", "AnalysisOption", "AnalysisRow", "ClassDetails", "ComparisonReport",
-    "DataCheck", "DataRow", "EvaluationResult", "Execution", "Health", "NetworkDescription", "NetworkRow",
-    "Prediction", "Predictions", "RecipeRow", "Review", "RunRow", "RunSettings", "StudyCost", "StudyReport",
-    "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data", "claim_prospect",
-    "compare_runs", "comparison_lines", "convert_weights", "data_folders", "describe_network", "draw_network",
-    "evaluate_network", "examine_machine", "export_network", "export_path", "fits", "get_data", "installed_version",
-    "is_first_rank", "judge_file", "list_data", "list_networks", "list_recipes", "list_runs", "list_studies",
-    "load", "new_study", "own_study", "plan_cost", "plan_rows", "plan_study", "predict_batches", "predict_pictures",
-    "progress_console", "recipe", "recipe_fields", "recipe_text", "report_review", "report_run", "report_study",
-    "report_values", "resume_run", "run_settings", "run_study", "serve_study", "train_network", "wrapped",
+    "DataCheck", "DataRow", "EvaluationResult", "Execution", "Health", "Interrupts", "NetworkDescription",
+    "NetworkRow", "Prediction", "Predictions", "RecipeRow", "Review", "RunRow", "RunSettings", "StudyCost",
+    "StudyReport", "StudyRow", "Trained", "aligned", "analyse_networks", "bench_network", "check_data",
+    "claim_prospect", "compare_runs", "comparison_lines", "convert_weights", "data_folders", "describe_network",
+    "draw_network", "evaluate_network", "examine_machine", "export_network", "export_path", "fits", "get_data",
+    "installed_version", "is_first_rank", "judge_file", "list_data", "list_networks", "list_recipes", "list_runs",
+    "list_studies", "load", "new_study", "own_study", "plan_cost", "plan_rows", "plan_study", "predict_batches",
+    "predict_pictures", "progress_console", "recipe", "recipe_fields", "recipe_text", "report_review", "report_run",
+    "report_study", "report_values", "resume_run", "run_settings", "run_study", "serve_study", "train_network",
+    "wrapped",
 ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reslab.api.choices import Engine, OnOff, Precision, Rival, Work
+from reslab.api.choices import Device, Engine, OnOff, Precision, Rival, Work
 from reslab.api.console import progress_console
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def bench_network(
     engine: Engine = "torch",
     precision: Precision = "auto",
     compile: OnOff = "off",  # noqa: A002
+    device: Device = "auto",
     progress: bool = False,
 ) -> "Iterator[Pair]":
     """Images per second of training, inference or both, beside another's in the same run, taking turns.
@@ -32,6 +33,7 @@ def bench_network(
     batch: images; None is 128 small ones, or 16
     rounds: turns of each side
     engine, precision, compile: of our side
+    device: of both sides
     progress: the machine and the number of rounds on stderr
     Raises SpecError where the library does not have the network.
     """
@@ -45,13 +47,15 @@ def bench_network(
     import torch
 
     from reslab.bench.compare import BenchSettings
-    from reslab.machine import processor
+    from reslab.machine import find_device, processor
+    from reslab.spec import replace
 
     batch = batch or (128 if value.size <= _SMALL else 16)
     how = BenchSettings(batch=batch, precision=precision, compiles=compile == "on", engine=engine, rounds=rounds)
-    progress_console(progress).print(
-        f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, n = {rounds}"
-    )
+    on_gpu = find_device(device) == "cuda"
+    how = replace(how, device="cuda" if on_gpu else "cpu")
+    machine = torch.cuda.get_device_name() if on_gpu else f"{processor()}, {torch.get_num_threads()} threads"
+    progress_console(progress).print(f"{machine}, torch {torch.__version__}, n = {rounds}")
     return _pairs(value, vs, what, how)
 
 

@@ -190,19 +190,28 @@ def report_study(plan: "Plan") -> StudyReport:
 
 
 def run_study(
-    plan: "Plan", *, workers: int | None = None, ray: str | None = None, ranks: int = 1, progress: bool = False
+    plan: "Plan",
+    *,
+    workers: int | None = None,
+    ray: str | None = None,
+    ranks: int = 1,
+    stop_after: float | None = None,
+    progress: bool = False,
 ) -> "dict[PlannedRun, str]":
     """Train the missing runs of a plan; -> those that failed, with the reason.
 
     workers: runs at a time; None is one for each GPU, or core
     ray: the address of a Ray cluster to train on, or "auto": the one here
     ranks: processes that share each run's batches (DDP), started by torchrun
+    stop_after: seconds after which the running runs stop after their step, saved, and KeyboardInterrupt is raised
     Stopped at any moment (KeyboardInterrupt, or a signal that raises it), the runs are saved and resumed next time.
     Raises SpecError or DataError, before anything is trained, where data is missing, damaged or has changed.
     """
     from reslab.data.loader import load
     from reslab.machine import cores
+    from reslab.stop import Deadline
 
+    deadline = Deadline(stop_after)
     for needed in sorted({run.data for run in plan.missing}):
         plan.must_have_seen(load(needed))
     plan.keep_cut()
@@ -216,10 +225,10 @@ def run_study(
     if ray:
         from reslab.study.cluster import run_on_ray
 
-        return run_on_ray(plan, ray, console, max(ranks, cores() // (workers or cores())), ranks)
+        return run_on_ray(plan, ray, console, max(ranks, cores() // (workers or cores())), ranks, deadline)
     from reslab.study.runner import default_workers, run_plan
 
-    return run_plan(plan, workers or default_workers(ranks), console, ranks)
+    return run_plan(plan, workers or default_workers(ranks), console, ranks, deadline)
 
 
 def serve_study(

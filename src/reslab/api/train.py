@@ -79,7 +79,8 @@ def train_network(
     weights: a run, or a file that reslab wrote: pretrained weights to begin with in place of fresh ones
     assignments: changed fields of network and recipe ({"steps": "400"}), as by --set; {"epochs": "3"} sets the steps
     scale_steps: changed steps or epochs scale the recipe's schedule and intervals too
-    execution: device, precision, compile, deterministic, recompute, on_bad, resume and log; None has their defaults
+    execution: device, precision, compile, deterministic, recompute, on_bad, resume, log, threads and stop_after; None
+    has their defaults
     progress: messages and a progress bar on stderr; None shows them in a notebook alone
     Raises what `reslab.train.loop.train` and `reslab.train.start.start_from` raise.
     """
@@ -160,7 +161,7 @@ def resume_run(
     record = held.record
     if held.is_done:
         raise SpecError(f"{run}: this run is {held.status}, there is nothing to resume")
-    fields = {"resume": "any", **(changes or {})}
+    fields = {"resume": "any", "stop_after": None, **(changes or {})}
     fields["device"] = find_device(fields.get("device", record.execution.device))
     execution = replace(record.execution, **fields)
     images = with_field(load(data or record.data), name=record.data)

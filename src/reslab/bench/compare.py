@@ -4,8 +4,8 @@ import copy
 import time
 from collections.abc import Iterator
 from functools import partial
-from itertools import repeat
-from typing import Any
+from itertools import count, repeat
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,16 +25,17 @@ from reslab.nets.network import NetworkSpec
 from reslab.recipes.recipe import Recipe
 from reslab.spec import spec, to_json
 from reslab.train.learner import Learner
+from reslab.train.meter import Meter
 from reslab.train.optim import make_optimizer
+from reslab.train.step import CudaGraph, FixedStep
 from reslab.use.engine import make_engine
 
 _IN_MEMORY = 64  # the largest images, in pixels, of in-memory data sets; larger ones come from image folders
-_CPU = torch.device("cpu")
 
 
 @spec
 class BenchSettings:
-    """Settings of a comparison: our engine and precision, and the seconds and number of each side's rounds."""
+    """Settings of a comparison: our engine and precision, the seconds and number of each side's rounds, the device."""
 
     batch: int
     precision: str = "auto"
@@ -42,10 +43,18 @@ class BenchSettings:
     engine: str = "torch"
     rounds: int = 5
     seconds: float = 2.0
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    def finish(self) -> None:
+        """Wait for the device."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
 
 
 def training(network: NetworkSpec, rival: Rival, how: BenchSettings) -> Pair:
     """Images per second of training: the step of `reslab train`, and the rival's step in eager float32.
+
+    On a GPU a library's network has our precision, channels last, and is compiled where ours is.
 
     The rival runs in its own process. Our images, up to 64 pixels, are random bytes in memory, augmented;
     akamaster-style loads them one by one with a DataLoader; for the other rivals, and for all if images are larger,
@@ -53,53 +62,61 @@ def training(network: NetworkSpec, rival: Rival, how: BenchSettings) -> Pair:
     images, or, for a library's network, of the outputs with its weights in float32.
     """
     tune_malloc()
-    precision, _ = find_precision(how.precision, "cpu")
+    precision, _ = find_precision(how.precision, how.device)
     images = _random_images(network, 8 * how.batch)
     recipe = Recipe(steps=10**6, batch=how.batch, augment=PadCropFlip())
     torch.manual_seed(0)
-    start = build_network(network)
+    start = build_network(network).to(how.device)
     library = rival in ("torchvision", "timm")
     per_image = rival == "akamaster-style" and network.size <= _IN_MEMORY
     order: dict[str, Any] = {"what": "training", "batch": how.batch, "size": network.size}
     order |= {"channels": network.channels, "images": "per-image" if per_image else "ready"}
+    order |= {"item": rival == "akamaster-style", **_on_device(how, precision, library)}
     if not library:
         order["spec"] = to_json(network)
     with peer_process(rival if library else "reslab", name_of(network), **order) as peer:
-        learner = Learner(copy.deepcopy(start), recipe, 0, precision == "bf16", how.compiles)
+        fits = network.size <= _IN_MEMORY
+        captured = fits and how.device == "cuda"
+        learner = Learner(copy.deepcopy(start), recipe, 0, precision == "bf16", how.compiles, captured)
+        loader = _our_loader(network, images, how) if fits else None
         if library:
             _, difference = peer.network(name_of(network))
         else:
-            batches = _our_batches(network, images, recipe)
+            batches = loader.batches(0, range(3), how.batch, recipe.augment) if loader else _ready(network, how)
             difference = _difference(learner, start, make_optimizer(start, recipe), batches)
-        ours = _training_burst(learner, _our_batches(network, images, recipe), how)
+        ours = _training_burst(learner, loader, how)
         theirs = partial(peer.rate, how.seconds)
         title = rival if library else f"{rival}, eager float32"
         rates = alternate(("reslab", ours), (title, theirs), how.rounds)
     work = f"{name_of(network)} training, batch {how.batch}, {precision}{', compiled' if how.compiles else ''}"
+    work += ", on a GPU" if how.device == "cuda" else ""
     flops = 6 * network.cost().multiply_adds * rates[0].median
-    return Pair(work, *rates, difference, flops / roof(precision))
+    return Pair(work, *rates, difference, flops / roof(precision, how.device))
 
 
 def inference(network: NetworkSpec, rival: Rival, how: BenchSettings, runtime: str = "torch") -> Pair:
     """Images per second of inference with one of our engines, and of the rival's network in eager float32.
 
     With `runtime` "openvino" a library's network runs in OpenVINO too, in our precision. Batches are tensors made
-    beforehand. The difference is that of the outputs with the same weights, ours from the engine.
+    beforehand. The difference is that of the outputs with the same weights, ours from the engine. On a GPU a library's
+    network has our precision and channels last.
     """
     tune_malloc()
-    precision, _ = find_precision(how.precision, "cpu")
-    images = torch.randn(how.batch, *network.input)
+    precision, _ = find_precision(how.precision, how.device)
+    images = torch.randn(how.batch, *network.input, device=how.device)
     if rival in ("torchvision", "timm"):
         order = {"what": "inference", "engine": runtime, "precision": "bf16" if precision == "bf16" else "f32"}
+        order |= _on_device(how, precision, True)
         with peer_process(rival, name_of(network), batch=how.batch, size=network.size, **order) as peer:
-            own, _ = peer.network(name_of(network))
+            own = peer.network(name_of(network))[0].to(how.device)
             engine = make_engine(own, how.engine, precision, how.compiles, images)
             theirs: Burst = partial(peer.rate, how.seconds)
-            title = f"{rival}, {'eager float32' if runtime == 'torch' else f'{runtime} {precision}'}"
+            eager = "eager float32" if how.device == "cpu" else f"eager {precision}"
+            title = f"{rival}, {eager if runtime == 'torch' else f'{runtime} {precision}'}"
             rates = alternate(("reslab", _inference_burst(engine, images, how)), (title, theirs), how.rounds)
     else:
         torch.manual_seed(0)
-        own = build_network(network).eval()
+        own = build_network(network).to(how.device).eval()
         engine = make_engine(own, how.engine, precision, how.compiles, images)
         theirs = _inference_burst(own, images, how)
         rates = alternate(
@@ -110,22 +127,28 @@ def inference(network: NetworkSpec, rival: Rival, how: BenchSettings, runtime: s
         difference = float((engine(images) - expected).abs().max() / expected.abs().max())
     work = f"{name_of(network)} inference, batch {how.batch}, {how.engine} {precision}"
     work += ", compiled" if how.compiles else ""
-    return Pair(work, *rates, difference, 2 * network.cost().multiply_adds * rates[0].median / roof(precision))
+    work += ", on a GPU" if how.device == "cuda" else ""
+    flops = 2 * network.cost().multiply_adds * rates[0].median
+    return Pair(work, *rates, difference, flops / roof(precision, how.device))
 
 
-def roof(precision: str) -> float:
+def roof(precision: str, device: str = "cpu") -> float:
     """Peak operations per second of this machine: of torch's convolution 3×3, 256 channels, 14×14 maps.
 
     A multiply-add is two operations.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    maps = torch.randn(32, 256, 14, 14, dtype=dtype).contiguous(memory_format=torch.channels_last)
-    weight = torch.randn(256, 256, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    kind: dict[str, Any] = {"dtype": dtype, "device": device}
+    images = 32 if device == "cpu" else 512
+    maps = torch.randn(images, 256, 14, 14, **kind).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(256, 256, 3, 3, **kind).contiguous(memory_format=torch.channels_last)
     best = float("inf")
     with torch.inference_mode():
         for _ in range(12):
             start = time.perf_counter()
             F.conv2d(maps, weight, padding=1)
+            if device == "cuda":
+                torch.cuda.synchronize()
             best = min(best, time.perf_counter() - start)
     return 2 * maps.numel() * 256 * 9 / best
 
@@ -138,20 +161,39 @@ def _random_images(network: NetworkSpec, count: int) -> Images:
     return Images(pixels, random.integers(0, network.classes, count))
 
 
-def _our_batches(network: NetworkSpec, images: Images, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
-    if network.size > _IN_MEMORY:
-        return repeat((torch.randn(recipe.batch, *network.input), torch.arange(recipe.batch) % network.classes))
+def _on_device(how: BenchSettings, precision: str, library: bool) -> dict[str, Any]:
+    """The peer's order for its device."""
+    as_ours = library and how.device == "cuda"
+    return {"device": how.device, "amp": as_ours and precision == "bf16", "compile": as_ours and how.compiles}
+
+
+def _our_loader(network: NetworkSpec, images: Images, how: BenchSettings) -> InMemoryLoader:
     data = DataSet("made-up", images, images, tuple(map(str, range(network.classes))))
-    return InMemoryLoader(data, _CPU).batches(0, range(recipe.steps), recipe.batch, recipe.augment)
+    return InMemoryLoader(data, torch.device(how.device))
 
 
-def _training_burst(learner: Learner, batches: Iterator[tuple[Tensor, Tensor]], how: BenchSettings) -> Burst:
+def _ready(network: NetworkSpec, how: BenchSettings) -> Iterator[tuple[Tensor, Tensor]]:
+    images = torch.randn(how.batch, *network.input, device=how.device)
+    return repeat((images, torch.arange(how.batch, device=how.device) % network.classes))
+
+
+def _training_burst(learner: Learner, loader: InMemoryLoader | None, how: BenchSettings) -> Burst:
+    """The steps of `reslab train`, on a GPU in its graph; without a loader, of batches made beforehand."""
+    if loader is None:
+        images, labels = next(_ready(learner.network.spec, how))
+
+        def take(step: int) -> None:
+            learner.train_step(images, labels, step)
+    else:
+        graph = CudaGraph() if how.device == "cuda" else None
+        take = FixedStep(learner, Meter(loader.device), loader, 0, graph).take
+    numbers = count()
+
     def step() -> int:
-        images, labels = next(batches)
-        learner.train_step(images, labels, 0)
-        return len(labels)
+        take(next(numbers))
+        return how.batch
 
-    return lambda: rate(step, how.seconds)
+    return lambda: rate(step, how.seconds, how.finish)
 
 
 def _inference_burst(network: nn.Module | Network, images: Tensor, how: BenchSettings) -> Burst:
@@ -159,7 +201,7 @@ def _inference_burst(network: nn.Module | Network, images: Tensor, how: BenchSet
     def predict() -> int:
         return len(network(images))
 
-    return lambda: rate(predict, how.seconds)
+    return lambda: rate(predict, how.seconds, how.finish)
 
 
 def _difference(

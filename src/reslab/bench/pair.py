@@ -38,12 +38,16 @@ class Pair(NamedTuple):
         return Rates("ratio", tuple(ours / theirs for ours, theirs in both))
 
 
-def rate(work: Callable[[], int], seconds: float) -> float:
-    """Images per second of a function that returns its number of images, called until the time is up."""
+def rate(work: Callable[[], int], seconds: float, finish: Callable[[], None] = lambda: None) -> float:
+    """Images per second of a function that returns its number of images, called until the time is up.
+
+    finish: waits for what a GPU has still to do; it counts
+    """
     images, start = 0, time.perf_counter()
-    while (took := time.perf_counter() - start) < seconds or not images:
+    while time.perf_counter() - start < seconds or not images:
         images += work()
-    return images / took
+    finish()
+    return images / (time.perf_counter() - start)
 
 
 def alternate(ours: tuple[str, Burst], theirs: tuple[str, Burst], rounds: int) -> tuple[Rates, Rates]:

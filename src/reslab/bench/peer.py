@@ -1,12 +1,14 @@
-"""A peer in its own process: a plain torch loop, eager, in float32, with torch's defaults.
+"""A peer in its own process: a plain torch loop with torch's defaults, eager and in float32 if not ordered otherwise.
 
 The peer's network is torchvision's or timm's, in any python that has the library, without reslab, or a module that one
 of our specs builds, trained without the rest of reslab. It reads orders from stdin and answers each with a line, both
 JSON:
 
-{"library", "name", "spec", "batch", "size", "what", "images", "engine", "precision", "folder"} -> {"parameters"}; once.
-It then writes its random weights to weights.pth in the folder, and two images with their logits to outputs.pth. "what"
-is training, inference or batches (no network); "images" of training are "ready" as tensors, or "per-image".
+{"library", "name", "spec", "batch", "size", "what", "images", "engine", "precision", "folder", "device", "amp",
+"compile", "item"} -> {"parameters"}; once. It then writes its random weights to weights.pth in the folder, and two
+images with their logits to outputs.pth. "what" is training, inference or batches (no network); "images" of training are
+"ready" as tensors, or "per-image"; "amp" is bf16 and channels last; "item" reads the loss after each step, as training
+scripts do.
 {"seconds"} -> {"images_per_second"} of batches for that time
 """
 
@@ -16,7 +18,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +92,40 @@ class PerImage(Dataset[tuple[Tensor, int]]):
 def batches_of(order: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless training batches; per-image ones by a DataLoader with four workers, as pytorch_resnet_cifar10 has it."""
     batch, channels, size = order["batch"], order.get("channels", 3), order["size"]
+    device = device_of(order)
     if order.get("images") != "per-image":
-        ready = torch.randn(batch, channels, size, size), torch.arange(batch) % 10
+        ready = torch.randn(batch, channels, size, size, device=device), torch.arange(batch, device=device) % 10
         while True:
             yield ready
-    images = PerImage(max(50_000, batch), channels, size)
+    images, pins = PerImage(max(50_000, batch), channels, size), device.type == "cuda"
     while True:
-        yield from DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=4)
+        for pixels, labels in DataLoader(images, batch, shuffle=True, drop_last=True, num_workers=4, pin_memory=pins):
+            yield pixels.to(device), labels.to(device)
+
+
+def device_of(order: dict[str, Any]) -> torch.device:
+    return torch.device(order.get("device", "cpu"))
+
+
+def amp_of(order: dict[str, Any]) -> AbstractContextManager[Any]:
+    """The context of the forward pass."""
+    return torch.autocast(device_of(order).type, torch.bfloat16) if order.get("amp") else nullcontext()
+
+
+def on_device(model: nn.Module, order: dict[str, Any]) -> nn.Module:
+    """The model where and how it is to run."""
+    model = model.to(device_of(order))
+    if order.get("amp"):
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if order.get("compile"):
+        model.compile()
+    return model
+
+
+def finish(order: dict[str, Any]) -> None:
+    """Wait for the device."""
+    if device_of(order).type == "cuda":
+        torch.cuda.synchronize()
 
 
 def make_batch_function(model: nn.Module | None, order: dict[str, Any]) -> Callable[[], object]:
@@ -112,24 +141,37 @@ def make_batch_function(model: nn.Module | None, order: dict[str, Any]) -> Calla
 
     def step() -> None:
         images, labels = next(batches)
-        loss = F.cross_entropy(model(images), labels)
+        if order.get("amp"):
+            images = images.contiguous(memory_format=torch.channels_last)
+        with amp_of(order):
+            loss = F.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if order.get("item"):
+            loss.item()
 
     return step
 
 
 def make_predict(model: nn.Module, order: dict[str, Any]) -> Callable[[], object]:
     """A function that computes the logits of a batch, in eager torch or in OpenVINO."""
-    images = torch.randn(order["batch"], 3, order["size"], order["size"])
+    images = torch.randn(order["batch"], 3, order["size"], order["size"], device=device_of(order))
+    if order.get("amp"):
+        images = images.contiguous(memory_format=torch.channels_last)
     if order["engine"] == "openvino":
         openvino = importlib.import_module("openvino")
         converted = openvino.convert_model(model, example_input=images[:1], input=[(-1, *images.shape[1:])])
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": order["precision"]}
         compiled = openvino.Core().compile_model(converted, "CPU", hints)
         return lambda: compiled(images.numpy())
-    return torch.inference_mode()(lambda: model(images))
+
+    @torch.inference_mode()
+    def predict() -> object:
+        with amp_of(order):
+            return model(images)
+
+    return predict
 
 
 def main() -> None:
@@ -137,6 +179,7 @@ def main() -> None:
     model = None if order["what"] == "batches" else make(order)
     if model is not None and order["library"] != "reslab":
         save_outputs(model, order["size"], Path(order["folder"]))
+    model = model and on_device(model, order)
     work = make_batch_function(model, order)
     print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()) if model else 0}), flush=True)
     for line in sys.stdin:
@@ -144,6 +187,7 @@ def main() -> None:
         while time.perf_counter() - start < seconds or not batches:
             work()
             batches += 1
+        finish(order)
         rate = batches * order["batch"] / (time.perf_counter() - start)
         print(json.dumps({"images_per_second": rate}), flush=True)
 

@@ -1,15 +1,15 @@
 """The command line: parse, call `reslab.api`, print."""
 
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from reslab import api
 from reslab.cli import (
     analyse,
     bench,
@@ -80,10 +80,6 @@ def options(
     """Options of every command; `main` takes --debug out of the words, and it is declared here for --help."""
 
 
-def _stop(signal_number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether memory could not be allocated; for the processor torch raises a RuntimeError that only its text names."""
     torch = sys.modules.get("torch")
@@ -134,16 +130,19 @@ def _flush() -> bool:
 def main(words: Sequence[str] | None = None) -> None:
     """Run a command line and exit: 0 done, 1 other error, 2 wrong words, 3 bad data or file, 4 diverged, 75 stopped."""
     words, debug = _without_debug(sys.argv[1:] if words is None else words)
-    signal.signal(signal.SIGTERM, _stop)
+    interrupts = api.Interrupts()
     code = 1
     try:
         code = app(words, prog_name="reslab", standalone_mode=False) or 0
     except Exception as error:
         code = _exit_code(error)
-        with suppress(OSError):  # a stream that is full or closed
-            if debug:
-                traceback.print_exc()
-            typer.echo(_error_text(error), err=True)
+        if not interrupts.received:
+            with suppress(OSError):  # a stream that is full or closed
+                if debug:
+                    traceback.print_exc()
+                typer.echo(_error_text(error), err=True)
     finally:
+        if code and interrupts.received:
+            code = api.STOPPED
         whole = _flush()
     sys.exit(code or (0 if whole else DataError.exit_code))

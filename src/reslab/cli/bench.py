@@ -7,7 +7,7 @@ import typer
 
 from reslab import api
 from reslab.api.choices import Precision, Rival, Work
-from reslab.cli.options import AsJson, Compile, EngineName, NetworkName
+from reslab.cli.options import AsJson, Compile, DeviceName, EngineName, NetworkName
 
 
 def bench(
@@ -19,6 +19,7 @@ def bench(
     engine: EngineName = "torch",
     precision: Annotated[Precision, typer.Option("--precision", help="auto: the faster one")] = "auto",
     compile_: Compile = "off",
+    device: DeviceName = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Measure images per second beside another's in the same run, taking turns; medians, extremes, ratios."""
@@ -31,6 +32,7 @@ def bench(
         engine=engine,
         precision=precision,
         compile=compile_,
+        device=device,
         progress=True,
     )
     for pair in pairs:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,26 @@ Assignments = Annotated[
 _VERDICT = 15  # characters
 
 AsJson = Annotated[bool, typer.Option("--json", help="for a program to read")]
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _seconds(text: str) -> float:
+    """The seconds of a time such as 90, 90s, 13m or 1.5h."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < inf:
+        raise SpecError(f"--stop-after {text}: write a time such as 90s, 13m or 1.5h")
+    return seconds
+
+
+StopAfter = Annotated[
+    float | None,
+    typer.Option("--stop-after", metavar="TIME", parser=_seconds, help="stop then, saved: 90s, 13m or 1.5h"),
+]
 
 
 def pairs(assignments: list[str] | None) -> dict[str, str]:

@@ -9,7 +9,7 @@ import typer
 
 from reslab import api
 from reslab.api.choices import ScaleName
-from reslab.cli.options import message, print_table, print_text, print_verdict
+from reslab.cli.options import StopAfter, message, print_table, print_text, print_verdict
 from reslab.errors import ReslabError
 
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="a name from `reslab study list`, or FILE.toml")]
@@ -117,11 +117,12 @@ def study_run(
     ranks: Annotated[
         int, typer.Option("--ranks", min=1, help="processes that share each run's batches (DDP), started by torchrun")
     ] = 1,
+    stop_after: StopAfter = None,
 ) -> None:
     """Train what a study is missing and render its report. Stopped at any moment, the same command goes on."""
     plan = api.plan_study(name, scale, seeds=seeds, data=data, budget=budget)
     try:
-        failed = api.run_study(plan, workers=workers, ray=ray, ranks=ranks, progress=True)
+        failed = api.run_study(plan, workers=workers, ray=ray, ranks=ranks, stop_after=stop_after, progress=True)
     except KeyboardInterrupt:
         runs = len(plan.runs)
         message(f"stopped: {runs - len(plan.missing)} of {runs} runs are done; the same command goes on from there")

@@ -7,7 +7,7 @@ import typer
 
 from reslab import api
 from reslab.api.choices import Device, OnBad, OnOffAuto, Precision, Resume, TrackerName
-from reslab.cli.options import Assignments, DeviceName, OnBadPicture, message, pairs, print_skipped
+from reslab.cli.options import Assignments, DeviceName, OnBadPicture, StopAfter, message, pairs, print_skipped
 from reslab.errors import DivergedError, SpecError
 
 NetworkName = Annotated[
@@ -44,6 +44,7 @@ Log = Annotated[TrackerName | None, typer.Option("--log", help="show the metrics
 ScaleSteps = Annotated[
     bool, typer.Option("--scale-steps", help="with changed steps or epochs, scale the schedule's steps too")
 ]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="of torch  [default: the faster]")]
 
 
 def train(
@@ -68,22 +69,19 @@ def train(
     batch_size: BatchSize = None,
     scale_steps: ScaleSteps = False,
     log: Log = None,
+    threads: Threads = None,
+    stop_after: StopAfter = None,
 ) -> None:
     """Train a network; the run directory keeps its record, checkpoints and weights."""
     restart: Resume = "exact" if strict else "any" if resume else "never"
-    execution = api.Execution(device, precision, compile_, deterministic, recompute, on_bad, restart, log)
-    flags = {"lr": lr, "epochs": epochs, "batch_size": batch_size}
-    changes = _with_flags(pairs(assignments), flags)
-    what = _settings({"network": name, "data": data, "recipe": recipe, "seed": seed}, config, weights)
-    trained = api.train_network(
-        *(what.network, what.data, what.recipe, out, what.seed),
-        weights=weights,
-        assignments=changes,
-        scale_steps=scale_steps,
-        execution=execution,
-        progress=True,
+    execution = api.Execution(
+        device, precision, compile_, deterministic, recompute, on_bad, restart, log, threads, stop_after
     )
-    _print(trained)
+    changes = _with_flags(pairs(assignments), {"lr": lr, "epochs": epochs, "batch_size": batch_size})
+    what = _settings({"network": name, "data": data, "recipe": recipe, "seed": seed}, config, weights)
+    how: dict[str, Any] = {"weights": weights, "assignments": changes, "scale_steps": scale_steps}
+    where = (what.network, what.data, what.recipe, out, what.seed)
+    _print(api.train_network(*where, **how, execution=execution, progress=True))
 
 
 def resume(

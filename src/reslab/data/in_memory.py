@@ -1,6 +1,6 @@
 """Batches of images that are held in memory, on the device; the pad-crop-flip augmentation on whole batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,6 @@ from reslab.data.crops import Augment, Crops, PadCropFlip
 from reslab.data.images import DataSet, Images
 from reslab.data.normalise import MeanImage, Normalise
 from reslab.data.seeds import generator
-from reslab.distributed import Ranks
 from reslab.errors import SpecError
 
 _EVAL_BATCH = 500  # images
@@ -55,19 +54,31 @@ class InMemoryLoader(Loader):
             )
 
     def batches(self, seed: int, steps: range, size: int, augment: Augment | None) -> Iterator[Batch]:
+        batch = self.batch_function(augment)
+        for step in steps:
+            yield batch(to_device(torch.from_numpy(self.draws(seed, step, size, augment)), self.device))
+
+    def draws(self, seed: int, step: int, size: int, augment: Augment | None) -> NDArray[np.int64]:
+        """What a step draws for this rank's share of its batch: which images and, with augmentation, each crop's top
+        and left and whether it is mirrored. (1 or 4, N), a pure function of its arguments."""
+        rows = positions(seed, step, size, len(self.split("train").labels))[None]
+        if isinstance(augment, PadCropFlip):
+            rows = np.concatenate([rows, random_offsets(seed, step, size, augment.pad)])
+        return np.stack([self.ranks.share(row) for row in rows])
+
+    def batch_function(self, augment: Augment | None) -> Callable[[Tensor], Batch]:
+        """The function that makes the batch of `draws` on the device, by operations on the device alone."""
         self.check(augment)
         assert augment is None or isinstance(augment, PadCropFlip)
         pixels, labels = self.tensors("train")
         augmented = Augmented(self.normalised, augment) if augment else None
-        for step in steps:
-            indices = self.ranks.share(positions(seed, step, size, len(labels)))
-            chosen = to_device(torch.from_numpy(np.ascontiguousarray(indices)), self.device)
-            images = pixels.index_select(0, chosen)
-            if augmented:
-                offsets = random_offsets(seed, step, size, augmented.pad)
-                yield augmented(images, offsets.share(self.ranks)), labels[chosen]
-            else:
-                yield self.normalised(images), labels[chosen]
+
+        def batch(draws: Tensor) -> Batch:
+            images = pixels.index_select(0, draws[0])
+            floats = augmented(images, Offsets(*draws[1:])) if augmented else self.normalised(images)
+            return floats, labels.index_select(0, draws[0])
+
+        return batch
 
     def views(self, name: SplitName, crops: Crops = 1) -> Iterator[Batch]:
         self.check(None, crops)
@@ -77,22 +88,18 @@ class InMemoryLoader(Loader):
 
 
 class Offsets(NamedTuple):
-    """The crop's corner in the padded image, and whether to mirror, for each image of a batch: (N,) each."""
+    """The crop's corner in the padded image, and whether to mirror, of a batch's images, on their device: (N,) each."""
 
-    top: NDArray[np.int64]
-    left: NDArray[np.int64]
-    mirror: NDArray[np.bool_]
-
-    def share(self, ranks: Ranks) -> "Offsets":
-        """The offsets of a rank's share of the batch."""
-        return Offsets(*(np.ascontiguousarray(ranks.share(values)) for values in self))
+    top: Tensor
+    left: Tensor
+    mirror: Tensor
 
 
-def random_offsets(seed: int, step: int, images: int, pad: int) -> Offsets:
-    """The random offsets of a step: corners uniform in 0 .. 2 * pad, mirrored with probability 1/2."""
+def random_offsets(seed: int, step: int, images: int, pad: int) -> NDArray[np.int64]:
+    """The random offsets of a step: corners uniform in 0 .. 2 * pad, mirrored with probability 1/2. (3, images)"""
     random = generator(seed, "augment", step)
     top, left = random.integers(0, 2 * pad, size=(2, images), endpoint=True)
-    return Offsets(top, left, random.random(images) < 0.5)
+    return np.stack([top, left, random.random(images) < 0.5])
 
 
 def pad_crop_flip(batch: Tensor, offsets: Offsets, pad: int, flip: bool) -> Tensor:
@@ -106,13 +113,13 @@ def pad_crop_flip(batch: Tensor, offsets: Offsets, pad: int, flip: bool) -> Tens
     rows = padded.as_strided((padded.numel() - width + 1, width), (1, 1))  # one that begins at each pixel
     planes, lines = padded.stride(1), padded.stride(2)
     plane = torch.arange(images * channels, device=device).view(images, channels, 1) * planes
-    corner = to_device(torch.from_numpy(offsets.top * lines + offsets.left), device)[:, None, None]
+    corner = (offsets.top * lines + offsets.left)[:, None, None]
     line = torch.arange(height, device=device) * lines
     crops = rows.index_select(0, (plane + corner + line).flatten()).view(batch.shape)
     if not flip:
         return crops
     both = torch.cat([crops, crops.flip(3)])
-    return both.index_select(0, to_device(torch.from_numpy(np.arange(images) + images * offsets.mirror), device))
+    return both.index_select(0, torch.arange(images, device=device) + images * offsets.mirror)
 
 
 class Augmented:
@@ -126,13 +133,12 @@ class Augmented:
         self.pad, self.flip = augment.pad, augment.flip
         self.scale = normalised.scale
         self.corners = 2 * self.pad + 1  # along each side
-        top, left, mirror = np.indices((self.corners, self.corners, 2)).reshape(3, -1)
-        shifts = normalised.shift.expand(len(top), -1, -1, -1)
-        self.shifts = pad_crop_flip(shifts, Offsets(top, left, mirror.astype(bool)), self.pad, self.flip)
+        every = torch.from_numpy(np.indices((self.corners, self.corners, 2)).reshape(3, -1)).to(self.scale.device)
+        shifts = normalised.shift.expand(every.shape[1], -1, -1, -1)
+        self.shifts = pad_crop_flip(shifts, Offsets(*every), self.pad, self.flip)
 
     def __call__(self, pixels: Tensor, offsets: Offsets) -> Tensor:
         """Bytes (N, C, H, W) -> float32 images."""
         crops = pad_crop_flip(pixels, offsets, self.pad, self.flip)
-        indices = (offsets.top * self.corners + offsets.left) * 2 + offsets.mirror
-        which = to_device(torch.from_numpy(indices), pixels.device)
+        which = (offsets.top * self.corners + offsets.left) * 2 + offsets.mirror
         return self.shifts.index_select(0, which).addcmul_(crops.float(), self.scale)

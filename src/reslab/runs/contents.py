@@ -108,6 +108,7 @@ class RunRecord:
 
     name: the network's; weights: the file of the first ones, None for fresh ones
     commit: of reslab's own source, "+" after it for uncommitted changes; None if unknown
+    graph: on a GPU, whether the step was recorded as one CUDA graph: "captured", or why not
     """
 
     network: Annotated[AnyNetwork, _spec(AnyNetwork)]
@@ -124,6 +125,7 @@ class RunRecord:
     machine: Machine
     commit: str | None
     resumed: tuple[Resumption, ...] = ()
+    graph: Text | None = None
 
     @staticmethod
     def read(file: Path) -> "RunRecord":

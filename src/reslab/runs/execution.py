@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from reslab.errors import SpecError
 from reslab.machine import find_device, find_precision, has_compiler, without_tf32
@@ -30,6 +30,8 @@ class Execution:
     resume: "never" begins a new run, "any" resumes from the last checkpoint if there is one, "exact" does so only if
     the run will end with the same bits as an uninterrupted one
     log: a tracker that shows the run's metrics as they are written; the run directory stays the truth
+    threads: of torch on the processor; None: all of torch's, or one where a long training is faster on one
+    stop_after: seconds after which the run is stopped after its step, saved; None: it is not
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -40,37 +42,48 @@ class Execution:
     on_bad: Literal["error", "skip"] = "error"
     resume: Literal["never", "any", "exact"] = "never"
     log: TrackerName | None = added(None)
+    threads: PositiveInt | None = added(None)
+    stop_after: PositiveFloat | None = added(None)
 
 
 DEFAULT = Execution()
-_PAYS = {"cpu": 5e13, "cuda": 5e16}  # multiply-adds: some ten minutes of training
+_PAYS = 5e13  # multiply-adds: some ten minutes of training on a processor
+_PAYS_ON_GPU = 120.0  # seconds of training: a compilation takes 20 s, and may save half of them
+_GPU_SPEED, _GPU_CALL = 5e13, 1e-4  # multiply-adds per second of ResNet-50, seconds a convolution of small networks
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The values chosen for "auto" on this machine, and why. A resumed run keeps them."""
+    """The values chosen for "auto" on this machine, and why. A resumed run keeps them.
+
+    threads: of torch, where they are not the usual number
+    """
 
     device: str
     precision: str
     compile: bool
     why: str
+    threads: int | None = None
 
 
-def choose(execution: Execution, work: float) -> Chosen:
-    """Replace "auto" settings by values. work: multiply-adds of the whole training.
+def choose(execution: Execution, work: float, calls: int = 0) -> Chosen:
+    """Replace "auto" settings by values. work, calls: multiply-adds and convolutions of the whole training.
 
     Raises SpecError for a device or precision that this machine lacks, or a compilation without a compiler.
     """
     device = find_device(execution.device)
     precision, bf16_why = find_precision(execution.precision, device)
-    compiles, compile_why = _compiles(execution, device, work)
+    seconds_on_gpu = max(work / _GPU_SPEED, calls * _GPU_CALL)
+    pays = work > _PAYS if device == "cpu" else seconds_on_gpu > _PAYS_ON_GPU
+    compiles, compile_why = _compiles(execution, device, pays)
     return Chosen(device, precision, compiles, f"{bf16_why}; {compile_why}")
 
 
-def _compiles(execution: Execution, device: str, work: float) -> tuple[bool, str]:
-    """Whether to compile, and why: compilation takes about a minute, which must be much less than it saves.
+def _compiles(execution: Execution, device: str, pays: bool) -> tuple[bool, str]:
+    """Whether to compile, and why. pays: whether the training is long enough.
 
-    Measured: it saves a third of the step with AMX, nothing with AVX-512 BF16 alone.
+    Measured: on a processor it takes about a minute and saves a third of the step with AMX, nothing with AVX-512 BF16
+    alone. On a GPU it takes 20 s and saves a quarter to a half.
     """
     import torch
 
@@ -89,7 +102,6 @@ def _compiles(execution: Execution, device: str, work: float) -> tuple[bool, str
         return False, "no C++ compiler"
     if device == "cpu" and not torch.cpu._is_amx_tile_supported():
         return False, "compilation gains nothing on this processor"
-    pays = work > _PAYS[device]
     return pays, "compilation pays" if pays else "too few steps to pay for a compilation"
 
 

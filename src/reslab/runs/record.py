@@ -113,6 +113,7 @@ def keep_recorded_choices(execution: Execution, out: Path) -> Execution:
         execution,
         precision=chosen.precision if execution.precision == "auto" else execution.precision,
         compile=compiled if execution.compile == "auto" else execution.compile,
+        threads=chosen.threads if execution.threads is None else execution.threads,
     )
 
 
@@ -200,6 +201,10 @@ class Record:
         tree.setdefault("resumed", []).append(to_tree(resumption))
         write_json(self.out / RECORD, tree)
 
+    def graph(self, outcome: str) -> None:
+        """Add to run.json whether the step is a CUDA graph: "captured", or why not."""
+        write_json(self.out / RECORD, {**read_json(self.out / RECORD), "graph": outcome})
+
     def rewind(self, length: int) -> None:
         """Cut metrics.jsonl to the bytes that it had at a checkpoint."""
         os.ftruncate(self._metrics.fileno(), length)
@@ -235,6 +240,8 @@ class NullRecord:
 
     def __enter__(self) -> "NullRecord":
         return self
+
+    def graph(self, outcome: str) -> None: ...
 
     def rewind(self, length: int) -> None: ...
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from reslab.errors import SpecError
 from reslab.runs.contents import Result
 from reslab.runs.transfer import Packed, pack, unpack
+from reslab.stop import NEVER, Deadline
 from reslab.study.plan import Plan, PlannedRun
 from reslab.study.runner import PATIENCE, POLL, run_missing
 from reslab.study.worker import Failed, Outcome, reason_of, train_run
@@ -28,7 +29,9 @@ _RETRIES = 3  # of a task, from its last checkpoint, when its worker or node is 
 _VISIBLE = 30  # seconds until a shared file system shows what another node wrote
 
 
-def run_on_ray(plan: Plan, address: str, console: Console, threads: int, ranks: int = 1) -> dict[PlannedRun, str]:
+def run_on_ray(
+    plan: Plan, address: str, console: Console, threads: int, ranks: int = 1, deadline: Deadline = NEVER
+) -> dict[PlannedRun, str]:
     """Train the missing runs of a plan on the Ray cluster of an address; see run_missing.
 
     Each run has `threads` cores, and a GPU for each rank if the cluster has GPUs, all on one node. On nodes that do not
@@ -38,7 +41,7 @@ def run_on_ray(plan: Plan, address: str, console: Console, threads: int, ranks: 
     """
     ray = _connect(address)
     try:
-        return run_missing(plan, _Tasks(ray, plan, threads, ranks), console)
+        return run_missing(plan, _Tasks(ray, plan, threads, ranks), console, deadline)
     finally:
         ray.shutdown()
 
@@ -63,14 +66,14 @@ class _Tasks:
     def running(self) -> Collection[PlannedRun]:
         return self.tasks.values()
 
-    def start(self, planned: PlannedRun) -> None:
+    def start(self, planned: PlannedRun, stop_after: float | None) -> None:
         placed, files = replace(planned, out=planned.out.absolute()), None
         if not self.shared:
             lock = planned.run.lock()
             if lock is None:
                 return
             self.locks[planned], files = lock, pack(planned.out)
-        self.tasks[self.task.remote(placed, *self.shape, files)] = planned
+        self.tasks[self.task.remote(placed, *self.shape, files, stop_after)] = planned
 
     def ended(self) -> Iterator[tuple[PlannedRun, Outcome]]:
         if not self.tasks:  # others train the missing runs
@@ -107,7 +110,9 @@ class _Tasks:
             lock.close()
 
 
-def _train_on_node(planned: PlannedRun, threads: int, ranks: int, files: Packed | None) -> tuple[Outcome, Packed]:
+def _train_on_node(
+    planned: PlannedRun, threads: int, ranks: int, files: Packed | None, stop_after: float | None
+) -> tuple[Outcome, Packed]:
     """Train a run on a node, in the shared directory, or from the run's `files` in a directory of the node.
 
     Returns the outcome and, of a directory of the node, its files.
@@ -116,11 +121,11 @@ def _train_on_node(planned: PlannedRun, threads: int, ranks: int, files: Packed 
 
     torch.set_num_threads(threads)
     if files is None:
-        return train_run(planned, ranks), {}
+        return train_run(planned, ranks, stop_after), {}
     own = replace(planned, out=Path(tempfile.gettempdir()) / f"reslab-{os.getuid()}" / planned.out.name)
     if not own.run.exists:  # else a lost task has left it
         unpack(own.out, files)
-    outcome, files = train_run(own, ranks), pack(own.out)
+    outcome, files = train_run(own, ranks, stop_after), pack(own.out)
     if own.done:
         shutil.rmtree(own.out)
     return outcome, files

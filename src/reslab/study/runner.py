@@ -22,6 +22,7 @@ from reslab.errors import SpecError
 from reslab.evaluate import Evaluation
 from reslab.machine import cores
 from reslab.runs.contents import Result
+from reslab.stop import NEVER, Deadline
 from reslab.study.plan import Plan, PlannedRun
 from reslab.study.worker import Failed, Outcome, train_run, write_failure
 from reslab.train.loop import duration
@@ -34,6 +35,7 @@ class Backend(Protocol):
     """Trains up to `slots` runs at a time: in processes of this machine, or as tasks of a Ray cluster.
 
     ended: the runs that have ended with their outcomes, see train_run; waits for POLL seconds at most
+    start: trains a run, and stops it, saved, after `stop_after` seconds
     stop: ends everything within PATIENCE, runs after their current step, saved, or by force
     """
 
@@ -41,7 +43,7 @@ class Backend(Protocol):
 
     @property
     def running(self) -> Collection[PlannedRun]: ...
-    def start(self, planned: PlannedRun) -> None: ...
+    def start(self, planned: PlannedRun, stop_after: float | None) -> None: ...
     def ended(self) -> Iterator[tuple[PlannedRun, Outcome]]: ...
     def stop(self) -> None: ...
 
@@ -51,7 +53,9 @@ def default_workers(ranks: int) -> int:
     return max(1, (torch.cuda.device_count() or cores()) // ranks)
 
 
-def run_plan(plan: Plan, workers: int, console: Console, ranks: int = 1) -> dict[PlannedRun, str]:
+def run_plan(
+    plan: Plan, workers: int, console: Console, ranks: int = 1, deadline: Deadline = NEVER
+) -> dict[PlannedRun, str]:
     """Train the missing runs of a plan in processes here, `workers` at a time; see run_missing.
 
     Each run has its share of the cores, or GPUs of its own, and with several `ranks` as many processes, started by
@@ -63,14 +67,15 @@ def run_plan(plan: Plan, workers: int, console: Console, ranks: int = 1) -> dict
     if gpus_here and ranks > gpus_here:
         raise SpecError(f"--ranks {ranks}: there are {gpus_here} GPUs here, and each rank has one")
     threads = max(1, cores() // min(workers, max(1, len(unique_runs(plan.runs)))))
-    return run_missing(plan, _Processes(workers, threads, ranks, console), console)
+    return run_missing(plan, _Processes(workers, threads, ranks, console), console, deadline)
 
 
-def run_missing(plan: Plan, backend: Backend, console: Console) -> dict[PlannedRun, str]:
+def run_missing(plan: Plan, backend: Backend, console: Console, deadline: Deadline = NEVER) -> dict[PlannedRun, str]:
     """Train the missing runs of a plan, and stop the backend. Returns the runs that failed, with their reasons.
 
     Shows a table of the running ones on a terminal, and a line for each run that ends. A run that another process is
-    training is waited for. A run that diverged has not failed. KeyboardInterrupt stops the running ones, saved.
+    training is waited for. A run that diverged has not failed. KeyboardInterrupt stops the running ones, saved; it is
+    raised after the deadline, when they have ended.
     """
     reporter = Reporter(plan, console)
     try:
@@ -79,9 +84,13 @@ def run_missing(plan: Plan, backend: Backend, console: Console) -> dict[PlannedR
                 missing = [run for run in reporter.missing if run not in reporter.failed and not run.done]
                 if not missing and not backend.running:
                     return reporter.failed
+                if deadline.is_over and not backend.running:
+                    reporter.stopped(missing)
+                    raise KeyboardInterrupt
                 startable = (run for run in missing if run not in backend.running and not run.run.is_locked)
-                for planned in islice(startable, backend.slots - len(backend.running)):
-                    backend.start(planned)
+                free = 0 if deadline.is_over else backend.slots - len(backend.running)
+                for planned in islice(startable, free):
+                    backend.start(planned, deadline.left)
                 for planned, outcome in backend.ended():
                     reporter.end(planned, outcome)
                 if console.is_terminal:
@@ -107,7 +116,8 @@ def _work(pipe: Connection, number: int, threads: int, ranks: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus(number, ranks)
     with suppress(EOFError, BrokenPipeError):
         while True:
-            pipe.send(train_run(pipe.recv(), ranks))
+            planned, stop_after = pipe.recv()
+            pipe.send(train_run(planned, ranks, stop_after))
 
 
 def gpus(number: int, ranks: int) -> str:
@@ -131,7 +141,7 @@ class _Processes:
     def running(self) -> Collection[PlannedRun]:
         return self.jobs.values()
 
-    def start(self, planned: PlannedRun) -> None:
+    def start(self, planned: PlannedRun, stop_after: float | None) -> None:
         number = next(number for number in range(self.slots) if number not in self.jobs)
         if number not in self.workers:
             context = multiprocessing.get_context("spawn")
@@ -142,7 +152,7 @@ class _Processes:
             self.workers[number] = process, ours
         self.jobs[number] = planned
         with suppress(OSError):  # it was lost while idle, which `ended` notices
-            self.workers[number][1].send(planned)
+            self.workers[number][1].send((planned, stop_after))
 
     def ended(self) -> Iterator[tuple[PlannedRun, Outcome]]:
         ready = wait([self.workers[number][1] for number in self.jobs], POLL)
@@ -186,6 +196,9 @@ class Reporter:
                 self.line(planned, reason)
             case Result("finished", train=Evaluation() as train, test=Evaluation() as test):
                 self.line(planned, f"training error {train.top1_error:.2f} %  test error {test.top1_error:.2f} %")
+            case Result("stopped", step):
+                name = f"{planned.row}  seed {planned.seed}"
+                self.console.print(f"{name}  stopped at step {step}, saved", highlight=False, soft_wrap=True)
             case Result():
                 self.line(planned, f"{outcome.status} at step {outcome.step}")
 
@@ -196,6 +209,11 @@ class Reporter:
         more = f"  about {duration(self.left())} more" if ended < total else ""
         line = f"{ended}/{total}  {planned.row}  seed {planned.seed}  {message}{more}"
         self.console.print(line, highlight=False, soft_wrap=True)
+
+    def stopped(self, missing: Collection[PlannedRun]) -> None:
+        """What is left after the deadline."""
+        more = f", about {duration(self.left())} more" if self.left() else ""
+        self.console.print(f"the time is up: {len(missing)} runs are left{more}", highlight=False, soft_wrap=True)
 
     def left(self) -> float:
         """Seconds for the rest at the rate of operations since the start, those of running runs included."""

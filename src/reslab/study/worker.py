@@ -21,7 +21,7 @@ from reslab.recipes.recipe import Recipe
 from reslab.runs.contents import Result, write_json
 from reslab.runs.execution import Execution
 from reslab.spec import from_json, to_json
-from reslab.stop import Stop
+from reslab.stop import Deadline, Stop
 from reslab.study.plan import PlannedRun, read_failure
 from reslab.train.loop import train
 
@@ -38,11 +38,11 @@ class Failed(NamedTuple):
 Outcome = Result | Failed | None  # None: another process trains the run
 
 
-def train_run(planned: PlannedRun, ranks: int = 1) -> Outcome:
+def train_run(planned: PlannedRun, ranks: int = 1, stop_after: float | None = None) -> Outcome:
     """Train a run, from its last checkpoint if it has one, in this process or as `ranks` processes on this machine.
 
-    A stop (see reslab.stop) ends it after the current step, saved. Returns its result also if another process has just
-    trained it.
+    A stop (see reslab.stop), or `stop_after` seconds, end it after the current step, saved. Returns its result
+    also if another process has just trained it.
     """
     if planned.done:
         return planned.run.result
@@ -51,8 +51,8 @@ def train_run(planned: PlannedRun, ranks: int = 1) -> Outcome:
     planned.failure.unlink(missing_ok=True)
     try:
         if ranks > 1:
-            return _train_on_ranks(planned, ranks)
-        _train(planned)
+            return _train_on_ranks(planned, ranks, stop_after)
+        _train(planned, stop_after)
         return planned.run.result
     except Exception as error:
         if planned.done:  # another process was quicker
@@ -74,19 +74,22 @@ def write_failure(planned: PlannedRun, reason: str) -> None:
 _load = lru_cache(maxsize=1)(load)
 
 
-def _train(planned: PlannedRun) -> None:
+def _train(planned: PlannedRun, stop_after: float | None = None) -> None:
+    deadline = Deadline(stop_after)
     data = _load(planned.data)
-    train(planned.network, planned.recipe, data, planned.out, planned.seed, Execution(resume="any"))
+    # its share of the threads, and the precision of every other run
+    execution = Execution(resume="any", threads=torch.get_num_threads(), stop_after=deadline.left)
+    train(planned.network, planned.recipe, data, planned.out, planned.seed, execution)
 
 
-def _train_on_ranks(planned: PlannedRun, ranks: int) -> Outcome:
+def _train_on_ranks(planned: PlannedRun, ranks: int, stop_after: float | None) -> Outcome:
     """Train a run as ranks under torchrun, which share torch's threads of this process."""
     threads = max(1, torch.get_num_threads() // ranks)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     torchrun += ["--max-restarts", str(_RESTARTS), "-m", "reslab.study.worker"]
     specs = [to_json(planned.network), to_json(planned.recipe)]
     with (
-        Stop() as stop,
+        Stop(stop_after) as stop,
         subprocess.Popen(
             [*torchrun, planned.row, *specs, planned.data, str(planned.seed), str(planned.out)],
             stdin=subprocess.PIPE,  # closed when this process ends, which ends the ranks

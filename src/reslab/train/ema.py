@@ -17,13 +17,24 @@ class EMA:
     def __init__(self, network: Network, decay: float):
         self.network = deepcopy(network).requires_grad_(False)
         self.decay = decay
+        self._weight = torch.ones((), device=next(network.parameters()).device)  # 1 - d
+
+    def set_step(self, step: int) -> None:
+        """Set d to that of a step, in place."""
+        self._weight.fill_(1 - min(self.decay, (1 + step) / (10 + step)))
 
     @torch.no_grad()
-    def update(self, network: Network, step: int) -> None:
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+    def update(self, network: Network) -> None:
+        """Take the weights after a step into the average."""
         pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
         floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        torch._foreach_lerp_([average for average, _ in floats], [value for _, value in floats], weight)
+        averages, values = [average for average, _ in floats], [value for _, value in floats]
+        if self._weight.is_cuda:  # where _foreach_lerp_ with a tensor would be a kernel for each
+            differences = torch._foreach_sub(values, averages)
+            torch._foreach_mul_(differences, self._weight)
+            torch._foreach_add_(averages, differences)
+        else:
+            torch._foreach_lerp_(averages, values, [self._weight] * len(averages))
         for average, value in pairs:
             if not average.is_floating_point():
                 average.copy_(value)

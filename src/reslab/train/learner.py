@@ -16,7 +16,7 @@ from reslab.runs.checkpoint import TrainingState
 from reslab.train.activation_checkpointing import checkpoint_activations
 from reslab.train.ema import EMA
 from reslab.train.freeze import freeze
-from reslab.train.optim import load_optimizer_state, make_optimizer, optimizer_state
+from reslab.train.optim import load_optimizer_state, make_optimizer, optimizer_state, set_rates
 from reslab.train.syncbn import convert_bn
 from reslab.weights.file import not_finite
 
@@ -28,10 +28,17 @@ class Learner:
     bf16: mixed precision: convolutions and the layers after them in bfloat16; weights, BN statistics and the loss in
     float32
     compiles: torch.compile of the step, when it is first taken
+    captured: the whole step is to be recorded as a CUDA graph, so that the compiler records none of its own
     """
 
     def __init__(
-        self, network: Network, recipe: Recipe, recompute: int = 0, bf16: bool = False, compiles: bool = False
+        self,
+        network: Network,
+        recipe: Recipe,
+        recompute: int = 0,
+        bf16: bool = False,
+        compiles: bool = False,
+        captured: bool = False,
     ):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
@@ -43,24 +50,37 @@ class Learner:
         self._frozen = freeze(network, recipe)
         self.optimizer = make_optimizer(network, recipe)
         self.ema = EMA(network, recipe.average) if recipe.average else None
+        self.step = torch.zeros((), dtype=torch.int64, device=next(network.parameters()).device)
         self._loss: nn.Module = Loss(network, recipe.smoothing, bf16)
         if self.ranks.total > 1:
             self._loss = DistributedDataParallel(self._loss)
         self.compiles = compiles
         if compiles:
             torch._dynamo.reset()  # it compiles eight networks in a process, then no more, and keeps their memory
-            on_one_gpu = self.ranks.total == 1 and next(network.parameters()).is_cuda
-            # "reduce-overhead" records the step as a CUDA graph
-            self._loss.compile(dynamic=False, mode="reduce-overhead" if on_one_gpu else None)
+            if hasattr(torch._inductor.config, "align_random_eager"):
+                torch._inductor.config.align_random_eager = True  # compiled dropout is wrong without (pytorch 198333)
+            on_one_gpu = self.ranks.total == 1 and self.step.is_cuda
+            # "reduce-overhead" records the forward and backward passes as CUDA graphs
+            self._loss.compile(dynamic=False, mode="reduce-overhead" if on_one_gpu and not captured else None)
+
+    def set_step(self, step: int) -> None:
+        """Set all that changes from step to step, in place: the counter, learning rates and the EMA's decay."""
+        self.step.fill_(step)
+        set_rates(self.optimizer, self.recipe.rate(step))
+        if self.ema:
+            self.ema.set_step(step)
 
     def train_step(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """One step: forward, loss, backward, update.
+        """One step, counted from 0: `set_step`, then `update`."""
+        self.set_step(step)
+        return self.update(images, labels)
+
+    def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Forward, loss, backward, update, by tensors that are only written in place and no number that changes.
 
         This rank's images (N, C, H, W) and labels (N,), or probabilities (N, classes), of a step's batch -> the mean
         loss () and the logits (N, classes) before the update. An image counts the same on every rank.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(step) * group["factor"]
         for module in self._frozen:
             module.eval()
         loss, logits = self._loss(images.contiguous(memory_format=torch.channels_last), labels)
@@ -71,7 +91,7 @@ class Learner:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimizer.step()
         if self.ema:
-            self.ema.update(self.network, step)
+            self.ema.update(self.network)
         return loss.detach(), logits.detach()
 
     def eval_model(self) -> Network:
@@ -120,7 +140,9 @@ class Loss(nn.Module):
         self.weights = [item.weight for item in getattr(network.spec, "auxiliary", ())]
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(images.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+        # each weight is cast once in any case, and a CUDA graph must not keep casts of the first step
+        amp = torch.autocast(images.device.type, torch.bfloat16, cache_enabled=False) if self.bf16 else nullcontext()
+        with amp:
             logits, aux_logits = self.network.with_auxiliary(images)
         logits = logits.float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.smoothing)

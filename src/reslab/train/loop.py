@@ -27,15 +27,16 @@ from reslab.runs.checkpoint import TrainingState, read_checkpoint, restore_best,
 from reslab.runs.contents import Best, Metrics, Progress, Result, RunRecord, Split
 from reslab.runs.execution import DEFAULT, Execution, choose, deterministic_mode
 from reslab.runs.record import NullRecord, Record, described, environment, keep_recorded_choices
-from reslab.runs.run import BEST, EvalSplit
+from reslab.runs.run import BEST, EvalSplit, Run
 from reslab.spec import replace
 from reslab.stop import Stop
 from reslab.train import estimate
 from reslab.train.batch_size import check_batch_size, check_shares
 from reslab.train.learner import Learner
 from reslab.train.meter import Meter
-from reslab.train.mixup import draw_mixup, mixup
 from reslab.train.start import Start
+from reslab.train.step import has_fixed_buffers, make_step
+from reslab.train.timing import Slowdown, fastest_threads
 from reslab.train.trackers import Tracker, must_be_installed
 from reslab.weights.file import Weights, not_finite, read_weights, save_weights
 
@@ -63,9 +64,10 @@ def train(
     The network is for the data's images and classes (`fitted`), with fresh weights, or is what `start_from` made of a
     file, whose weights determine the normalisation. Everything random is a pure function of the seed and the step:
     torch's own generator is seeded at each step. A resumed run continues from its last whole checkpoint and ends with
-    the weights of an uninterrupted one. SIGTERM, SIGINT and SIGUSR1 end the run after the step, saved, with status
-    "stopped"; a loss or weights that are not finite end it with status "diverged", a result like any other, with the
-    images of the batch. Under torchrun the ranks share each batch. Progress is printed on `console`.
+    the weights of an uninterrupted one. SIGTERM, SIGINT, SIGHUP and SIGUSR1, or the time
+    `execution.stop_after`, end the run after the step, saved, with status "stopped"; a loss or weights that are not
+    finite end it with status "diverged", a result like any other, with the images of the batch. Under torchrun the
+    ranks share each batch. Progress is printed on `console`.
     Raises SpecError if the network does not fit the data, if `out` holds something else, or if an exact resume is
     impossible; DataError if a picture cannot be read.
     """
@@ -82,11 +84,12 @@ def train(
     must_be_installed(execution.log)
     execution = keep_recorded_choices(execution, out)
     tune_malloc(estimate.needs_low_memory(network, recipe.batch, execution.recompute))
-    chosen = choose(execution, estimate.work(network, recipe))
+    chosen = choose(execution, estimate.work(network, recipe), recipe.steps * network.cost().convolutions)
     device = torch.device(chosen.device)
     with (
         process_group() as ranks,
-        Stop() as stop,
+        Stop(execution.stop_after) as stop,
+        fastest_threads(network, recipe, execution, chosen, is_new=not Run(out).exists) as chosen,
         deterministic_mode(execution.deterministic),
         make_loader(data, device, network.size, start.normalise, execution.on_bad) as loader,
     ):
@@ -112,7 +115,12 @@ def train(
             torch.manual_seed(torch_seed(seed, "weights", 0))
             bf16 = chosen.precision == "bf16"
             learner = Learner(
-                start.build(recipe.zero_head).to(device), recipe, execution.recompute, bf16, chosen.compile
+                start.build(recipe.zero_head).to(device),
+                recipe,
+                execution.recompute,
+                bf16,
+                chosen.compile,
+                captured=device.type == "cuda" and has_fixed_buffers(loader, recipe),
             )
             training = _Training(out, seed, record, loader, learner, reporter)
             return tracker.ended(training.run(training.restore(execution.resume), stop))
@@ -134,6 +142,7 @@ class _Reporter:
         self._console = console
         self._recipe = recipe
         self._tracker = tracker
+        self._slowdown = Slowdown()
 
     def print(self, lines: Iterable[str]) -> None:
         if self._console is not None:
@@ -157,6 +166,16 @@ class _Reporter:
             text += f"  {line.waiting:.0f} % of the time waiting for data"
         if left and line.images_per_second:  # 0 if all steps since the last log were compilation
             text += f"  {duration(left * self._recipe.batch / line.images_per_second)} left"
+        self.print([text])
+        if message := self._slowdown.message(line.images_per_second):
+            self.print([message])
+
+    def stopped(self, step: int, images_per_second: float) -> None:
+        """What is left of a run that stops."""
+        left = self._recipe.steps - step
+        text = f"{left:,} of {self._recipe.steps:,} steps are left"
+        if images_per_second:
+            text += f", about {duration(left * self._recipe.batch / images_per_second)}"
         self.print([text])
 
 
@@ -221,21 +240,11 @@ class _Training:
 
     def _steps(self, first: int, stop: Stop) -> Result | None:
         """Train; None at the end, or the result of a stop."""
-        recipe, learner, meter, classes = self.recipe, self.learner, self.meter, len(self.loader.data.classes)
-        batches = self.loader.batches(self.seed, range(first, recipe.steps), recipe.batch, recipe.augment)
+        recipe, learner, meter = self.recipe, self.learner, self.meter
+        one_step = make_step(learner, meter, self.loader, self.seed, first, self._graph)
         meter.resume()
         for step in self.reporter.steps(first):
-            with meter.waits():
-                images, labels = next(batches)
-            check_batch_size(learner.network.spec, recipe, len(labels) * self.ranks.total)
-            torch.manual_seed(torch_seed(self.seed, "dropout", step, self.ranks.rank))
-            targets = labels
-            if recipe.mixup:
-                images, targets = mixup(
-                    images, labels, classes, *draw_mixup(self.seed, step, recipe.mixup, len(labels))
-                )
-            loss, logits = learner.train_step(images, targets, step)
-            meter.add(step, loss, logits, labels)
+            one_step.take(step)
             if step == first and learner.compiles:
                 meter.compiled(recipe.batch)
 
@@ -257,9 +266,16 @@ class _Training:
             if saves:
                 self._save(done, last)
             if stops and not last:
-                return Result("stopped", done, **meter.totals())
+                totals = meter.totals()
+                self.reporter.stopped(done, totals["images_per_second"])
+                return Result("stopped", done, **totals)
             meter.resume()
         return None
+
+    def _graph(self, outcome: str) -> None:
+        """Record whether the step is a CUDA graph."""
+        self.record.graph(outcome)
+        self.reporter.print([f"CUDA graph of the step: {outcome}"])
 
     def _log(self, done: int, evaluates: bool) -> None:
         line = Metrics(step=done, rate=self.recipe.rate(done - 1), **self.meter.since_last_log())

@@ -50,12 +50,12 @@ class Meter:
         self._since: float | None = None
         self._waited = 0.0  # for the last batch
 
-    def add(self, step: int, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count a rank's share of a step's batch."""
+    def add(self, step: int | Tensor, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a rank's share of a step's batch, in place. The step is a number, or int64 () on the device."""
         wrong = (logits.argmax(1) != labels).sum()
         count = torch.full((), float(len(labels)), dtype=torch.float64, device=self.sums.device)
         self.sums += torch.stack([loss.double() * count, wrong.double(), count])
-        self.bad = torch.where(torch.isfinite(loss), self.bad, self.bad.clamp(max=step))
+        self.bad.copy_(torch.where(torch.isfinite(loss), self.bad, self.bad.clamp(max=step)))
 
     @contextmanager
     def waits(self) -> Iterator[None]:
