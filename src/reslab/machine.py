@@ -155,6 +155,19 @@ def without_tf32() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
+@contextmanager
+def benchmark_mode() -> Iterator[None]:
+    """Context manager: cuDNN measures its algorithms for each new shape and keeps the fastest."""
+    import torch
+
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
 def has_compiler() -> bool:
     """Whether there is a C++ compiler for torch.compile on processors."""
     return bool(find_compiler())

@@ -15,10 +15,12 @@ from functools import partial
 import pytest
 import torch
 
+from reslab import network
 from reslab.analyse import ANALYSES
 from reslab.api import analyse_networks, export_network
 from reslab.bench.compare import BenchSettings, inference, training
 from reslab.data.digits import load_digits
+from reslab.machine import without_tf32
 from reslab.nets import Dropped
 from reslab.recipes.schedule import Drops
 from reslab.runs.execution import Execution, deterministic_mode
@@ -26,6 +28,7 @@ from reslab.runs.run import Run
 from reslab.spec import replace
 from reslab.train.loop import train
 from reslab.train.step import CudaGraph, FixedStep, StreamedStep
+from reslab.use.engine import make_engine
 from reslab.weights.manifest import newest
 
 from ..train.test_step import HOW, NETWORKS, RECIPES, assert_same, small, trained
@@ -149,7 +152,8 @@ def test_one_rank_with_nccl(tmp_path):
 
 def test_a_time_box_ends_a_run_saved(tmp_path):
     run = tmp_path / "run"
-    words = [sys.executable, *TRAIN, "--set", "steps=10000000", "--out", str(run), "--stop-after", "4s"]
+    words = [sys.executable, *TRAIN, "--set", "steps=10000000", "--out", str(run), "--stop-after", "8s"]
+    words += ["--compile", "off"]
     assert subprocess.run(words, timeout=120).returncode == 75
     assert newest(run).name == f"step-{Run(run).result.step:08d}"
     assert Run(run).result.step > 100
@@ -157,7 +161,7 @@ def test_a_time_box_ends_a_run_saved(tmp_path):
 
 def test_a_signal_that_comes_twice_ends_a_run_saved(tmp_path):
     run = tmp_path / "run"
-    words = [sys.executable, *TRAIN, "--set", "steps=10000000", "--out", str(run)]
+    words = [sys.executable, *TRAIN, "--set", "steps=10000000", "--out", str(run), "--compile", "off"]
     with subprocess.Popen(words) as process:
         deadline = time.monotonic() + 120
         while not Run(run).metrics and time.monotonic() < deadline:
@@ -168,19 +172,48 @@ def test_a_signal_that_comes_twice_ends_a_run_saved(tmp_path):
     assert newest(run).name == f"step-{Run(run).result.step:08d}"
 
 
+@pytest.fixture(scope="module")
+def run(digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "run"
+    train(small(digits), replace(HOW, steps=40), digits, out, execution=EXACT)
+    return out
+
+
 @pytest.mark.parametrize("kind", ANALYSES)
-def test_every_analysis_runs(kind, tmp_path):
+def test_every_analysis_runs(kind, run, tmp_path):
     small_ones = {"images": 64, "points": 3, "workers": 1}
     names = {option.name for option in ANALYSES[kind].options}
     options = {name: value for name, value in small_ones.items() if name in names}
     data = "digits" if "data" in names else None
-    report = analyse_networks(kind, "resnet8-cifar", data, device=DEVICE, out=tmp_path, **options)
+    report = analyse_networks(kind, str(run), data, device=DEVICE, out=tmp_path, **options)
     assert report.columns()
 
 
-def test_an_export_agrees(digits, tmp_path):
-    train(small(digits), HOW, digits, tmp_path / "run", execution=EXACT)
-    export_network(tmp_path / "run", "pt2", tmp_path / "network.pt2", device=DEVICE)
+@pytest.mark.parametrize(
+    "name",
+    ["resnet20-cifar", "preact20-cifar", "resnet50", "resnext50-32x4d", "googlenet", "inception-resnet-v2", "alexnet"],
+)
+def test_the_engine_agrees_and_its_graph_takes_batches_of_every_size(name):
+    torch.manual_seed(0)
+    built = network(name).build().to(DEVICE).eval()
+    images = torch.randn(4, *built.spec.input, device=DEVICE)
+    engine = make_engine(built, "torch", "float32", False, images)  # compares the outputs
+    with torch.inference_mode(), without_tf32():
+        for batch in (images[:1], images, torch.cat([images, images])):
+            expected = built(batch)
+            assert (engine(batch) - expected).abs().max() < 1e-3 * expected.abs().max()
+
+
+def test_runs_side_by_side_share_the_gpu(tmp_path):
+    words = [sys.executable, "-m", "reslab", "study", "run", "degradation", "--seeds", "1", "--row", "plain-20"]
+    words += ["--row", "ResNet-20"]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert len([run for run in (tmp_path / "runs").iterdir() if Run(run).record.graph == "captured"]) == 2
+
+
+def test_an_export_agrees(run, tmp_path):
+    export_network(run, "pt2", tmp_path / "network.pt2", device=DEVICE)
     assert (tmp_path / "network.pt2").is_file()
 
 

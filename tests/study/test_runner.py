@@ -18,11 +18,13 @@ import pytest
 import torch
 from rich.console import Console
 
+from reslab import network
 from reslab.errors import SpecError
 from reslab.runs.contents import read_json
 from reslab.runs.run import Run
 from reslab.spec import replace
 from reslab.stop import Deadline
+from reslab.study import runner as module
 from reslab.study.plan import Plan, make_plan
 from reslab.study.runner import Reporter, default_workers, gpus, run_plan
 from reslab.weights.manifest import newest
@@ -214,7 +216,13 @@ def test_gpus_are_shared_out_among_the_workers(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert [gpus(number, 1) for number in range(5)] == ["0", "1", "2", "3", "0"]
     assert [gpus(number, 2) for number in range(3)] == ["0,1", "2,3", "0,1"]
-    assert [default_workers(ranks) for ranks in (1, 2, 8)] == [4, 2, 1]
+    monkeypatch.setattr(module, "cores", lambda: 32)
+    small = make_plan(STUDY, "demo", Path("runs"), 1).runs
+    assert [default_workers(small, ranks) for ranks in (1, 2, 8)] == [16, 2, 1]  # small images: four on each GPU
+    large = [change(run, network=network("resnet18")) for run in small]
+    assert [default_workers(large, ranks) for ranks in (1, 2, 8)] == [4, 2, 1]
+    monkeypatch.setattr(module, "cores", lambda: 6)
+    assert default_workers(small, 1) == 6
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,5,3,1")
     assert gpus(1, 2) == "3,1"
 

@@ -1,5 +1,6 @@
 """Studies by names: plans, runs, reports."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -192,6 +193,7 @@ def report_study(plan: "Plan") -> StudyReport:
 def run_study(
     plan: "Plan",
     *,
+    rows: Collection[str] = (),
     workers: int | None = None,
     ray: str | None = None,
     ranks: int = 1,
@@ -200,7 +202,8 @@ def run_study(
 ) -> "dict[PlannedRun, str]":
     """Train the missing runs of a plan; -> those that failed, with the reason.
 
-    workers: runs at a time; None is one for each GPU, or core
+    rows: train these alone; none are all
+    workers: runs at a time; None is one for each core, or GPU, where several on small images share one
     ray: the address of a Ray cluster to train on, or "auto": the one here
     ranks: processes that share each run's batches (DDP), started by torchrun
     stop_after: seconds after which the running runs stop after their step, saved, and KeyboardInterrupt is raised
@@ -212,6 +215,7 @@ def run_study(
     from reslab.stop import Deadline
 
     deadline = Deadline(stop_after)
+    plan = plan.only(rows) if rows else plan
     for needed in sorted({run.data for run in plan.missing}):
         plan.must_have_seen(load(needed))
     plan.keep_cut()
@@ -220,7 +224,7 @@ def run_study(
     console.print(f"{plan.study.name}, {plan.scale_name} scale: {runs} runs, {runs - missing} of them done")
     if plan.study.file:
         console.print(plan.scale.note, soft_wrap=True)
-    for row, reason in plan.absent.items():
+    for row, reason in plan.absent.items() if not rows else ():
         console.print(f"not run: {row}: {reason}", soft_wrap=True)
     if ray:
         from reslab.study.cluster import run_on_ray
@@ -228,7 +232,7 @@ def run_study(
         return run_on_ray(plan, ray, console, max(ranks, cores() // (workers or cores())), ranks, deadline)
     from reslab.study.runner import default_workers, run_plan
 
-    return run_plan(plan, workers or default_workers(ranks), console, ranks, deadline)
+    return run_plan(plan, workers or default_workers(plan.runs, ranks), console, ranks, deadline)
 
 
 def serve_study(

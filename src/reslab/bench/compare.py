@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import count, repeat
 from typing import Any, Literal
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.bench.pair import Burst, Pair, alternate, rate
-from reslab.bench.rivals import Rival, peer_process, plain_step
+from reslab.bench.rivals import Peer, Rival, peer_process, plain_step
 from reslab.data.crops import PadCropFlip
 from reslab.data.images import DataSet, Images
 from reslab.data.in_memory import InMemoryLoader
-from reslab.machine import find_precision, tune_malloc
+from reslab.machine import benchmark_mode, find_precision, tune_malloc
 from reslab.nets import name_of
 from reslab.nets.build import build_network
 from reslab.nets.modules import Network
@@ -30,6 +31,7 @@ from reslab.train.optim import make_optimizer
 from reslab.train.step import CudaGraph, FixedStep
 from reslab.use.engine import make_engine
 
+_LIBRARIES = ("torchvision", "timm")
 _IN_MEMORY = 64  # the largest images, in pixels, of in-memory data sets; larger ones come from image folders
 
 
@@ -61,37 +63,50 @@ def training(network: NetworkSpec, rival: Rival, how: BenchSettings) -> Pair:
     batches are tensors made beforehand. The difference is that of the losses of three steps with the same weights and
     images, or, for a library's network, of the outputs with its weights in float32.
     """
-    tune_malloc()
-    precision, _ = find_precision(how.precision, how.device)
-    images = _random_images(network, 8 * how.batch)
-    recipe = Recipe(steps=10**6, batch=how.batch, augment=PadCropFlip())
     torch.manual_seed(0)
     start = build_network(network).to(how.device)
-    library = rival in ("torchvision", "timm")
-    per_image = rival == "akamaster-style" and network.size <= _IN_MEMORY
-    order: dict[str, Any] = {"what": "training", "batch": how.batch, "size": network.size}
-    order |= {"channels": network.channels, "images": "per-image" if per_image else "ready"}
-    order |= {"item": rival == "akamaster-style", **_on_device(how, precision, library)}
-    if not library:
-        order["spec"] = to_json(network)
-    with peer_process(rival if library else "reslab", name_of(network), **order) as peer:
-        fits = network.size <= _IN_MEMORY
-        captured = fits and how.device == "cuda"
-        learner = Learner(copy.deepcopy(start), recipe, 0, precision == "bf16", how.compiles, captured)
-        loader = _our_loader(network, images, how) if fits else None
-        if library:
+    learner, loader = our_training(copy.deepcopy(start), how)
+    with training_peer(network, rival, how) as peer:
+        if rival in _LIBRARIES:
             _, difference = peer.network(name_of(network))
         else:
+            recipe = learner.recipe
             batches = loader.batches(0, range(3), how.batch, recipe.augment) if loader else _ready(network, how)
             difference = _difference(learner, start, make_optimizer(start, recipe), batches)
-        ours = _training_burst(learner, loader, how)
-        theirs = partial(peer.rate, how.seconds)
-        title = rival if library else f"{rival}, eager float32"
+        title = rival if rival in _LIBRARIES else f"{rival}, eager float32"
+        ours, theirs = training_burst(learner, loader, how), partial(peer.rate, how.seconds)
         rates = alternate(("reslab", ours), (title, theirs), how.rounds)
+    precision = _precision(how)
     work = f"{name_of(network)} training, batch {how.batch}, {precision}{', compiled' if how.compiles else ''}"
     work += ", on a GPU" if how.device == "cuda" else ""
     flops = 6 * network.cost().multiply_adds * rates[0].median
     return Pair(work, *rates, difference, flops / roof(precision, how.device))
+
+
+def our_training(network: Network, how: BenchSettings) -> tuple[Learner, InMemoryLoader | None]:
+    """What trains a network as `reslab train` does, and its random images; none if they are too large for memory."""
+    tune_malloc()
+    spec = network.spec
+    loader = None
+    if spec.size <= _IN_MEMORY:
+        images = _random_images(spec, 8 * how.batch)
+        data = DataSet("made-up", images, images, tuple(map(str, range(spec.classes))))
+        loader = InMemoryLoader(data, torch.device(how.device))
+    recipe = Recipe(steps=10**6, batch=how.batch, augment=PadCropFlip())
+    captured = loader is not None and how.device == "cuda"
+    return Learner(network, recipe, 0, _precision(how) == "bf16", how.compiles, captured), loader
+
+
+def training_peer(network: NetworkSpec, rival: Rival, how: BenchSettings) -> AbstractContextManager[Peer]:
+    """The process of a rival that trains a network."""
+    library = rival in _LIBRARIES
+    per_image = rival == "akamaster-style" and network.size <= _IN_MEMORY
+    order: dict[str, Any] = {"what": "training", "batch": how.batch, "size": network.size}
+    order |= {"channels": network.channels, "images": "per-image" if per_image else "ready"}
+    order |= {"item": rival == "akamaster-style", **_on_device(how, library)}
+    if not library:
+        order["spec"] = to_json(network)
+    return peer_process(rival if library else "reslab", name_of(network), **order)
 
 
 def inference(network: NetworkSpec, rival: Rival, how: BenchSettings, runtime: str = "torch") -> Pair:
@@ -102,11 +117,11 @@ def inference(network: NetworkSpec, rival: Rival, how: BenchSettings, runtime: s
     network has our precision and channels last.
     """
     tune_malloc()
-    precision, _ = find_precision(how.precision, how.device)
+    precision = _precision(how)
     images = torch.randn(how.batch, *network.input, device=how.device)
-    if rival in ("torchvision", "timm"):
+    if rival in _LIBRARIES:
         order = {"what": "inference", "engine": runtime, "precision": "bf16" if precision == "bf16" else "f32"}
-        order |= _on_device(how, precision, True)
+        order |= _on_device(how, True)
         with peer_process(rival, name_of(network), batch=how.batch, size=network.size, **order) as peer:
             own = peer.network(name_of(network))[0].to(how.device)
             engine = make_engine(own, how.engine, precision, how.compiles, images)
@@ -161,15 +176,15 @@ def _random_images(network: NetworkSpec, count: int) -> Images:
     return Images(pixels, random.integers(0, network.classes, count))
 
 
-def _on_device(how: BenchSettings, precision: str, library: bool) -> dict[str, Any]:
+def _precision(how: BenchSettings) -> str:
+    return find_precision(how.precision, how.device)[0]
+
+
+def _on_device(how: BenchSettings, library: bool) -> dict[str, Any]:
     """The peer's order for its device."""
     as_ours = library and how.device == "cuda"
-    return {"device": how.device, "amp": as_ours and precision == "bf16", "compile": as_ours and how.compiles}
-
-
-def _our_loader(network: NetworkSpec, images: Images, how: BenchSettings) -> InMemoryLoader:
-    data = DataSet("made-up", images, images, tuple(map(str, range(network.classes))))
-    return InMemoryLoader(data, torch.device(how.device))
+    amp = as_ours and _precision(how) == "bf16"
+    return {"device": how.device, "amp": amp, "compile": as_ours and how.compiles}
 
 
 def _ready(network: NetworkSpec, how: BenchSettings) -> Iterator[tuple[Tensor, Tensor]]:
@@ -177,7 +192,7 @@ def _ready(network: NetworkSpec, how: BenchSettings) -> Iterator[tuple[Tensor, T
     return repeat((images, torch.arange(how.batch, device=how.device) % network.classes))
 
 
-def _training_burst(learner: Learner, loader: InMemoryLoader | None, how: BenchSettings) -> Burst:
+def training_burst(learner: Learner, loader: InMemoryLoader | None, how: BenchSettings) -> Burst:
     """The steps of `reslab train`, on a GPU in its graph; without a loader, of batches made beforehand."""
     if loader is None:
         images, labels = next(_ready(learner.network.spec, how))
@@ -193,7 +208,11 @@ def _training_burst(learner: Learner, loader: InMemoryLoader | None, how: BenchS
         take(next(numbers))
         return how.batch
 
-    return lambda: rate(step, how.seconds, how.finish)
+    def burst() -> float:
+        with benchmark_mode():  # as in training
+            return rate(step, how.seconds, how.finish)
+
+    return burst
 
 
 def _inference_burst(network: nn.Module | Network, images: Tensor, how: BenchSettings) -> Burst:

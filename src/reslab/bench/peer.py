@@ -176,6 +176,7 @@ def make_predict(model: nn.Module, order: dict[str, Any]) -> Callable[[], object
 
 def main() -> None:
     order = json.loads(sys.stdin.readline())
+    torch.backends.cudnn.benchmark = device_of(order).type == "cuda"  # as their training scripts have it
     model = None if order["what"] == "batches" else make(order)
     if model is not None and order["library"] != "reslab":
         save_outputs(model, order["size"], Path(order["folder"]))

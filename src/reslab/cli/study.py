@@ -3,7 +3,7 @@
 import shlex
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,7 +25,10 @@ Budget = Annotated[
     float | None, typer.Option("--budget", min=0.01, help="hours on this machine; fewer seeds and steps to fit them")
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="runs at a time  [default: one for each GPU, or core]")
+    int | None, typer.Option("--workers", min=1, help="runs at a time  [default: as many as fill the cores, or GPUs]")
+]
+Rows = Annotated[
+    list[str] | None, typer.Option("--row", metavar="ROW", help="train this row alone; repeat it for several")
 ]
 
 OPEN = ("not decided", "not run")
@@ -107,6 +110,7 @@ def study_show(
 def study_run(
     name: StudyName,
     scale: Scale = None,
+    rows: Rows = None,
     seeds: Seeds = None,
     workers: Workers = None,
     data: Pictures = None,
@@ -122,7 +126,8 @@ def study_run(
     """Train what a study is missing and render its report. Stopped at any moment, the same command goes on."""
     plan = api.plan_study(name, scale, seeds=seeds, data=data, budget=budget)
     try:
-        failed = api.run_study(plan, workers=workers, ray=ray, ranks=ranks, stop_after=stop_after, progress=True)
+        where: dict[str, Any] = {"workers": workers, "ray": ray, "ranks": ranks, "stop_after": stop_after}
+        failed = api.run_study(plan, rows=rows or (), **where, progress=True)
     except KeyboardInterrupt:
         runs = len(plan.runs)
         message(f"stopped: {runs - len(plan.missing)} of {runs} runs are done; the same command goes on from there")

@@ -1,14 +1,16 @@
 """The runs that a study needs at a scale, and their directories."""
 
+import dataclasses
 import math
 import shlex
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from reslab.data.images import DataSet
 from reslab.data.loader import shape
-from reslab.errors import DataError, SpecError
+from reslab.errors import DataError, SpecError, nearest
 from reslab.nets import AnyNetwork, ResNet
 from reslab.papers.claims import OWN, PICTURES, Row, Scale, Study
 from reslab.recipes.recipe import Recipe
@@ -139,6 +141,15 @@ class Plan:
     @property
     def missing(self) -> tuple[PlannedRun, ...]:
         return tuple(planned for planned in self.runs if not planned.done)
+
+    def only(self, rows: Collection[str]) -> "Plan":
+        """The plan with the runs of these rows alone. Raises SpecError for a row that it does not train."""
+        trained = list(dict.fromkeys(planned.row for planned in self.runs))
+        for row in rows:
+            if row not in trained:
+                why = self.absent.get(row) or nearest(row, trained)
+                raise SpecError(f"{row}: {self.study.name} trains no such row at {self.scale_name} scale; {why}")
+        return dataclasses.replace(self, runs=tuple(planned for planned in self.runs if planned.row in rows))
 
     @property
     def damaged(self) -> dict[PlannedRun, str]:

@@ -23,11 +23,14 @@ from reslab.evaluate import Evaluation
 from reslab.machine import cores
 from reslab.runs.contents import Result
 from reslab.stop import NEVER, Deadline
+from reslab.study.mps import mps
 from reslab.study.plan import Plan, PlannedRun
 from reslab.study.worker import Failed, Outcome, train_run, write_failure
 from reslab.train.loop import duration
 
 POLL = 0.5  # seconds between two polls of the running ones
+_SMALL = 64  # pixels of images whose runs share a GPU
+_RUNS_PER_GPU = 4  # on an H100 four ResNet-20s train 1.8 times as many images/s as one, eight no more
 PATIENCE = 6.0  # seconds for all running ones to end their step and save when the runner is stopped
 
 
@@ -48,9 +51,15 @@ class Backend(Protocol):
     def stop(self) -> None: ...
 
 
-def default_workers(ranks: int) -> int:
-    """Runs at a time on this machine: one for each GPU, or core, of a rank."""
-    return max(1, (torch.cuda.device_count() or cores()) // ranks)
+def default_workers(runs: Collection[PlannedRun], ranks: int) -> int:
+    """Runs at a time on this machine: one for each core, or GPU, of a rank.
+
+    Of runs on small images several share a GPU: the steps of one are too short to fill it.
+    """
+    gpu_count = torch.cuda.device_count()
+    if not gpu_count or ranks > 1 or any(planned.network.size > _SMALL for planned in runs):
+        return max(1, (gpu_count or cores()) // ranks)
+    return max(1, min(gpu_count * _RUNS_PER_GPU, cores()))
 
 
 def run_plan(
@@ -67,7 +76,8 @@ def run_plan(
     if gpus_here and ranks > gpus_here:
         raise SpecError(f"--ranks {ranks}: there are {gpus_here} GPUs here, and each rank has one")
     threads = max(1, cores() // min(workers, max(1, len(unique_runs(plan.runs)))))
-    return run_missing(plan, _Processes(workers, threads, ranks, console), console, deadline)
+    with mps(workers > gpus_here > 0):
+        return run_missing(plan, _Processes(workers, threads, ranks, console), console, deadline)
 
 
 def run_missing(plan: Plan, backend: Backend, console: Console, deadline: Deadline = NEVER) -> dict[PlannedRun, str]:
@@ -112,7 +122,7 @@ def _work(pipe: Connection, number: int, threads: int, ranks: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     torch.set_num_threads(threads)
-    if torch.cuda.device_count():
+    if torch.cuda.device_count() > 1:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus(number, ranks)
     with suppress(EOFError, BrokenPipeError):
         while True:
@@ -231,11 +241,14 @@ def share(planned: PlannedRun) -> float:
 
 
 def running_table(runs: Iterable[PlannedRun]) -> Table:
-    """The running runs: step, errors, speed and time left of each."""
+    """The running runs: step, errors, speed and time left of each, and the speed of all together."""
     table = Table("run", "seed", "step", "training error", "test error", "images/s", "left", title="running")
-    for planned in runs:
-        if planned.run.is_locked and not planned.damage:
-            table.add_row(planned.row, str(planned.seed), *progress(planned))
+    shown = [planned for planned in runs if planned.run.is_locked and not planned.damage]
+    for planned in shown:
+        table.add_row(planned.row, str(planned.seed), *progress(planned))
+    if len(shown) > 1:
+        total = sum(metrics[-1].images_per_second for planned in shown if (metrics := planned.run.metrics))
+        table.caption = f"{total:,.0f} images/s together"
     return table
 
 
