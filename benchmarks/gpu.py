@@ -1,16 +1,19 @@
 """Speeds on a GPU beside others', in alternation in one run, at most four minutes.
 
 RESLAB_PEERS=PYTHON python benchmarks/gpu.py FILE.json [ROW ...]
+python benchmarks/gpu.py --write FILE.json
 
-PYTHON is that of an environment with timm; rows without their peer are left out, with a message. Every row checks that
-both sides compute the same. Prints the table and writes the rates to the file; ROW takes only the rows whose name has
-the word in it.
+PYTHON is that of an environment with timm; rows without their peer are left out, with a message. Every row but those of
+several networks at once checks that both sides compute the same. Prints the table and writes the rates to the file, in
+which rows of the same GPU and versions that are not measured now stay; ROW takes only the rows whose name has the word
+in it. --write puts the file's table into docs/speed.md and measures nothing.
 """
 
 import reslab  # noqa: F401  before torch, whose OpenMP threads it tunes
 
 # isort: split
 import multiprocessing
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -24,13 +27,15 @@ import torch
 
 from reslab import network
 from reslab.bench.compare import BenchSettings, inference, our_training, training, training_burst, training_peer
-from reslab.bench.pair import Pair, alternate
+from reslab.bench.pair import Pair, Rates, alternate
 from reslab.bench.rivals import Rival
 from reslab.errors import ReslabError
 from reslab.machine import package_version
-from reslab.runs.contents import write_json
+from reslab.runs.contents import read_json, write_json
 from reslab.study.mps import mps
 
+PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
+HEAD = "| work | reslab, images/s | beside | its images/s | ratio | difference |\n|---|---:|---|---:|---:|---:|"
 LIMIT = 200.0  # seconds after which no further row begins; the longest takes some forty
 ON_GPU: dict[str, Any] = {"device": "cuda", "rounds": 3, "seconds": 2.0}
 TOGETHER = 4  # networks at once
@@ -82,21 +87,30 @@ def trainer(name: str, how: BenchSettings) -> Iterator[Connection]:
 ROWS = {
     "resnet20": lambda: training(network("resnet20-cifar"), "akamaster-style", SMALL(compiles=True)),
     "resnet20-together": lambda: together("resnet20-cifar", "akamaster-style", SMALL(compiles=True)),
-    "resnet110": lambda: training(network("resnet110-cifar"), "torch", SMALL()),
-    "resnet110-together": lambda: together("resnet110-cifar", "torch", SMALL()),
-    "resnet50-training": lambda: training(network("resnet50-v1.5"), "timm", LARGE()),
     "resnet50-inference-256": lambda: inference(network("resnet50-v1.5"), "timm", LARGE()),
     "resnet50-inference-1": lambda: inference(network("resnet50-v1.5"), "timm", BenchSettings(batch=1, **ON_GPU)),
+    "resnet50-inference-256-compiled": lambda: inference(network("resnet50-v1.5"), "timm", LARGE(compiles=True)),
+    "resnet50-training": lambda: training(network("resnet50-v1.5"), "timm", LARGE()),
+    "resnet110": lambda: training(network("resnet110-cifar"), "torch", SMALL()),
+    "resnet110-together": lambda: together("resnet110-cifar", "torch", SMALL()),
+    "resnet110-compiled": lambda: training(network("resnet110-cifar"), "torch", SMALL(compiles=True)),
     "resnet50-training-compiled": lambda: training(network("resnet50-v1.5"), "timm", LARGE(compiles=True)),
 }
 
 
 def main() -> None:
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    if sys.argv[1] == "--write":
+        write_table(read_json(Path(sys.argv[2])))
+        return
     if not torch.cuda.is_available():
         sys.exit("there is no GPU here")
     out, words, start = Path(sys.argv[1]), sys.argv[2:], time.monotonic()
-    print("| work | reslab, images/s | beside | its images/s | ratio | difference |\n|---|---:|---|---:|---:|---:|")
-    rows = []
+    versions = {library: package_version(library) for library in ("reslab", "torch", "timm")}
+    content = {"gpu": torch.cuda.get_device_name(), "versions": versions, "rows": {}}
+    if out.is_file() and (before := read_json(out)) | {"rows": {}} == content:
+        content = before
     for name, row in ROWS.items():
         if words and not any(word in name for word in words):
             continue
@@ -109,22 +123,41 @@ def main() -> None:
             print(f"{name} is left out: {error}", file=sys.stderr)
             continue
         print(line(pair), flush=True)
-        rows.append({"name": name, **tree(pair)})
-        versions = {library: package_version(library) for library in ("reslab", "torch")}
-        write_json(out, {"gpu": torch.cuda.get_device_name(), "versions": versions, "rows": rows})
+        content["rows"][name] = tree(pair)
+        write_json(out, content)
+
+
+def write_table(content: dict[str, Any]) -> None:
+    """Put the table of a file into the docs."""
+    pairs = [from_tree(row) for name in ROWS if (row := content["rows"].get(name))]
+    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items() if version)
+    lines = [HEAD, *map(line, pairs), "", f"{content['gpu']}; {versions}. Medians; ratios also with the extremes of"]
+    lines += ["three rounds. The difference is that of the losses or outputs, ours in bf16."]
+    marked = re.compile(r"(?<=<!-- speed on a GPU -->\n).*?(?=<!-- /speed on a GPU -->)", re.DOTALL)
+    text, count = marked.subn(lambda match: "\n".join(lines) + "\n", PAGE.read_text())
+    if count != 1:
+        sys.exit(f"{PAGE} has no place marked <!-- speed on a GPU -->")
+    PAGE.write_text(text)
 
 
 def line(pair: Pair) -> str:
     """A row of the table."""
-    ratios, ours, theirs = pair.ratios, f"{pair.ours.median:,.4g}", f"{pair.theirs.median:,.4g}"
+    ratios, ours, theirs = pair.ratios, f"{pair.ours.median:,.0f}", f"{pair.theirs.median:,.0f}"
     spread = f"{ratios.median:.2f} ({min(ratios.rounds):.2f} to {max(ratios.rounds):.2f})"
-    return f"| {pair.work} | {ours} | {pair.theirs.title} | {theirs} | {spread} | {pair.difference:.0e} |"
+    difference = f"{pair.difference:.0e}" if pair.difference else ""
+    return f"| {pair.work} | {ours} | {pair.theirs.title} | {theirs} | {spread} | {difference} |"
 
 
 def tree(pair: Pair) -> dict[str, Any]:
     """A row of the file."""
     rates = {"ours": pair.ours.rounds, "beside": pair.theirs.title, "theirs": pair.theirs.rounds}
     return {"work": pair.work, **rates, "difference": pair.difference, "share_of_the_roof": pair.roof}
+
+
+def from_tree(row: dict[str, Any]) -> Pair:
+    """The pair that `tree` has written."""
+    ours, theirs = Rates("reslab", tuple(row["ours"])), Rates(row["beside"], tuple(row["theirs"]))
+    return Pair(row["work"].replace(", on a GPU", ""), ours, theirs, row["difference"], row["share_of_the_roof"])
 
 
 if __name__ == "__main__":

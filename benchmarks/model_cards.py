@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from safetensors import safe_open
+
 from reslab.disk import write_whole
 from reslab.nets import name_of
 from reslab.papers.he2016a import DEGRADATION
@@ -51,10 +53,18 @@ def card(file: Path) -> str:
         "Machine": f"{record.machine.gpu or record.machine.processor}, {record.chosen.precision}, "
         f"torch {record.versions['torch']}, {result.seconds / 60:.0f} minutes",
         "Source": f"run `{planned.out.name}`, commit {record.commit or 'not recorded'}",
+        "Stored": _stored(file),
         "Check": f"`reslab evaluate results/weights/{file.name} --data {record.data}`",
         "SHA-256": hashlib.sha256(file.read_bytes()).hexdigest(),
     }
     return "\n".join([f"## {file.name}", "", *(f"- {name}: {text}" for name, text in lines.items()), ""])
+
+
+def _stored(file: Path) -> str:
+    """How a file's tensors are stored; read_weights widens them."""
+    with safe_open(file, "pt") as tensors:
+        types = {tensors.get_slice(key).get_dtype() for key in tensors.keys()}  # noqa: SIM118, it is no dict
+    return "convolutions and the classifier's matrix in float16, read as float32" if "F16" in types else "float32"
 
 
 def _run(file: Path) -> PlannedRun:

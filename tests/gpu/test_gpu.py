@@ -152,7 +152,16 @@ def test_one_rank_with_nccl(tmp_path):
 
 def test_a_time_box_ends_a_run_saved(tmp_path):
     run = tmp_path / "run"
-    words = [sys.executable, *TRAIN, "--set", "steps=10000000", "--out", str(run), "--stop-after", "8s"]
+    words = [
+        sys.executable,
+        *TRAIN,
+        "--set",
+        "steps=10000000",
+        "--out",
+        str(run),
+        "--stop-after",
+        "20s",
+    ]  # the first step takes some
     words += ["--compile", "off"]
     assert subprocess.run(words, timeout=120).returncode == 75
     assert newest(run).name == f"step-{Run(run).result.step:08d}"

@@ -134,10 +134,19 @@ def test_names_of_fewer_classes_than_there_are_are_damage(tmp_path, small):
         read_weights(tmp_path / "w.safetensors")
 
 
-def test_our_tensors_in_another_type_are_named(tmp_path, small):
-    halved = {key: value.half() if value.is_floating_point() else value for key, value in small.state.items()}
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_weights_stored_in_half_precision_are_widened(tmp_path, small, half):
+    halved = {key: value.to(half) if value.ndim > 1 else value for key, value in small.state.items()}
     save_weights(small._replace(state=halved), tmp_path / "w.safetensors")
-    with pytest.raises(DataError, match=r"tensors of another type, nothing was loaded\nstem.conv1.weight is .*float16"):
+    state = read_weights(tmp_path / "w.safetensors").state
+    assert all(torch.equal(state[key], value.to(small.state[key].dtype)) for key, value in halved.items())
+    assert {key: value.dtype for key, value in state.items()} == {k: v.dtype for k, v in small.state.items()}
+
+
+def test_our_tensors_in_another_type_are_named(tmp_path, small):
+    doubled = {key: value.double() if value.is_floating_point() else value for key, value in small.state.items()}
+    save_weights(small._replace(state=doubled), tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match=r"tensors of another type, nothing was loaded\nstem.conv1.weight is .*float64"):
         read_weights(tmp_path / "w.safetensors")
 
 

@@ -31,6 +31,7 @@ CONFIG = "config.json"  # beside them in a Hugging Face folder
 METADATA = "reslab"  # the key of the metadata in either file
 CLASSIFIER = "head.linear"  # in the keys of every classifier's tensors, auxiliary ones and hidden layers included
 _MEAN = "images.mean"  # the key of the mean image, among the tensors
+_HALF = (torch.float16, torch.bfloat16)
 
 
 class Weights(NamedTuple):
@@ -108,8 +109,8 @@ def read_weights(path: Path, headless: bool = False) -> Weights:
     """The weights of a file that reslab wrote, of a run's last checkpoint, or of a Hugging Face folder.
 
     headless: accept weights without a classifier
-    Raises DataError if the file is missing, damaged or foreign, or if its tensors are not those of its network or not
-    finite.
+    Tensors stored in half precision are widened to float32. Raises DataError if the file is missing, damaged or
+    foreign, or if its tensors are not those of its network or not finite.
     """
     path = weights_file(path)
     if not is_safetensors(path):
@@ -130,6 +131,9 @@ def read_weights(path: Path, headless: bool = False) -> Weights:
     if weights.headless:
         tensors = {key: tensor for key, tensor in tensors.items() if key in state or CLASSIFIER not in key}
     check(state, {key: value.shape for key, value in tensors.items()}, str(path))
+    for key, value in tensors.items():
+        if value.dtype == torch.float32 and state[key].dtype in _HALF:
+            state[key] = state[key].float()
     if other := [key for key, value in tensors.items() if state[key].dtype != value.dtype]:
         types = f"{other[0]} is {state[other[0]].dtype}, expected {tensors[other[0]].dtype}"
         raise DataError(f"{path}: {len(other)} tensors of another type, nothing was loaded\n{types}")
