@@ -122,7 +122,17 @@ SURFACE = {
     ("report",): ["--device", "--on-bad"],
     ("study", "list"): [],
     ("study", "show"): ["--budget", "--data", "--scale", "--seeds"],
-    ("study", "run"): ["--budget", "--data", "--ranks", "--ray", "--scale", "--seeds", "--stop-after", "--workers"],
+    ("study", "run"): [
+        "--budget",
+        "--data",
+        "--ranks",
+        "--ray",
+        "--row",
+        "--scale",
+        "--seeds",
+        "--stop-after",
+        "--workers",
+    ],
     ("study", "report"): ["--budget", "--data", "--scale", "--seeds"],
     ("study", "watch"): ["--budget", "--data", "--port", "--scale", "--seeds"],
 }
@@ -233,6 +243,7 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
         (["study", "run", "degradation", "--scale", "tiny"], 2, "'tiny' is not one of 'demo', 'brief', 'short'"),
         (["study", "run", "degradation", "--scale", "short"], 3, "cifar-10-batches-bin"),
         (["study", "run", "degradation", "--seeds", "0"], 2, "--seeds"),
+        (["study", "run", "degradation", "--row", "resnet-20"], 2, "did you mean ResNet-20"),
         (["analyse", "responses", "resnet21-cifar", "--data", "digits"], 2, "for example 20 or 26"),
         (["analyse", "responses", "resnet8-cifar", "resnet8-cifar", "--data", "digits"], 2, "named twice"),
         (

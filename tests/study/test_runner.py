@@ -26,7 +26,7 @@ from reslab.spec import replace
 from reslab.stop import Deadline
 from reslab.study import runner as module
 from reslab.study.plan import Plan, make_plan
-from reslab.study.runner import Reporter, default_workers, gpus, run_plan
+from reslab.study.runner import Reporter, default_workers, gpus, run_plan, running_table
 from reslab.weights.manifest import newest
 
 from .conftest import STUDY, lock_holder
@@ -196,9 +196,9 @@ def test_the_time_left_counts_operations_and_the_runs_under_way(tmp_path, monkey
     assert "2/4  ResNet-8  seed 0  failed  about 24 s more" in lines.getvalue()
 
 
-def reach(run, step):
+def reach(run, step, speed=1):
     run.out.mkdir(exist_ok=True)
-    line = {"step": step, "rate": 0.1, "train_loss": 1, "train_error": 50, "images_per_second": 1, "waiting": 0}
+    line = {"step": step, "rate": 0.1, "train_loss": 1, "train_error": 50, "images_per_second": speed, "waiting": 0}
     (run.out / "metrics.jsonl").write_text(json.dumps(line) + "\n")
 
 
@@ -262,3 +262,21 @@ def test_ten_random_ends_of_the_runner_give_the_same_results(tmp_path):
         for run in results["runs"]:
             del run["seconds"], run["images_per_second"]
     assert again == whole
+
+
+def test_the_table_of_running_ones_adds_up_their_speeds(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    for run, speed in zip(plan.runs, (1000, 234), strict=True):
+        reach(run, 10, speed)
+    output = io.StringIO()
+    with plan.runs[0].run.lock(), plan.runs[1].run.lock():
+        Console(file=output, width=120).print(running_table(plan.runs))
+    assert "1,234 images/s together" in output.getvalue()
+
+
+def test_rows_of_a_plan_are_trained_alone(tmp_path):
+    plan = make_plan(STUDY, "demo", tmp_path, 2)
+    alone = plan.only(["ResNet-8"])
+    assert [(run.row, run.seed) for run in alone.runs] == [("ResNet-8", 0), ("ResNet-8", 1)]
+    with pytest.raises(SpecError, match="trains no such row at demo scale; did you mean ResNet-8"):
+        plan.only(["resnet-8"])
