@@ -18,6 +18,7 @@ from reslab.pages.study import render, results, write_index
 from reslab.pages.study_curves import curves
 from reslab.pages.study_figures import drawings
 from reslab.papers import STUDIES
+from reslab.papers.claims import Published
 from reslab.study.plan import make_plan
 
 from .conftest import STUDY
@@ -111,6 +112,34 @@ def test_losses_are_drawn_on_a_logarithmic_axis(trained):
     texts = [text for _, _, _, text in drawing.points]
     assert any(re.fullmatch(r"ResNet-8, training loss, step 20: [\d.]+", text) for text in texts)
     assert any(re.fullmatch(r"ResNet-8, test, step 20: [\d.]+ %", text) for text in texts)
+
+
+def test_top5_errors_are_drawn_where_the_runs_have_them(trained, tmp_path):
+    """B Figs. 22, 24 and 25: without thin curves, published top-5 errors dotted."""
+    assert curves(trained, top5=True) is None
+    assert "curves-top5" not in drawings(trained)
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    for run in runs.iterdir():
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        for line in lines:
+            line |= {"test_top5_error": line["test_error"] / 2} if "test_error" in line else {}
+        (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    last = make_plan(STUDY, "demo", runs).runs[0].run.metrics[-1]
+    rows = [
+        change(row, published=Published("B Table 2", {"test_error": 21.2, "top5_error": 5.6})) for row in STUDY.rows
+    ]
+    study = change(STUDY, rows=tuple(rows), losses=True)
+    drawing = drawings(make_plan(study, "paper", runs))["curves-top5"]
+    ax = drawing.figure.axes[0]
+    assert ax.get_ylabel() == "top-5 error, %   (test)"
+    assert [line.get_ydata()[0] for line in ax.lines if line.get_ls() == ":"] == [5.6]
+    assert sum(line.get_ls() != ":" for line in ax.lines) == 1
+    texts = [text for _, _, _, text in drawing.points]
+    assert all(re.match(r"(plain|ResNet)-8, test, top-5, step \d+: ", text) for text in texts)
+    assert last.test_top5_error < ax.get_ylim()[1] < 60
+    render(make_plan(study, "paper", runs), tmp_path / "report")
+    assert 'id="curves-top5-series-' in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_pictures_with_a_validation_part_are_drawn_by_it(trained, tmp_path):

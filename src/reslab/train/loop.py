@@ -42,6 +42,7 @@ from reslab.weights.file import Weights, not_finite, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
 _LONG_WAIT = 5  # percent of the time
+_TOP5_ABOVE = 10  # classes: of fewer, five are half of them or more
 
 
 def fitted(network: N, data: DataSet) -> N:
@@ -285,6 +286,8 @@ class _Training:
                 f"{self.eval_split}_loss": evaluation.loss,
                 f"{self.eval_split}_error": evaluation.top1_error,
             }
+            if len(self.loader.data.classes) > _TOP5_ABOVE:
+                changes[f"{self.eval_split}_top5_error"] = evaluation.top5_error
             line = dataclasses.replace(line, **changes)
             if self.recipe.best:
                 self._keep_best(done, evaluation)
