@@ -185,6 +185,27 @@ def test_tables_agree_with_the_records(report, trained):
     assert latex.count(r" \\") == 3
 
 
+def test_what_the_runs_answered_for_each_image_is_used_where_they_kept_it(report, trained, tmp_path):
+    """Calibration, disagreement of the seeds, and an interval over the test images too."""
+    row = list(csv.DictReader((report / "table.csv").read_text().splitlines()))[1]
+    first, second = (run.run.answers for run in trained.runs_of("ResNet-8"))
+    disagree = 100 * (first.predicted != second.predicted).mean()
+    assert float(row["answers that two seeds disagree on, %"]) == pytest.approx(disagree, abs=0.006)
+    calibration = float(row["calibration error, %"].split(" ± ")[0])
+    assert calibration == pytest.approx((first.calibration_error + second.calibration_error) / 2, abs=0.006)
+    claims = json.loads((report / "results.json").read_text())["claims"]
+    (low, high), none = (claim["over_images"] for claim in claims)
+    assert none is None, "of test errors alone"
+    assert low < claims[0]["difference"] < high
+    assert "over the test images as well" in (report / "report.html").read_text()
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    next(runs.rglob("answers.safetensors")).unlink()  # of an older version
+    older = make_plan(STUDY, "demo", runs)
+    assert results(older)["claims"][0]["over_images"] is None
+    assert "as well" not in render(older, tmp_path / "report").read_text()
+
+
 def test_the_same_records_give_the_same_files(report, trained, tmp_path):
     render(trained, tmp_path)
     for path in sorted(report.rglob("*.*")):
@@ -204,7 +225,7 @@ def test_a_report_opens_each_file_of_a_run_once(trained, tmp_path):
     render(make_plan(STUDY, "demo", runs), tmp_path)
     opening = False
     assert set(Counter(opened).values()) == {1}, Counter(opened)
-    assert {file.name for file in opened} == {"run.json", "result.json", "metrics.jsonl"}
+    assert {file.name for file in opened} == {"run.json", "result.json", "metrics.jsonl", "answers.safetensors"}
     assert len({file.parent for file in opened}) == len(trained.runs)
 
 
