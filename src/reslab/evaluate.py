@@ -207,6 +207,21 @@ def _scored(network: nn.Module, views: Iterable[Batch]) -> Iterator[Batch]:
         yield scores, labels
 
 
+class Ensemble(nn.Module):
+    """The mean of the probabilities of several networks, as its logarithm. A Table 5.
+
+    (N, C, H, W) -> (N, classes)
+    """
+
+    def __init__(self, networks: Iterable[nn.Module]):
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores = torch.stack([network(images).float().log_softmax(1) for network in self.networks])
+        return scores.logsumexp(0) - torch.tensor(float(len(self.networks))).log()
+
+
 class Predictions(NamedTuple):
     """Per-image predictions on a split, of the images that could be read.
 
