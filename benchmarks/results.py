@@ -119,7 +119,7 @@ def _review(lines: list[review.Line]) -> list[Column]:
         Column("the review says", [line.statement.text for line in lines], numbers=False),
         Column("section", [line.statement.source for line in lines], numbers=False),
         Column("verdict", [line.verdict for line in lines], numbers=False),
-        Column("scale", [line.measured[0].scale if line.measured else "" for line in lines], numbers=False),
+        Column("scale", [line.scale for line in lines], numbers=False),
         Column("slip", ["yes" if line.statement.slip else "" for line in lines], numbers=False),
     ]
 
