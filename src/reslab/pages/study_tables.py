@@ -106,8 +106,8 @@ def rows(plan: Plan) -> list[Column]:
     if any(run.done for run in plan.runs):
         table.append(Column("training loss of the first steps", [_first_loss(plan, name) for name in names]))
     if any(kept := [answers(plan, name) for name in names]):
-        calibrations = [Sample(tuple(each.calibration_error for each in runs)) for runs in kept]
-        table.append(Column("calibration error, %", calibrations))
+        calibrations = [Sample(tuple(each.calibration_error for each in runs)) if runs else None for runs in kept]
+        table.append(Column("calibration error, %", calibrations, empty="–"))
         table.append(
             Column("answers that two seeds disagree on, %", list(map(disagreement, kept)), form=".2f", empty="–")
         )
