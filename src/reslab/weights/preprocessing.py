@@ -95,7 +95,7 @@ def must_read_alike(members: Sequence[Weights], names: Sequence[Path]) -> None:
 
 
 def _factors(weights: Weights) -> list[object] | None:
-    return weights.normalise and [tensor.tolist() for tensor in factors(weights.normalise)]
+    return [tensor.tolist() for tensor in factors(weights.normalise)] if weights.normalise else None
 
 
 def loader_for(weights: Weights, data: DataSet, device: torch.device, on_bad: OnBad = "error") -> Loader:
