@@ -119,7 +119,7 @@ def _review(lines: list[review.Line]) -> list[Column]:
         Column("the review says", [line.statement.text for line in lines], numbers=False),
         Column("section", [line.statement.source for line in lines], numbers=False),
         Column("verdict", [line.verdict for line in lines], numbers=False),
-        Column("scale", [line.measured[0].scale if line.measured else "" for line in lines], numbers=False),
+        Column("scale", [line.scale for line in lines], numbers=False),
         Column("slip", ["yes" if line.statement.slip else "" for line in lines], numbers=False),
     ]
 
@@ -127,7 +127,7 @@ def _review(lines: list[review.Line]) -> list[Column]:
 def _beside(plan: Plan) -> list[Column]:
     """ResNet-20 by reslab in two precisions, and by a plain training loop."""
     float32 = [Run(folder).result for folder in sorted((ROOT / "float32").glob("resnet20-*"))]
-    plain = sorted((ROOT / "beside").glob("*.json"))
+    plain = sorted((ROOT / "beside").glob("resnet20-cifar-s*.json"))
     errors = {
         "reslab, bfloat16": sample(plan, "ResNet-20", "test_error"),
         "reslab, float32": Sample(tuple(result.test.top1_error for result in float32 if result and result.test)),

@@ -87,6 +87,8 @@ def test_two_ranks_see_the_images_of_one_and_count_each_once(whole):
     assert two.result.test.images == one.result.test.images == 360
     assert two.result.train.images == 1437
     assert two.record.machine.ranks == 2
+    assert (two.answers.labels == one.answers.labels).all()  # in the order of the set, dealt to the ranks in turn
+    assert 100 * two.answers.wrong.mean() == pytest.approx(two.result.test.top1_error)
     for ours, theirs in zip(timeless(whole / "two"), timeless(whole / "one"), strict=True):
         assert (ours.step, ours.rate) == (theirs.step, theirs.rate)
     # BN sees half the batch on each rank, so the losses are near and not equal

@@ -18,11 +18,13 @@ from reslab.data.digits import load_digits
 from reslab.data.images import DataSet, Pictures
 from reslab.data.loader import load, make_loader
 from reslab.data.names import imagenet
+from reslab.data.normalise import IMAGENET
 from reslab.errors import DataError, SpecError
 from reslab.evaluate import Details, evaluate, match_labels, must_fit, predictions, purpose_for, renew_bn_statistics
 from reslab.nets import cifar_resnet
 from reslab.recipes.recipe import Recipe
 from reslab.spec import digest
+from reslab.spec import replace as change
 from reslab.train.loop import fitted
 from reslab.weights.file import Weights, built, save_weights
 
@@ -179,6 +181,40 @@ def test_crops_are_averaged_before_they_count():
     evaluate(First(), [(crops, torch.tensor([0]))], details)
     assert details.confusion[0, 0] == 1
     assert details.bins[1].sum() == pytest.approx(0.55)
+
+
+def test_an_ensemble_averages_the_probabilities_of_its_networks(weights, tmp_path, capsys):
+    """A Table 5: not their votes, and not their logits."""
+    torch.manual_seed(1)
+    other = weights._replace(state=weights.network.build().state_dict())
+    files = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for file, member in zip(files, (weights, other), strict=True):
+        save_weights(member, file)
+    with make_loader(load_digits(), torch.device("cpu"), 8) as loader, torch.no_grad():
+        images, labels = next(iter(loader.views("test")))
+        chances = sum(built(member)(images).softmax(1) for member in (weights, other)) / 2
+    result = evaluate_network(files, "digits")
+    assert result.top1_error == pytest.approx(100 * float((chances.argmax(1) != labels).float().mean()))
+    assert result.loss == pytest.approx(float(-chances.log().gather(1, labels[:, None]).mean()), rel=1e-4)
+    assert result.loss not in (evaluate_network(file, "digits").loss for file in files)
+    assert evaluated(capsys, *files).startswith("ensemble of 2: 360 images")
+    assert evaluate_network([files[0], files[0]], "digits").loss == pytest.approx(
+        evaluate_network(files[0], "digits").loss
+    )
+
+
+def test_an_ensemble_of_networks_that_read_other_images_is_refused(weights, tmp_path):
+    save_weights(weights, tmp_path / "a.safetensors")
+    for name, member in (
+        ("another size than", weights._replace(network=change(weights.network, size=16))),
+        ("another classes than", weights._replace(classes=weights.classes[::-1])),
+        ("another normalization than", weights._replace(normalise=IMAGENET)),
+    ):
+        save_weights(member, tmp_path / "b.safetensors")
+        with pytest.raises(SpecError, match=rf"b\.safetensors: {name} .*a\.safetensors; an ensemble reads one image"):
+            evaluate_network([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], "digits")
+    with pytest.raises(SpecError, match="an ensemble is evaluated by torch in float32 alone"):
+        evaluate_network([tmp_path / "a.safetensors"] * 2, "digits", precision="bf16")
 
 
 def test_each_detail_is_there_when_it_is_asked_for(weights, tmp_path, capsys):

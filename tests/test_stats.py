@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, ttest_ind
 
-from reslab.stats import Sample, compare, comparison, conjunction, holm, pool, power, seeds_needed, share_interval
+from reslab.stats import (
+    Sample,
+    compare,
+    comparison,
+    conjunction,
+    holm,
+    interval_over_images,
+    pool,
+    power,
+    seeds_needed,
+    share_interval,
+)
 
 IMAGE = 100 / 360  # the step of an error over the digits' test images
 RUNS = 400  # draws of each simulation
@@ -188,3 +199,35 @@ def test_two_standard_deviations_need_more_than_five_seeds():
     assert seeds_needed(6.0) < 4
     assert seeds_needed(0.0) is None
     assert seeds_needed(0.05) is None
+
+
+def _wrong(draws, runs, images):
+    """Wrong answers of two networks that are equally good on all the images there are, not on these."""
+    difficulty = 1.5 * draws.standard_normal(images) - 2
+    networks = []
+    for _ in range(2):
+        hard_for_it = 1.2 * draws.standard_normal(images)
+        seeds = 0.05 * draws.standard_normal((runs, 1))
+        networks.append(difficulty + hard_for_it + seeds + 0.5 * draws.standard_normal((runs, images)) > 0)
+    return networks
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5])
+def test_the_interval_over_images_misses_at_most_five_of_a_hundred(runs):
+    draws = np.random.default_rng(runs)
+    intervals, over_seeds = [], []
+    for _ in range(RUNS):
+        pair = _wrong(draws, runs, 800)
+        intervals.append(interval_over_images(*pair))
+        over_seeds.append(compare(*(Sample(tuple(100 * side.mean(1))) for side in pair))[1])
+    misses, by_seeds = (np.mean([low > 0 or high < 0 for low, high in some]) for some in (intervals, over_seeds))
+    assert misses < 0.05 + 0.02
+    if runs == 5:
+        assert misses > 0.02, "no wider than it need be"
+        assert by_seeds > 0.2, "an interval over the seeds is of these images alone"
+
+
+def test_one_run_has_no_interval_over_images_and_equal_answers_have_no_width():
+    wrong = np.array([[True, False, False]] * 2)
+    assert interval_over_images(wrong[:1], wrong) is None
+    assert interval_over_images(wrong, wrong) == (0.0, 0.0)

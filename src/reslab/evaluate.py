@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -100,6 +100,32 @@ def confusion_matrix(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:
     return torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)
 
 
+class EvaluationRecorder(Protocol):
+    """What an evaluation counts or keeps of every image, beside the errors."""
+
+    def add(self, scores: Tensor, labels: Tensor) -> None:
+        """Take images by their log-probabilities, (N, classes), and their labels."""
+
+    def sum_up(self) -> None:
+        """Take what the other ranks have."""
+
+
+def calibration_bins(confidence: Tensor, right: Tensor) -> Tensor:
+    """Images by confidence in 15 equal intervals of 0..1: how many, their summed confidence, and correct ones.
+
+    (N,) float64, (N,) -> (3, 15) float64. Guo et al. 2017 sec. 5.
+    """
+    interval = (confidence * _BINS).ceil().long().clamp(1, _BINS) - 1
+    values = torch.stack([torch.ones_like(confidence), confidence, right.to(confidence)])
+    return torch.zeros(3, _BINS, dtype=torch.float64).index_add_(1, interval, values)
+
+
+def calibration_error(bins: Tensor) -> float:
+    """Expected calibration error in percent: |accuracy - confidence| over the bins. Guo et al. 2017, eq. 3."""
+    count, confidence, right = bins
+    return float(100 * (right - confidence).abs().sum() / count.sum())
+
+
 class Details:
     """Confusion matrix and reliability bins.
 
@@ -117,9 +143,7 @@ class Details:
         score, best = scores.max(1)
         self.confusion += confusion_matrix(labels, best, len(self.confusion))
         confidence = score.double().exp()
-        interval = (confidence * _BINS).ceil().long().clamp(1, _BINS) - 1
-        counts = torch.ones(len(labels), dtype=torch.float64)
-        self.bins.index_add_(1, interval, torch.stack([counts, confidence, (best == labels).double()]))
+        self.bins += calibration_bins(confidence, best == labels)
 
     def sum_up(self) -> None:
         """Add the counts of the other ranks."""
@@ -127,9 +151,8 @@ class Details:
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error in percent: |accuracy - confidence| over the bins. Guo et al. 2017, eq. 3."""
-        count, confidence, right = self.bins
-        return float(100 * (right - confidence).abs().sum() / count.sum())
+        """Expected calibration error in percent, see `calibration_error`."""
+        return calibration_error(self.bins)
 
     @property
     def images(self) -> list[int]:
@@ -145,7 +168,7 @@ class Details:
 
 @torch.inference_mode()
 @without_tf32()
-def evaluate(network: nn.Module, views: Iterable[Batch], details: Details | None = None) -> Evaluation:
+def evaluate(network: nn.Module, views: Iterable[Batch], details: EvaluationRecorder | None = None) -> Evaluation:
     """Evaluate a network on a loader's `views`, in evaluation mode; the modules' modes are restored.
 
     The probabilities of an image's crops are averaged. Every image counts once, over all ranks together, and likewise
@@ -182,6 +205,21 @@ def _scored(network: nn.Module, views: Iterable[Batch]) -> Iterator[Batch]:
         if crops > 1:
             scores = scores.view(len(labels), crops, -1).logsumexp(1) - torch.tensor(float(crops)).log()
         yield scores, labels
+
+
+class Ensemble(nn.Module):
+    """The mean of the probabilities of several networks, as its logarithm. A Table 5.
+
+    (N, C, H, W) -> (N, classes)
+    """
+
+    def __init__(self, networks: Iterable[nn.Module]):
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores = torch.stack([network(images).float().log_softmax(1) for network in self.networks])
+        return scores.logsumexp(0) - torch.tensor(float(len(self.networks))).log()
 
 
 class Predictions(NamedTuple):

@@ -21,6 +21,7 @@ from statistics import mean, median, stdev, variance
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 RANKED_FROM = 5  # runs a side, the papers' number; below 4 ranks can decide nothing at 95 %
@@ -389,6 +390,30 @@ def compare(lower: Sample, higher: Sample) -> tuple[Judgement, tuple[float, floa
     """Whether the mean of `lower` is lower than that of `higher`, and Welch's 95 % interval of the difference."""
     result = comparison(lower, higher)
     return result.judgement, result.interval
+
+
+def interval_over_images(
+    lower: NDArray[np.bool_], higher: NDArray[np.bool_], confidence: float = CONFIDENCE
+) -> tuple[float, float] | None:
+    """The interval of the difference of two mean errors, in percent, where the test images are a sample too.
+
+    lower, higher: which images each run answers wrongly, (runs, images), of the same images; None for a single run
+    The seeds' variance is Welch's; the images' is that of their mean difference, less what the runs add to it by chance
+    (crossed random effects). An interval over seeds alone is of these images, this one of others like them.
+    """
+    from scipy.stats import t
+
+    if min(len(lower), len(higher)) < 2:
+        return None
+    images = lower.shape[1]
+    seeds = [(float(side.mean(1).var(ddof=1)) / len(side), len(side) - 1) for side in (lower, higher)]
+    by_chance = sum(float(side.var(0, ddof=1).mean()) / len(side) for side in (lower, higher))
+    spread = float((lower.mean(0) - higher.mean(0)).var(ddof=1))
+    parts = [*seeds, (max(0.0, spread - by_chance) / images, images - 1)]
+    total = sum(part for part, _ in parts)
+    freedom = total**2 / sum(part**2 / free for part, free in parts) if total else math.inf
+    difference, reach = lower.mean() - higher.mean(), float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
+    return 100 * float(difference - reach), 100 * float(difference + reach)
 
 
 def holm(ps: Sequence[float | None]) -> list[float]:

@@ -180,6 +180,13 @@ def test_runs_whose_values_are_not_finite_are_not_judged():
     )
 
 
+def test_a_difference_of_responses_that_is_sure_but_small_does_not_hold():
+    of = [Subject(f"run{seed}", network("resnet8-cifar"), {}) for seed in range(3)]
+    lower, higher = Sample((0.98, 0.992, 1.004)), Sample((1.014, 1.02, 1.026))
+    assert claims.test_claim("low", "A", "what", (lower, higher), (of, of)).judgement == "holds"
+    assert claims.test_claim("low", "A", "what", (lower, higher), (of, of), least=0.1).judgement == "does not hold"
+
+
 def test_a_training_is_shown_along_its_checkpoints(digits):
     spec = fitted(network("resnet8-cifar"), digits)
     moments = {INITIAL: spec.build(), "step 5": spec.build(), "trained": spec.build()}

@@ -16,7 +16,7 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits"]
         # missing words, all at once, with an example
         (["train"], 2, "NETWORK and --data are missing\nfor example: reslab train resnet20-cifar --data digits"),
         (["train", "resnet20-cifar"], 2, "train: --data is missing"),
-        (["evaluate"], 2, "RUN|FILE and --data are missing\nfor example: reslab evaluate"),
+        (["evaluate"], 2, "RUN|FILE... and --data are missing\nfor example: reslab evaluate"),
         (["predict"], 2, "RUN|FILE and IMAGE|FOLDER are missing"),
         (["export", "run"], 2, "export: --format is missing"),
         (["weights", "a.pth"], 2, "--as and --out are missing"),

@@ -23,11 +23,15 @@ def test_every_statement_that_can_be_counted_is_decided_without_a_run(tmp_path):
     made = json.loads((page.parent / "results.json").read_text())["statements"]
     assert [line["number"] for line in made] == list(range(1, 42))
     verdicts = {line["number"]: line["verdict"] for line in made}
-    counted = {3: "holds", 4: "does not hold", 5: "does not hold", 6: "holds", 20: "holds", 26: "does not hold"}
+    holding, failing = (3, 6, 20, 23, 32, 35, 41), (4, 5, 26)
+    counted = dict.fromkeys(holding, "holds") | dict.fromkeys(failing, "does not hold")
     assert {number: verdicts[number] for number in counted} == counted
+    assert {line["number"] for line in made if line["verdict"] in ("holds", "does not hold")} == set(counted)
+    assert made[31]["counted"] == [6, 6]
     assert verdicts[13] == "not run"
     assert verdicts[25] == "no claim"
     text = page.read_text()
+    assert "5 counted, the review says 5." in text
     assert text.count('class="statement"') == 41
     assert "reslab study run degradation --scale short" in text
     assert "<code>reslab show inception-v4</code>" in text

@@ -18,6 +18,7 @@ from reslab.pages.study import render, results, write_index
 from reslab.pages.study_curves import curves
 from reslab.pages.study_figures import drawings
 from reslab.papers import STUDIES
+from reslab.papers.claims import Published
 from reslab.study.plan import make_plan
 
 from .conftest import STUDY
@@ -113,6 +114,34 @@ def test_losses_are_drawn_on_a_logarithmic_axis(trained):
     assert any(re.fullmatch(r"ResNet-8, test, step 20: [\d.]+ %", text) for text in texts)
 
 
+def test_top5_errors_are_drawn_where_the_runs_have_them(trained, tmp_path):
+    """B Figs. 22, 24 and 25: without thin curves, published top-5 errors dotted."""
+    assert curves(trained, top5=True) is None
+    assert "curves-top5" not in drawings(trained)
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    for run in runs.iterdir():
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        for line in lines:
+            line |= {"test_top5_error": line["test_error"] / 2} if "test_error" in line else {}
+        (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    last = make_plan(STUDY, "demo", runs).runs[0].run.metrics[-1]
+    rows = [
+        change(row, published=Published("B Table 2", {"test_error": 21.2, "top5_error": 5.6})) for row in STUDY.rows
+    ]
+    study = change(STUDY, rows=tuple(rows), losses=True)
+    drawing = drawings(make_plan(study, "paper", runs))["curves-top5"]
+    ax = drawing.figure.axes[0]
+    assert ax.get_ylabel() == "top-5 error, %   (test)"
+    assert [line.get_ydata()[0] for line in ax.lines if line.get_ls() == ":"] == [5.6]
+    assert sum(line.get_ls() != ":" for line in ax.lines) == 1
+    texts = [text for _, _, _, text in drawing.points]
+    assert all(re.match(r"(plain|ResNet)-8, test, top-5, step \d+: ", text) for text in texts)
+    assert last.test_top5_error < ax.get_ylim()[1] < 60
+    render(make_plan(study, "paper", runs), tmp_path / "report")
+    assert 'id="curves-top5-series-' in (tmp_path / "report" / "report.html").read_text()
+
+
 def test_pictures_with_a_validation_part_are_drawn_by_it(trained, tmp_path):
     runs = tmp_path / "runs"
     shutil.copytree(trained.runs[0].out.parent, runs)
@@ -156,6 +185,27 @@ def test_tables_agree_with_the_records(report, trained):
     assert latex.count(r" \\") == 3
 
 
+def test_what_the_runs_answered_for_each_image_is_used_where_they_kept_it(report, trained, tmp_path):
+    """Calibration, disagreement of the seeds, and an interval over the test images too."""
+    row = list(csv.DictReader((report / "table.csv").read_text().splitlines()))[1]
+    first, second = (run.run.answers for run in trained.runs_of("ResNet-8"))
+    disagree = 100 * (first.predicted != second.predicted).mean()
+    assert float(row["answers that two seeds disagree on, %"]) == pytest.approx(disagree, abs=0.006)
+    calibration = float(row["calibration error, %"].split(" ± ")[0])
+    assert calibration == pytest.approx((first.calibration_error + second.calibration_error) / 2, abs=0.006)
+    claims = json.loads((report / "results.json").read_text())["claims"]
+    (low, high), none = (claim["over_images"] for claim in claims)
+    assert none is None, "of test errors alone"
+    assert low < claims[0]["difference"] < high
+    assert "over the test images as well" in (report / "report.html").read_text()
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    next(runs.rglob("answers.safetensors")).unlink()  # of an older version
+    older = make_plan(STUDY, "demo", runs)
+    assert results(older)["claims"][0]["over_images"] is None
+    assert "as well" not in render(older, tmp_path / "report").read_text()
+
+
 def test_the_same_records_give_the_same_files(report, trained, tmp_path):
     render(trained, tmp_path)
     for path in sorted(report.rglob("*.*")):
@@ -175,7 +225,7 @@ def test_a_report_opens_each_file_of_a_run_once(trained, tmp_path):
     render(make_plan(STUDY, "demo", runs), tmp_path)
     opening = False
     assert set(Counter(opened).values()) == {1}, Counter(opened)
-    assert {file.name for file in opened} == {"run.json", "result.json", "metrics.jsonl"}
+    assert {file.name for file in opened} == {"run.json", "result.json", "metrics.jsonl", "answers.safetensors"}
     assert len({file.parent for file in opened}) == len(trained.runs)
 
 

@@ -59,7 +59,9 @@ def test_every_study_plans_its_demo_without_any_download(name, tmp_path, monkeyp
 @pytest.mark.parametrize("name", STUDIES)
 def test_rows_on_imagenet_wait_for_its_folder(name, tmp_path):
     plan = make_plan(STUDIES[name], "paper", tmp_path)
-    pictures = {row.name for row in plan.rows if row.setting in ("imagenet", "pictures", "vgg", "googlenet")}
+    pictures = {
+        row.name for row in plan.rows if row.setting in ("imagenet", "imagenet-longer", "pictures", "vgg", "googlenet")
+    }
     assert set(plan.absent) == pictures
     assert {run.row for run in plan.runs} == {row.name for row in plan.rows} - pictures or not plan.scale.settings
     assert set(plan.absent.values()) <= {"needs --data imagenet:PATH"}

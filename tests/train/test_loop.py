@@ -1,5 +1,6 @@
 """Training: repeatable, recorded, honest about divergence."""
 
+import dataclasses
 import errno
 import io
 import json
@@ -63,6 +64,17 @@ def test_a_run_directory_tells_everything(tmp_path, digits, network):
     assert [line["rate"] for line in lines] == pytest.approx([0.1, 0.1, 0.1, 0.01])
     assert ["test_error" in line for line in lines] == [False, True, False, True]
     assert lines[-1]["test_error"] == result["test"]["top1_error"]
+    assert "test_top5_error" not in lines[-1]
+
+
+def test_top5_errors_are_logged_of_more_than_ten_classes(tmp_path, digits):
+    """Of ten classes five are half; a run without them is read as before."""
+    more = dataclasses.replace(digits, classes=tuple(f"class {number}" for number in range(20)))
+    result = train(fitted(cifar_resnet(8, widths=(4, 8, 16), stem=Conv(4, 3)), more), QUICK, more, tmp_path / "run")
+    lines = Run(tmp_path / "run").metrics
+    assert [line.test_top5_error is not None for line in lines] == [False, True, False, True]
+    assert lines[-1].top5_error("test") == result["test"]["top5_error"]
+    assert lines[-1].top5_error("validation") is lines[-1].top5_error("train") is None
 
 
 def timeless(lines):

@@ -10,7 +10,7 @@ from reslab.analyse.inputs import Groups, Subject
 from reslab.nets import Add, ResNet
 from reslab.nets.network import NetworkSpec
 from reslab.spec import replace
-from reslab.stats import Judgement, Sample, compare
+from reslab.stats import Judgement, Sample, comparison
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,22 @@ def deeper(groups: Groups) -> list[tuple[NetworkSpec, NetworkSpec]]:
 
 
 def test_claim(
-    claim: str, source: str, metric: str, sides: tuple[Sample | float, Sample | float], of: tuple[list[Subject], ...]
+    claim: str,
+    source: str,
+    metric: str,
+    sides: tuple[Sample | float, Sample | float],
+    of: tuple[list[Subject], ...],
+    least: float = 0.0,
 ) -> ClaimResult:
     """Test a claim that the first side is lower than the second.
 
     sides: the metric over the subjects of a group, or a fixed bound; values that are not finite are left out
     of: the subjects of both sides
+    least: the least difference that is worth the claim
     """
     left_out: list[str] = []
     lower, higher = (_finite(side, subjects, left_out) for side, subjects in zip(sides, of, strict=True))
-    judgement, _ = compare(lower, higher)
+    judgement = comparison(lower, higher, least=least).judgement
     texts = [_side_text(side, subjects) for side, subjects in zip((lower, higher), of, strict=True)]
     few = any(not side.exact and side.n < 2 for side in (lower, higher))
     evidence = f"{metric}: {' and '.join(texts)}" + "; two runs of each decide" * few

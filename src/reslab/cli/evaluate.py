@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,18 +16,20 @@ from reslab.cli.options import (
     DeviceName,
     EngineName,
     OnBadPicture,
-    RunOrFile,
     print_skipped,
     terminal_width,
 )
 
+RunsOrFiles = Annotated[
+    list[Path], typer.Argument(metavar="RUN|FILE...", help="run directories, or weights that reslab wrote")
+]
 BNAverages = Annotated[BNStatistics, typer.Option("--bn-statistics", help="anew: averages over the training images")]
 _SQUARE = 12  # classes whose confusion matrix fits a terminal
 _LARGEST = 20  # confusions that are listed of a larger matrix
 
 
 def evaluate(
-    file: RunOrFile,
+    files: RunsOrFiles,
     data: DataName,
     crops: Annotated[Crops, typer.Option("--crops", help="of each picture")] = 1,
     as_json: AsJson = False,
@@ -40,11 +43,11 @@ def evaluate(
     bn_statistics: BNAverages = "running",
     calibration: Annotated[bool, typer.Option("--calibration", help="print the expected calibration error")] = False,
 ) -> None:
-    """Measure top-1 and top-5 error, in percent, and loss on the test images."""
+    """Measure top-1 and top-5 error, in percent, and loss on the test images; of several networks as an ensemble."""
     tables = {"calibration": calibration, "per_class": per_class, "confusion": confusion}
     wanted = [name for name, asked in tables.items() if asked]
     result = api.evaluate_network(
-        *(file, data, crops),
+        *(files, data, crops),
         details=bool(wanted),
         device=device,
         on_bad=on_bad,
@@ -61,7 +64,7 @@ def evaluate(
         details = details_plain(result.details, wanted) if result.details else {}
         typer.echo(json.dumps(errors | details, allow_nan=False))
         return
-    typer.echo(_summary(result))
+    typer.echo((f"ensemble of {len(files)}: " if len(files) > 1 else "") + _summary(result))
     if result.details:
         typer.echo(details_text(result.details, wanted))
 

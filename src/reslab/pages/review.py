@@ -55,9 +55,25 @@ class Line(NamedTuple):
     @property
     def verdict(self) -> str:
         """In words; "no claim" where nothing is tested."""
+        if counted := self.statement.counted:
+            return "holds" if counted[0] == counted[1] else "does not hold"
         if self.measured:
             return str(self.measured[0].judgement)
         return "not run" if self.statement.study else "no claim"
+
+    @property
+    def scale(self) -> str:
+        """The scale of the verdict, "counted" where nothing was trained for it, "" without one."""
+        if self.statement.counted:
+            return "counted"
+        return self.measured[0].scale if self.measured else ""
+
+    @property
+    def evidence(self) -> str:
+        """Both sides of every claim that the verdict rests on."""
+        if self.statement.counted:
+            return "{} counted, the review says {}".format(*self.statement.counted)
+        return _evidence(self.measured[0]) if self.measured else ""
 
     @property
     def command(self) -> str:
@@ -128,14 +144,13 @@ def render(plans: Mapping[tuple[str, str], Plan], reports: Path, out: Path) -> P
 
 def table(statements: list[Line]) -> list[Column]:
     """The statements with their verdicts, for programs and for pasting elsewhere."""
-    first = [line.measured[0] if line.measured else None for line in statements]
     return [
         Column("n", [line.number for line in statements]),
         Column("the review says", [line.statement.text for line in statements], numbers=False),
         Column("section", [line.statement.source for line in statements], numbers=False),
         Column("verdict", [line.verdict for line in statements], numbers=False),
-        Column("scale", [each.scale if each else "" for each in first], numbers=False),
-        Column("measured", [_evidence(each) if each else "" for each in first], numbers=False),
+        Column("scale", [line.scale for line in statements], numbers=False),
+        Column("measured", [line.evidence for line in statements], numbers=False),
         Column("slip of the review", [line.statement.slip for line in statements], numbers=False),
         Column("command", [line.command for line in statements], numbers=False),
     ]
@@ -168,6 +183,7 @@ def _results(statements: list[Line]) -> dict[str, Any]:
                 "papers": line.statement.papers,
                 "slip": line.statement.slip or None,
                 "verdict": line.verdict,
+                "counted": line.statement.counted,
                 "command": line.command or None,
                 "measured": [
                     {

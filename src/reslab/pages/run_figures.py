@@ -34,6 +34,8 @@ def curves(metrics: Sequence[Metrics], best_step: int | None) -> Drawing:
             width = 0.9 if split == "train" else 2.2
             line = {"label": name, "color": colour, "linewidth": width}
             _curve(drawing, errors, [(at.step, at.error(split)) for at in metrics], line)
+            top5 = line | {"label": f"{name}, top-5", "linestyle": "--"}
+            _curve(drawing, errors, [(at.step, at.top5_error(split)) for at in metrics], top5)
             _curve(drawing, losses, [(at.step, at.loss(split)) for at in metrics], line)
         for ax, title in ((errors, "error, %"), (losses, "loss")):
             if best_step is not None:

@@ -196,6 +196,7 @@ def _claim(verdict: Verdict) -> dict[str, Any]:
         "higher": _side(claim.higher, verdict.names[1], verdict.higher),
         "difference": verdict.difference,
         "interval": verdict.interval,
+        "over_images": verdict.over_images,
         "margin": claim.margin,
         "least": claim.least_effect,
         "published": verdict.published,

@@ -24,17 +24,26 @@ _CAPTION = {
     True: "Thin, left axis: running loss of the training batches; bold, right axis: error on the whole {split} set, in "
     "evaluation mode.",
 }
+_TOP5_CAPTION = "Top-5 error on the whole {split} set, in evaluation mode."
 _RunMetrics = Sequence[tuple[Metrics, ...]]
 
 
 @dataclass
 class _Curves:
-    """The curves that are drawn, with what all of them share."""
+    """The curves that are drawn, with what all of them share. top5: they are of top-5 errors, without thin ones."""
 
     plan: Plan
     drawing: Drawing
     metrics: Mapping[str, _RunMetrics]
+    top5: bool
     marks: "count[int]" = field(default_factory=count)
+
+    @property
+    def losses(self) -> bool:
+        return self.plan.study.losses and not self.top5
+
+    def error(self, line: Metrics) -> float | None:
+        return _error(line, self.plan, self.top5)
 
     def series(self, row: Row) -> str:
         return str(self.plan.rows.index(row))
@@ -44,25 +53,25 @@ class _Curves:
         return f"series-{self.series(row)}-{next(self.marks)}"
 
 
-def curves(plan: Plan, logarithmic: bool = False) -> Drawing | None:
+def curves(plan: Plan, logarithmic: bool = False, top5: bool = False) -> Drawing | None:
     """Learning curves over steps, one panel beside the other; None if no run has begun.
 
     The thin curves are errors, as in A Figs. 4 and 6, or losses on a logarithmic axis, as in C Figs. 1, 3 and 6.
     A row without finished runs is drawn to where its runs stand, and one without runs is left out.
+    top5: curves of the evaluations' top-5 errors alone, as in B Figs. 22, 24 and 25; None if no run has them
     """
-    metrics = {row.name: _metrics(plan, row.name) for row in plan.rows}
+    metrics = {row.name: _metrics(plan, row.name, top5) for row in plan.rows}
     grouped = _panels(plan, [row for row in plan.rows if metrics[row.name]])
     if not grouped:
         return None
-    losses, split = plan.study.losses, plan.eval_split
     labels = {row.name: _label(plan, row.name) for rows in grouped.values() for row in rows}
     columns = 1 if max(map(len, labels.values())) > _LONG else 2
     legend = max(-(-len(rows) // columns) for rows in grouped.values())
     with style():
         figure = Figure(figsize=(4.6 * max(len(grouped), 1.8), 3.2 + 0.22 * legend), layout="constrained")
         axes = figure.subplots(1, len(grouped), sharey=True, squeeze=False)[0]
-        shown = _Curves(plan, Drawing(figure, _caption(plan)), metrics)
-        errors = [ax.twinx() if losses else ax for ax in axes]
+        shown = _Curves(plan, Drawing(figure, _caption(plan, top5)), metrics, top5)
+        errors = [ax.twinx() if shown.losses else ax for ax in axes]
         for ax, bold, (panel, rows) in zip(axes, errors, grouped.items(), strict=True):
             longest = max(run.recipe.steps for run in plan.runs if run.row in [row.name for row in rows])
             for index, row in enumerate(rows):
@@ -72,11 +81,13 @@ def curves(plan: Plan, logarithmic: bool = False) -> Drawing | None:
             ax.set(title=panel, xlabel="step", xlim=(0, longest))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
             bold.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns, fontsize=9)
-        _scale(errors, logarithmic, min(plan.scale.top, _top(metrics, plan)))
-        if losses:
-            _with_losses(axes, errors, split)
+        _scale(errors, logarithmic, min(plan.scale.top, _top(shown)))
+        if shown.losses:
+            _with_losses(axes, errors, plan.eval_split)
+        elif top5:
+            axes[0].set_ylabel(f"top-5 error, %   ({plan.eval_split})")
         else:
-            axes[0].set_ylabel(f"error, %   (thin: training, bold: {split})")
+            axes[0].set_ylabel(f"error, %   (thin: training, bold: {plan.eval_split})")
     return shown.drawing
 
 
@@ -97,9 +108,14 @@ def switches(plan: Plan) -> list[Switch]:
     return [Switch(str(plan.rows.index(row)), row.name, colours[row.name]) for row in drawn]
 
 
-def _metrics(plan: Plan, row: str) -> _RunMetrics:
-    """The metrics of a row's finished runs, or else of those that have begun."""
-    return [run.run.metrics for run in plan.runs_of(row) or plan.begun_of(row) if run.run.metrics]
+def _metrics(plan: Plan, row: str, top5: bool = False) -> _RunMetrics:
+    """The metrics of a row's finished runs, or else of those that have begun; with `top5` if they have such errors."""
+    known = [run.run.metrics for run in plan.runs_of(row) or plan.begun_of(row) if run.run.metrics]
+    return [lines for lines in known if not top5 or any(_error(line, plan, top5) is not None for line in lines)]
+
+
+def _error(line: Metrics, plan: Plan, top5: bool) -> float | None:
+    return line.top5_error(plan.eval_split) if top5 else line.error(plan.eval_split)
 
 
 def _panels(plan: Plan, rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -118,33 +134,31 @@ def _label(plan: Plan, row: str) -> str:
     return f"{row}, to step {max(run.run.metrics[-1].step for run in begun):,}"
 
 
-def _caption(plan: Plan) -> str:
+def _caption(plan: Plan, top5: bool) -> str:
     split = plan.eval_split
+    first = _TOP5_CAPTION if top5 else _CAPTION[plan.study.losses]
     seeds = " Lines: means over the seeds; bands: minimum to maximum." if plan.seeds > 1 else ""
-    dotted = any(_is_published(plan, row) for row in plan.rows)
+    dotted = plan.beside_published and any(_published_error(row, top5) is not None for row in plan.rows)
     return (
-        f"{_CAPTION[plan.study.losses].format(split=split)}{seeds}"
+        f"{first.format(split=split)}{seeds}"
         + (" Dotted: the published final test error." if dotted else "")
         + f" The test set chooses nothing: the result is that of the last weights. Early {split} errors also show how "
         "BN's running averages, which evaluation uses, lag the weights."
     )
 
 
-def _is_published(plan: Plan, row: Row) -> bool:
-    return plan.beside_published and row.published is not None and isinstance(_test_error(row), float)
-
-
-def _test_error(row: Row) -> object:
-    return row.published.values.get("test_error") if row.published else None
+def _published_error(row: Row, top5: bool) -> float | None:
+    value = row.published.values.get("top5_error" if top5 else "test_error") if row.published else None
+    return value if isinstance(value, float) else None
 
 
 def _published(shown: _Curves, ax: Axes, row: Row, colour: str) -> None:
     """A dotted line with its value, where the row's scale allows a comparison."""
-    error = _test_error(row)
-    if not _is_published(shown.plan, row) or not isinstance(error, float):
+    error = _published_error(row, shown.top5)
+    if not shown.plan.beside_published or error is None:
         return
     ax.axhline(error, color=colour, linestyle=":", linewidth=1.3, gid=shown.gid(row))
-    inside = shown.plan.study.losses  # the right axis has its own numbers there
+    inside = shown.losses  # the right axis has its own numbers there
     place, align = (0.99, "right") if inside else (1.01, "left")
     style: dict[str, Any] = {"fontsize": 7.5, "va": "bottom" if inside else "center", "ha": align, "color": colour}
     text = ax.text(place, error, f"{error:g} published", transform=ax.get_yaxis_transform(), **style)
@@ -153,12 +167,12 @@ def _published(shown: _Curves, ax: Axes, row: Row, colour: str) -> None:
 
 def _curves_of(shown: _Curves, axes: tuple[Axes, Axes], row: Row, lines: dict[str, Any], label: str) -> None:
     """A row's thin and bold curve."""
-    split = shown.plan.eval_split
-    if shown.plan.study.losses:
+    split = f"{shown.plan.eval_split}{', top-5' if shown.top5 else ''}"
+    if shown.losses:
         _curve(shown, axes[0], row, ("training loss", "{:.3g}", lambda line: line.train_loss), linewidth=0.8, **lines)
-    else:
+    elif not shown.top5:
         _curve(shown, axes[0], row, ("training", "{:.2f} %", lambda line: line.train_error), linewidth=0.8, **lines)
-    bold = (split, "{:.2f} %", lambda line: line.error(split))
+    bold = (split, "{:.2f} %", shown.error)
     _curve(shown, axes[1], row, bold, linewidth=2.2, label=label, **lines)
 
 
@@ -186,15 +200,15 @@ def _curve(
         shown.drawing.series[text] = shown.series(row)
 
 
-def _top(metrics: Mapping[str, _RunMetrics], plan: Plan) -> float:
+def _top(shown: _Curves) -> float:
     """The upper end of the error axis: above every evaluation but the early ones, as in A Fig. 6."""
-    steps = max(run.recipe.steps for run in plan.runs)
+    steps = max(run.recipe.steps for run in shown.plan.runs)
     late = [
         error
-        for runs in metrics.values()
+        for runs in shown.metrics.values()
         for run in runs
         for line in run
-        if line.step >= _EARLY * steps and (error := line.error(plan.eval_split)) is not None
+        if line.step >= _EARLY * steps and (error := shown.error(line)) is not None
     ]
     return 5 * math.ceil(1.05 * max(late) / 5) if late else 100.0
 

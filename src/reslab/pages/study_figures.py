@@ -20,12 +20,13 @@ _BARS: dict[str, Any] = {"elinewidth": 1.2, "capsize": 3, "linestyle": "none"}
 
 
 def drawings(plan: Plan, live: bool = False) -> dict[str, Drawing]:
-    """The figures of a plan by name: its curves, on a page that stays on a logarithmic axis too, and its second figure.
+    """The figures of a plan by name: its curves, on a page that stays on a logarithmic axis too, those of top-5 errors,
+    and its second figure.
 
     None of them is empty.
     """
     second = {"depth": depths, "rows": finals, "cost": costs}[plan.study.second]
-    figures = {"curves": curves(plan), plan.study.second: second(plan)}
+    figures = {"curves": curves(plan), "curves-top5": curves(plan, top5=True), plan.study.second: second(plan)}
     if not plan.study.losses and not live:
         figures["curves-log"] = curves(plan, logarithmic=True)
     return {name: drawing for name, drawing in figures.items() if drawing is not None}

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from reslab.papers.claims import COUNTED, METRICS, Metric, Row
+from reslab.runs.answers import disagreement
 from reslab.stats import Sample
 from reslab.study.plan import Plan
-from reslab.study.verdict import Verdict, measure, sample
+from reslab.study.verdict import Verdict, answers, measure, sample
 from reslab.table import Column
 
 
@@ -31,6 +32,7 @@ def others(plan: Plan) -> list[Column]:
 def claims(verdicts: Sequence[Verdict]) -> list[Column]:
     """Every claim with its verdict, both sides, the interval of their difference, and what it needs."""
     intervals = [verdict.interval or (None, None) for verdict in verdicts]
+    over_images = [verdict.over_images or (None, None) for verdict in verdicts]
     prospects = [verdict.prospect for verdict in verdicts]
     return [
         Column("claim", [verdict.text for verdict in verdicts], numbers=False),
@@ -47,6 +49,11 @@ def claims(verdicts: Sequence[Verdict]) -> list[Column]:
         Column("difference", [verdict.difference for verdict in verdicts], form=".2f"),
         Column("interval from", [low for low, _ in intervals], form=".2f"),
         Column("to", [high for _, high in intervals], form=".2f"),
+        *(
+            Column(f"over seeds and test images {side}", ends, form=".2f")
+            for side, ends in zip(("from", "to"), zip(*over_images, strict=True), strict=False)
+            if any(end is not None for end in ends)
+        ),
         Column("margin", [verdict.claim.margin for verdict in verdicts], form="g"),
         Column("test", [verdict.comparison.method or "" for verdict in verdicts], numbers=False),
         Column("p", [verdict.comparison.p for verdict in verdicts], form=".2g"),
@@ -98,6 +105,12 @@ def rows(plan: Plan) -> list[Column]:
             table += _beside_published(plan, metric)
     if any(run.done for run in plan.runs):
         table.append(Column("training loss of the first steps", [_first_loss(plan, name) for name in names]))
+    if any(kept := [answers(plan, name) for name in names]):
+        calibrations = [Sample(tuple(each.calibration_error for each in runs)) if runs else None for runs in kept]
+        table.append(Column("calibration error, %", calibrations, empty="–"))
+        table.append(
+            Column("answers that two seeds disagree on, %", list(map(disagreement, kept)), form=".2f", empty="–")
+        )
     if any(row.published for row in plan.rows) and plan.beside_published:
         sources = [row.published.citation if row.published else "" for row in plan.rows]
         table.append(Column("source", sources, numbers=False))

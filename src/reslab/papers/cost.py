@@ -89,6 +89,14 @@ COST = Study(
             key="inception-cost",
         ),
         Claim(
+            "Inception-v3 costs less than half of VGG-16",
+            "Inception-v3",
+            15.3 / 2,
+            "multiply_adds",
+            "the review's sec. 3.1; VGG-16 as A sec. 4.1 has it",
+            key="inception-v3-cheap",
+        ),
+        Claim(
             "GoogLeNet has less than 7 % of AlexNet's parameters",
             "GoogLeNet",
             0.07 * _ALEXNET,

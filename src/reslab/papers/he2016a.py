@@ -82,6 +82,19 @@ def _rows(*depths: int) -> tuple[str, ...]:
 
 _IMAGENET = tuple(f"{family}-{depth}, ImageNet" for family in ("plain", "ResNet") for depth in (18, 34))
 
+_BOTTLENECKS = (29, 56)  # 9n + 2 layers
+_LONGER = "plain-34, ImageNet, three times the steps"
+_COLD = "ResNet-110, no warm-up"
+_FOOTNOTES = (
+    *(
+        Row(f"plain-{depth}, bottlenecks", cifar_resnet(depth, kernels=(1, 3, 1), shortcut=None), "plain, bottlenecks")
+        for depth in _BOTTLENECKS
+    ),
+    Row(_COLD, cifar_resnet(110), "residual"),
+    Row(_LONGER, network("plain34"), "plain, ImageNet", "imagenet-longer"),
+)
+"""What A says in footnotes, without numbers."""
+
 _PLAIN_IMAGENET: tuple[tuple[str, Metric, str], ...] = (
     ("On ImageNet too a deeper plain network is worse in training error", "train_error", "plain-degrades"),
     ("On ImageNet too a deeper plain network is worse in test error", "test_error", "plain-degrades-test"),
@@ -132,6 +145,7 @@ DEGRADATION = Study(
             )
             for depth, error in errors.items()
         ),
+        *_FOOTNOTES,
     ),
     claims=(
         Claim(
@@ -233,6 +247,29 @@ DEGRADATION = Study(
             least=3.0,
             key="residual-3.5-points",
         ),
+        Claim(
+            text="A deeper plain network of bottlenecks is worse in training error too",
+            lower="plain-29, bottlenecks",
+            higher="plain-56, bottlenecks",
+            metric="train_error",
+            source="A sec. 4.1, footnote",
+        ),
+        Claim(
+            text="Three times as many steps do not cure it",
+            lower="plain-18, ImageNet",
+            higher=_LONGER,
+            metric="train_error",
+            source="A sec. 4.1, footnote",
+        ),
+        Claim(
+            text="Without the warm-up 110 layers end about alike (within half a point)",
+            lower=_COLD,
+            higher="ResNet-110",
+            metric="test_error",
+            source="A sec. 4.2, footnote",
+            margin=0.5,
+            relation="about",
+        ),
     ),
     scales={
         "demo": Scale({"cifar": DIGITS}, seeds=4, rows=_rows(20, 32, 56), note=DIGITS_NOTE),
@@ -251,9 +288,13 @@ DEGRADATION = Study(
                 "cifar": Setting("cifar10", replace(paper_a_cifar(), log_every=40)),
                 "cifar-warmup": Setting("cifar10", replace(paper_a_cifar_warmup(), log_every=40)),
                 "imagenet": Setting(PICTURES, paper_a_imagenet()),
+                "imagenet-longer": Setting(
+                    PICTURES,
+                    replace(paper_a_imagenet(), steps=1_800_000, schedule=Drops(at=(450_000, 900_000, 1_350_000))),
+                ),
             },
             seeds=5,
-            rows=(*_rows(*_DEPTHS, 110), "ResNet-1202", *_IMAGENET),
+            rows=(*_rows(*_DEPTHS, 110), "ResNet-1202", *_IMAGENET, *row_names(_FOOTNOTES)),
             note="The recipes as printed.",
             top=60.0,
         ),
@@ -271,6 +312,10 @@ DEGRADATION = Study(
     metrics=("train_error", "test_error", "steps_to_10", "train_curve"),
     spread=CIFAR_SPREAD,
     others=(
+        Other(
+            "ResNet-110, the best run",
+            Published("A Table 6", {"test_error": 6.43}, n=5, of="best", spread=(6.61, 0.16)),
+        ),
         Other("Maxout", Published("A Table 6", {"test_error": 9.38})),
         Other("NIN", Published("A Table 6", {"test_error": 8.81})),
         Other("DSN", Published("A Table 6", {"test_error": 8.22})),
@@ -503,6 +548,8 @@ DEPTH = Study(
         "GoogLeNet by its 4 % less every eight epochs, from a rate and for a length that are not.",
         "A Table 4's errors are of fully convolutional networks at several sizes, which is not done here; BN-Inception "
         "has no value in Table 3.",
+        "A Table 5's errors are of the test pictures, whose labels are not public. `reslab evaluate RUN RUN` averages "
+        "the probabilities of several networks on the validation pictures.",
     ),
     metrics=("multiply_adds", "train_error", "test_error", "top5_error"),
     second="cost",
@@ -520,6 +567,17 @@ DEPTH = Study(
                 ("ResNet-50", 20.74, 5.25),
                 ("ResNet-101", 19.87, 4.60),
                 ("ResNet-152", 19.38, 4.49),
+            )
+        ),
+        Other("VGG, 2014", Published("A Table 4, on the 100,000 test pictures", {"top5_error": 8.43})),
+        Other("GoogLeNet, 2014", Published("A Table 4, one network", {"top5_error": 7.89})),
+        *(
+            Other(name, Published("the authors' repository, one crop", {"test_error": top1, "top5_error": top5}))
+            for name, top1, top5 in (
+                ("VGG-16", 28.5, 9.9),
+                ("ResNet-50", 24.7, 7.8),
+                ("ResNet-101", 23.6, 7.1),
+                ("ResNet-152", 23.0, 6.7),
             )
         ),
         *(

@@ -6,6 +6,7 @@ what is right.
 
 from typing import NamedTuple
 
+from reslab.nets import AnyNetwork, ResNet, Scaled
 from reslab.papers.claims import Claim, Study
 from reslab.papers.cost import COST
 from reslab.papers.he2016a import DEGRADATION, DEPTH, SHORTCUT_OPTIONS
@@ -20,6 +21,7 @@ class Statement(NamedTuple):
     study, keys: the claims of a study that decide it: those with one of these keys; None where none does
     slip: where the review is wrong or loose: what is right
     here: what reslab has of it where no claim is tested: a command, or why nothing can be
+    counted: a number that is counted of a study's rows, and the one that the review says; None where it says none
     """
 
     text: str
@@ -29,11 +31,30 @@ class Statement(NamedTuple):
     keys: tuple[str, ...] = ()
     slip: str = ""
     here: str = ""
+    counted: tuple[int, int] | None = None
 
     @property
     def claims(self) -> tuple[Claim, ...]:
         return tuple(claim for claim in self.study.claims if claim.key in self.keys) if self.study else ()
 
+
+def _kind_of_shortcut(network: AnyNetwork) -> tuple[object, ...]:
+    """What makes a shortcut another type in C Fig. 2; the plain network is the constant scaling by 0."""
+    assert isinstance(network, ResNet)
+    if network.shortcut is None:
+        return Scaled, None, False
+    return type(network.merge), getattr(network.merge, "exclusive", None), network.shortcut == "C"
+
+
+_SHORTCUT_TYPES = {_kind_of_shortcut(row.network) for row in SHORTCUTS.rows if row.published}
+_ARRANGEMENTS = {
+    row.network.arrangement for row in ACTIVATIONS.rows if row.published and isinstance(row.network, ResNet)
+}
+_DATA = {
+    setting.data
+    for study in (DEGRADATION, SHORTCUTS, PREACTIVATION)
+    for setting in study.scales["paper"].settings.values()
+}
 
 _BEFORE = (
     Statement(
@@ -210,6 +231,8 @@ _INCEPTION = (
         "Inception-v3 is cheap; Inception-v4 is designed by taking advantage of TensorFlow",
         "sec. 3.1",
         "B sec. 1 and 3.1: without the need to partition a model over replicas, blocks could be chosen uniform.",
+        COST,
+        ("inception-v3-cheap",),
         slip="TensorFlow only lifted that constraint.",
         here="`reslab show inception-v4`.",
     ),
@@ -281,6 +304,7 @@ _IDENTITY = (
         "Fig. 5",
         "C Fig. 2.",
         here="`reslab study show shortcuts` has them all.",
+        counted=(len(_SHORTCUT_TYPES), 6),
     ),
     Statement(
         "The identity shows the best performance",
@@ -305,6 +329,7 @@ _IDENTITY = (
         "C Fig. 4.",
         slip="Right, but entrance and exit of a pre-activated network need their own treatment.",
         here="`reslab study show activations` has them all.",
+        counted=(len(_ARRANGEMENTS), 5),
     ),
     Statement(
         "BN followed by the addition interferes with the propagation through the shortcut",
@@ -348,7 +373,8 @@ _IDENTITY = (
         "All three papers have both, or one of them.",
         slip="The review has one number of ImageNet's, 3.5 %, and none of CIFAR's; its references leave out two of the "
         "three papers that it reviews.",
-        here="Every study's report says on what it was trained.",
+        here="Every study's report says on what it was trained. Counted are the data sets of the papers' rows.",
+        counted=(len(_DATA), 3),
     ),
 )
 

@@ -145,7 +145,7 @@ class RunRecord:
 class Metrics:
     """One line of metrics.jsonl, over the steps since the last one: errors and waiting in percent.
 
-    An evaluation adds the loss and error of the eval split.
+    An evaluation adds the loss and errors of the eval split; top-5 errors are of more than 10 classes alone.
     """
 
     step: NonNegativeInt
@@ -156,12 +156,18 @@ class Metrics:
     waiting: float
     test_loss: float | None = None
     test_error: float | None = None
+    test_top5_error: float | None = None
     validation_loss: float | None = None
     validation_error: float | None = None
+    validation_top5_error: float | None = None
 
     def error(self, split: Split) -> float | None:
         """The error of a split in percent; None if this line has none."""
         return getattr(self, f"{split}_error")  # type: ignore[no-any-return]
+
+    def top5_error(self, split: Split) -> float | None:
+        """The top-5 error of a split in percent; None if this line has none."""
+        return getattr(self, f"{split}_top5_error", None)
 
     def loss(self, split: Split) -> float | None:
         """The mean loss of a split; None if this line has none."""

@@ -20,6 +20,7 @@ from reslab.machine import package_version, processor
 from reslab.nets import AnyNetwork, name_of
 from reslab.nets.network import NetworkSpec
 from reslab.recipes.recipe import Recipe
+from reslab.runs.answers import Answers, write_answers
 from reslab.runs.contents import (
     DataDescription,
     Machine,
@@ -34,7 +35,7 @@ from reslab.runs.contents import (
     write_json,
 )
 from reslab.runs.execution import Chosen, Execution
-from reslab.runs.run import CHECKPOINTS, LOCK, METRICS, RECORD, RESULT, EvalSplit, Run
+from reslab.runs.run import ANSWERS, CHECKPOINTS, LOCK, METRICS, RECORD, RESULT, EvalSplit, Run
 from reslab.spec import digest, from_json, plain, replace
 from reslab.weights.manifest import newest
 
@@ -146,7 +147,8 @@ class Record:
             self.checkpoint = newest(self.out) if self.resume else None
             if self.checkpoint is None or not run.exists:
                 write_json(self.out / RECORD, self.record.to_json())
-            (self.out / RESULT).unlink(missing_ok=True)
+            for name in (RESULT, ANSWERS):
+                (self.out / name).unlink(missing_ok=True)
             self._metrics: IO[str] = open_no_link(self.out / METRICS, "a" if self.resume else "w")
         except BaseException:
             self._lock.close()
@@ -219,9 +221,11 @@ class Record:
         self._metrics.write(json.dumps(to_tree(line), allow_nan=False) + "\n")
         self._metrics.flush()
 
-    def finish(self, result: Result) -> dict[str, Any]:
-        """Write result.json; return its content."""
+    def finish(self, result: Result, answers: Answers | None = None) -> dict[str, Any]:
+        """Write the answers for the test images, if there are any, and then result.json; return its content."""
         os.fsync(self._metrics.fileno())
+        if answers is not None:
+            write_answers(answers, self.out / ANSWERS)
         tree: dict[str, Any] = to_tree(result)
         write_json(self.out / RESULT, tree)
         return tree
@@ -255,7 +259,7 @@ class NullRecord:
 
     def log(self, line: Metrics) -> None: ...
 
-    def finish(self, result: Result) -> dict[str, Any]:
+    def finish(self, result: Result, answers: Answers | None = None) -> dict[str, Any]:
         return to_tree(result)  # type: ignore[no-any-return]
 
     def __exit__(self, *error: object) -> None: ...

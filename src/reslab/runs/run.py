@@ -8,12 +8,13 @@ from typing import IO, Literal, NamedTuple
 
 from reslab.disk import open_no_link, read_file
 from reslab.errors import DataError
+from reslab.runs.answers import Answers, read_answers
 from reslab.runs.contents import Metrics, Result, RunRecord, parse, read_json, read_value
 from reslab.weights.file import MODEL, Weights, read_weights
 from reslab.weights.manifest import STEP, holds, newest
 
 RECORD, METRICS, RESULT, LOCK = "run.json", "metrics.jsonl", "result.json", ".lock"
-CHECKPOINTS, BEST = "checkpoints", "best.safetensors"
+CHECKPOINTS, BEST, ANSWERS = "checkpoints", "best.safetensors", "answers.safetensors"
 
 EvalSplit = Literal["validation", "test"]
 Status = Literal["not begun", "running", "stopped", "finished", "diverged"]
@@ -53,6 +54,12 @@ class Run:
         """result.json; None where the run has not ended."""
         file = self.path / RESULT
         return read_value(Result, read_json(file), str(file)) if file.is_file() else None
+
+    @cached_property
+    def answers(self) -> Answers | None:
+        """What the last weights answered for every test image; None in older runs, and where images were skipped."""
+        file = self.path / ANSWERS
+        return read_answers(file) if file.is_file() else None
 
     @cached_property
     def metrics(self) -> tuple[Metrics, ...]:

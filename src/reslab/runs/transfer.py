@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reslab.disk import write_whole
-from reslab.runs.run import BEST, METRICS, RECORD, RESULT
+from reslab.runs.run import ANSWERS, BEST, METRICS, RECORD, RESULT
 from reslab.weights.manifest import NAME, newest
 
 Packed = dict[str, bytes]
@@ -15,7 +15,7 @@ def pack(out: Path) -> Packed:
 
     The manifest is after the checkpoint's other files and the result is last, so that a torn copy shows.
     """
-    files = [out / name for name in (RECORD, METRICS, BEST)]
+    files = [out / name for name in (RECORD, METRICS, BEST, ANSWERS)]
     if checkpoint := newest(out):
         files += sorted(checkpoint.iterdir(), key=lambda path: path.name == NAME)
     return {str(path.relative_to(out)): path.read_bytes() for path in [*files, out / RESULT] if path.is_file()}

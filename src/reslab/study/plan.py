@@ -96,7 +96,7 @@ def _damage(run: Run) -> str:
     try:
         result, metrics = run.result, run.metrics
         if result is not None and result.status != "stopped":
-            _ = run.record
+            _ = run.record, run.answers
         if result is not None and result.status == "finished":
             evaluated = any(line.error(run.eval_split) is not None for line in metrics)
             if result.train is None or result.test is None or not evaluated:

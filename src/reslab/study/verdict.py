@@ -10,6 +10,7 @@ from reslab.evaluate import Evaluation
 from reslab.nets import AnyNetwork
 from reslab.papers.claims import COUNTED, FAILED, FAILS_ABOVE, FINAL, Claim, Metric
 from reslab.recipes.schedule import Drops
+from reslab.runs.answers import Answers, wrong_answers
 from reslab.stats import (
     CONFIDENCE,
     Comparison,
@@ -18,6 +19,7 @@ from reslab.stats import (
     Sample,
     comparison,
     holm,
+    interval_over_images,
     pool,
     power,
     seeds_needed,
@@ -106,6 +108,7 @@ class Verdict:
     text: the claim, with the networks that are trained for its rows; names: of both sides, likewise
     jointly: the judgement where all of the study's claims are to be right together at 95 % (Holm)
     published: the paper's difference, lower - higher; None where it prints none
+    over_images: the interval of test errors where the test images are a sample too; None without the runs' answers
     """
 
     claim: Claim
@@ -117,6 +120,7 @@ class Verdict:
     names: tuple[str, str]
     published: float | None = None
     prospect: Prospect | None = None
+    over_images: tuple[float, float] | None = None
 
     @property
     def judgement(self) -> Judgement:
@@ -219,8 +223,24 @@ def verdicts(plan: Plan) -> list[Verdict]:
         published = plan.study.published_difference(claim) if plan.beside_published else None
         names = [plan.label(side) if isinstance(side, str) else f"{side:g}" for side in (claim.lower, claim.higher)]
         verdict = replace(verdict, text=claim_text(plan, claim), names=(names[0], names[1]))
-        judged.append(replace(verdict, published=published, prospect=prospect(plan, claim)))
+        verdict = replace(verdict, published=published, over_images=over_images(plan, claim))
+        judged.append(replace(verdict, prospect=prospect(plan, claim)))
     return together(judged)
+
+
+def answers(plan: Plan, row: str) -> list[Answers]:
+    """What the row's finished runs answered for the test images; empty where one did not keep it."""
+    kept = [run.run.answers for run in plan.runs_of(row)]
+    return [each for each in kept if each is not None] if None not in kept else []
+
+
+def over_images(plan: Plan, claim: Claim) -> tuple[float, float] | None:
+    """The interval of a claim on test errors over seeds and test images; None where runs have no answers for them."""
+    if claim.metric != "test_error" or len(claim.rows) < 2:
+        return None
+    kept = [answers(plan, row) for row in claim.rows]
+    wrong = wrong_answers([*kept[0], *kept[1]]) if all(kept) else None
+    return None if wrong is None else interval_over_images(wrong[: len(kept[0])], wrong[len(kept[0]) :])
 
 
 def is_judged(plan: Plan, claim: Claim) -> bool:

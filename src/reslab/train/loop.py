@@ -23,6 +23,7 @@ from reslab.machine import tune_malloc
 from reslab.nets import name_of
 from reslab.nets.network import NetworkSpec
 from reslab.recipes.recipe import Recipe
+from reslab.runs.answers import AnswerRecorder, Answers
 from reslab.runs.checkpoint import TrainingState, read_checkpoint, restore_best, save_checkpoint
 from reslab.runs.contents import Best, Metrics, Progress, Result, RunRecord, Split
 from reslab.runs.execution import DEFAULT, Execution, choose, deterministic_mode
@@ -42,6 +43,7 @@ from reslab.weights.file import Weights, not_finite, read_weights, save_weights
 
 N = TypeVar("N", bound=NetworkSpec)
 _LONG_WAIT = 5  # percent of the time
+_TOP5_ABOVE = 10  # classes: of fewer, five are half of them or more
 
 
 def fitted(network: N, data: DataSet) -> N:
@@ -203,6 +205,7 @@ class _Training:
         self.meter = Meter(loader.device)
         self.eval_split: EvalSplit = "test" if loader.data.validation is None else "validation"
         self.evaluation: Evaluation | None = None  # the last one of the eval split
+        self.answers: Answers | None = None  # of the last weights for the test split
         self.best: Best | None = None
 
     def restore(self, resume: str) -> int:
@@ -231,7 +234,8 @@ class _Training:
     def run(self, first: int, stop: Stop) -> dict[str, Any]:
         """Train from step `first` on; return the content of result.json."""
         try:
-            return self.record.finish(self._steps(first, stop) or self._final_result())
+            result = self._steps(first, stop) or self._final_result()
+            return self.record.finish(result, self.answers if result.status == "finished" else None)
         except _NotFiniteError as error:
             split, batch = self.loader.split("train"), self.recipe.batch
             images = split.names(positions(self.seed, error.step, batch, len(split.labels)))
@@ -285,6 +289,8 @@ class _Training:
                 f"{self.eval_split}_loss": evaluation.loss,
                 f"{self.eval_split}_error": evaluation.top1_error,
             }
+            if len(self.loader.data.classes) > _TOP5_ABOVE:
+                changes[f"{self.eval_split}_top5_error"] = evaluation.top5_error
             line = dataclasses.replace(line, **changes)
             if self.recipe.best:
                 self._keep_best(done, evaluation)
@@ -293,9 +299,13 @@ class _Training:
 
     def _evaluate(self, split: Split, done: int, crops: Crops = 1) -> Evaluation:
         network = self.learner.eval_model()
-        evaluation = evaluate(network, self.loader.views(split, crops))
+        data = self.loader.data
+        recorder = AnswerRecorder(len(data.classes), len(data.test.labels)) if split == "test" else None
+        evaluation = evaluate(network, self.loader.views(split, crops), recorder)
         if not math.isfinite(evaluation.loss) or not_finite(network.state_dict()):
             raise _NotFiniteError(done - 1)
+        if recorder is not None:
+            self.answers = recorder.answers
         return evaluation
 
     def _final_result(self) -> Result:
@@ -307,10 +317,11 @@ class _Training:
             if split not in evaluations:  # the eval split may be the test split, whose crops are the recipe's
                 known = self.evaluation if split == self.eval_split and crops == 1 else None
                 evaluations[split] = known or self._evaluate(split, recipe.steps, crops)
-        best = self.best
+        best, answers = self.best, self.answers
         if best is not None:
             self.learner.eval_model().load_state_dict(read_weights(self.out / BEST).state)
             best = dataclasses.replace(best, test=self._evaluate("test", recipe.steps, recipe.crops))
+            self.answers = answers
         return Result("finished", recipe.steps, **totals, **evaluations, best=best, skipped=gather(self.loader.skipped))
 
     def _save(self, done: int, last: bool) -> None:

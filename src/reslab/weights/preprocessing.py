@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reslab.data.batches import Loader
+from reslab.data.batches import Loader, factors
 from reslab.data.crops import MIDDLE, EvalCrop, View, views
 from reslab.data.image_folder import OnBad
 from reslab.data.images import DataSet
@@ -73,6 +73,29 @@ def _crop(weights: Weights) -> EvalCrop:
         return weights.crop
     nameless = not weights.classes and weights.network.size <= _SMALL
     return "square" if isinstance(weights.normalise, MeanImage) or nameless else "center"
+
+
+def must_read_alike(members: Sequence[Weights], names: Sequence[Path]) -> None:
+    """Raise SpecError unless all members of an ensemble take the same images to the same classes.
+
+    names: of their files, for the message
+    """
+    first = members[0]
+    for weights, name in zip(members[1:], names[1:], strict=True):
+        pairs = {
+            "size": (first.network.size, weights.network.size),
+            "channels": (first.network.channels, weights.network.channels),
+            "crop": (_crop(first), _crop(weights)),
+            "number of classes": (first.network.classes, weights.network.classes),
+            "classes": (first.classes, weights.classes),
+            "normalization": (_factors(first), _factors(weights)),
+        }
+        if differing := [what for what, (one, other) in pairs.items() if one != other]:
+            raise SpecError(f"{name}: another {' and '.join(differing)} than {names[0]}; an ensemble reads one image")
+
+
+def _factors(weights: Weights) -> list[object] | None:
+    return [tensor.tolist() for tensor in factors(weights.normalise)] if weights.normalise else None
 
 
 def loader_for(weights: Weights, data: DataSet, device: torch.device, on_bad: OnBad = "error") -> Loader:
