@@ -1,6 +1,6 @@
 """A network as a value: its plan, its layers and its cost."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ MOST_UNITS = 10_000
 """Units of a network in all; the deepest published one has 600, ResNet-1202."""
 UnitCount = Annotated[int, Field(gt=0, le=MOST_UNITS)]
 Classes = Annotated[int, Field(gt=0, le=1_000_000)]
+Initialisation = Literal["he", "fixup"]
 Size = Annotated[int, Field(gt=0, le=16_384)]
 """Height and width of an image in pixels."""
 
@@ -23,6 +24,7 @@ class NetworkSpec:
     channels: Width
     size: Size
     bn_eps = 1e-5
+    initialisation: Initialisation = "he"
 
     def plan(self) -> Chain:
         """The network as named parts: stem, stage1, stage2 ..., head."""
