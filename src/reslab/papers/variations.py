@@ -74,13 +74,13 @@ LOUDNESS = Study(
         ),
         *(
             Claim(
-                f"A residual that begins at {start} begins with a lower loss than one that begins at 1",
+                f"A residual that begins at {start} begins with a lower loss than one that begins at 1: {words}",
                 _loud(start, 56, setting),
                 _loud("1", 56, setting),
                 "initial_loss",
                 source,
             )
-            for setting in _WARMTH
+            for setting, words in _WARMTH.items()
             for start, source in (
                 ("0.1", "Szegedy et al. 2017, sec. 3.3"),
                 ("SkipInit 0", "De and Smith 2020, sec. 3"),
