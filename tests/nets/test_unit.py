@@ -379,7 +379,11 @@ def test_squeeze_and_excitation_scales_each_channel_by_its_maps_means():
         ({"squeeze": 17}, "squeeze 17: leaves nothing of 16 channels"),
         ({"shortcut": None, "pooled_shortcut": True}, "a plain network has no shortcut; use pooled_shortcut false"),
         ({"arrangement": "fixup", "zero_last_bn": True}, "the residual has no BN after its convolutions"),
-        ({"shortcut": None, "initialisation": "fixup"}, "a plain network would start, and stay, at 0"),
+        ({"shortcut": None, "zero_last_bn": True}, "zero_last_bn: a plain network would start, and stay, at 0"),
+        (
+            {"shortcut": None, "initialisation": "fixup"},
+            "initialisation fixup: a plain network would start, and stay, at 0",
+        ),
         ({"widths": (16, 16, 32, 32)}, "each stage needs one of both, or each unit its own width"),
     ],
 )

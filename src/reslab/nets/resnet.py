@@ -115,9 +115,10 @@ class ResNet(Buildable):
         after = row.last if len(self.kernels) == 1 else f"{row.between} {row.last}"
         if self.zero_last_bn and "bn" not in after:
             raise SpecError("zero_last_bn: the residual has no BN after its convolutions; use arrangement original")
-        if self.initialisation == "fixup" and self.shortcut is None:
-            raise SpecError("initialisation fixup: a plain network would start, and stay, at 0; use shortcut A, B or C")
         starts_at_0 = self.zero_last_bn or self.initialisation == "fixup"
+        if starts_at_0 and self.shortcut is None:
+            field = "zero_last_bn" if self.zero_last_bn else "initialisation fixup"
+            raise SpecError(f"{field}: a plain network would start, and stay, at 0; use shortcut A, B or C")
         if starts_at_0 and isinstance(self.merge, Weighted) and self.merge.start == 0:
             raise SpecError("merge weighted: a factor and a residual that both start at 0 learn nothing; start at 1")
 
