@@ -1,6 +1,7 @@
 """DenseNet: every layer reads the maps of all layers before it. Huang et al. 2017, arXiv 1608.06993."""
 
 from reslab.errors import SpecError
+from reslab.nets.network import units_by_depth
 from reslab.nets.paths import Activation, Conv, Path, Pool, cat, seq
 from reslab.nets.staged import Head, Stage, Staged
 from reslab.spec import replace
@@ -28,10 +29,7 @@ def densenet_cifar(depth: int, growth: int) -> Staged:
 
     Raises SpecError naming the nearest legal depths.
     """
-    count, rest = divmod(depth - 4, 6)
-    if rest or count < 1:
-        lower = max(count, 1) * 6 + 4
-        raise SpecError(f"depth {depth}: a CIFAR DenseNet-BC has 6n+4 layers, for example {lower} or {lower + 6}")
+    count = units_by_depth(depth, 6, 4, "a CIFAR DenseNet-BC")
     return replace(_dense(Conv(2 * growth, 3, after=""), growth, (count,) * 3), classes=10, size=32)
 
 

@@ -60,3 +60,12 @@ def check_units(units: int) -> None:
     """Raise SpecError for more units than any network here may have."""
     if units > MOST_UNITS:
         raise SpecError(f"{units:,} units: at most {MOST_UNITS:,} in all")
+
+
+def units_by_depth(depth: int, step: int, rest: int, network: str) -> int:
+    """The n of a network of step * n + rest layers. Raises SpecError naming the nearest legal depths."""
+    units, left = divmod(depth - rest, step)
+    if left or units < 1:
+        lower = max(units, 1) * step + rest
+        raise SpecError(f"depth {depth}: {network} has {step}n+{rest} layers, for example {lower} or {lower + step}")
+    return units

@@ -11,7 +11,7 @@ from reslab.nets.arrangements import ARRANGEMENTS, Arrangement, ArrangementName
 from reslab.nets.buildable import Buildable
 from reslab.nets.leaves import Dropout, GlobalPool, Linear, Node, ZeroPad, activations
 from reslab.nets.merges import Add, Merge, Probability, Weighted
-from reslab.nets.network import Classes, Initialisation, Size, UnitCount, check_units
+from reslab.nets.network import Classes, Initialisation, Size, UnitCount, check_units, units_by_depth
 from reslab.nets.paths import Chain, Conv, Excitation, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
 from reslab.spec import added, kind, replace, spec
@@ -224,14 +224,8 @@ def cifar_resnet(depth: int, kernels: tuple[int, ...] = (3, 3), **fields: Any) -
     """
     if kernels not in EXPANSION:
         raise SpecError(f"kernels {kernels}: choose from {', '.join(map(str, EXPANSION))}")
-    step = 3 * len(kernels)
-    count, rest = divmod(depth - 2, step)
-    if rest or count < 1:
-        lower = max(count, 1) * step + 2
-        unit = {3: "one-layer", 6: "basic", 9: "bottleneck"}[step]
-        raise SpecError(
-            f"depth {depth}: a CIFAR {unit} network has {step}n+2 layers, for example {lower} or {lower + step}"
-        )
+    unit = {1: "one-layer", 2: "basic", 3: "bottleneck"}[len(kernels)]
+    count = units_by_depth(depth, 3 * len(kernels), 2, f"a CIFAR {unit} network")
     fields.setdefault("shortcut", "A" if EXPANSION[kernels] == 1 else "B")
     return ResNet(units=(count,) * 3, kernels=kernels, **fields)  # type: ignore[arg-type]
 
@@ -256,10 +250,7 @@ def wide_resnet(depth: int, factor: int, **fields: Any) -> ResNet:
 
     Raises SpecError naming the nearest legal depths.
     """
-    count, rest = divmod(depth - 4, 6)
-    if rest or count < 1:
-        lower = max(count, 1) * 6 + 4
-        raise SpecError(f"depth {depth}: a wide CIFAR network has 6n+4 layers, for example {lower} or {lower + 6}")
+    count = units_by_depth(depth, 6, 4, "a wide CIFAR network")
     fields = {"arrangement": "full-preactivation", "shortcut": "B"} | fields
     return ResNet((count,) * 3, (16 * factor, 32 * factor, 64 * factor), **fields)
 
