@@ -319,3 +319,14 @@ def test_others_weights_have_their_published_error_on_cifar10(file, name, wrong)
 def test_every_layout_is_of_named_networks():
     for layout in LAYOUTS:
         assert set(layout.networks) <= set(NAMED)
+
+
+def test_densenets_come_in_two_spellings_and_go_out_in_the_librarys_own(tmp_path):
+    published, own = (layout for layout in LAYOUTS if "densenet121" in layout.networks)
+    for layout in (published, own):
+        torch.save(random_state(network("densenet121"), layout), tmp_path / "w.pth")
+        weights, notes = convert(tmp_path / "w.pth", "densenet121")
+        assert notes[0] == f"{layout.name}, as densenet121"
+    keys = set(export(weights))
+    assert keys == set(_keys(network("densenet121"), own).values())
+    assert "features.denseblock1.denselayer1.norm1.weight" in keys
