@@ -50,10 +50,12 @@ FAMILIES = (
     ),
     Family(
         "wide",
-        "Variations: wide, grouped, pyramidal, squeezed",
+        "Variations: wide, grouped, pyramidal, squeezed, dense, without BN",
         "More channels in each unit, more groups, or widths that grow: WideResNet (Zagoruyko and Komodakis 2016), "
-        "ResNeXt (Xie et al. 2017), PyramidNet (Han et al. 2017), SENet (Hu et al. 2018).",
-        ("wrn-*", "resnext*", "pyramidnet*", "se-resnet*"),
+        "ResNeXt (Xie et al. 2017), PyramidNet (Han et al. 2017), SENet (Hu et al. 2018). "
+        "DenseNet (Huang et al. 2017), whose layers concatenate in place of adding; Fixup (Zhang et al. "
+        "2019), which needs no BN.",
+        ("wrn-*", "resnext*", "pyramidnet*", "se-resnet*", "densenet*", "fixup*"),
         "wrn-16-4",
     ),
     Family(

@@ -62,7 +62,7 @@ def test_unequal_specs_have_unequal_digests():
 
 def test_a_field_added_later_is_in_files_only_where_it_differs():
     network = ResNet(units=(1, 1, 1))
-    added = {"widening", "groups", "dropout", "zero_last_bn", "pooled_shortcut", "squeeze"}
+    added = {"widening", "groups", "dropout", "zero_last_bn", "pooled_shortcut", "squeeze", "initialisation"}
     assert set(keys(network)) - set(plain(network)) == added | {key for key in keys(network) if "." in key}
     assert plain(replace(network, dropout=0.1))["dropout"] == 0.1
     assert "gate" not in plain(Gated())

@@ -82,6 +82,15 @@ def test_the_network_is_as_before(initial):
     assert momenta == [module.momentum for module in made.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
+def test_networks_without_bn_are_measured_and_claims_on_bn_left_out():
+    names = ["fixup8-cifar", "fixup8-cifar shortcut=none initialisation=he"]
+    report = analyse_networks("signals", names, "digits", images=8, seeds=1)
+    assert [claim.claim.partition(":")[0] for claim in report.claims] == [
+        "Gradients explode less with shortcuts",
+        "Gradients of different images are less alike without shortcuts",
+    ]
+
+
 def test_a_page_judges_the_papers_claims_over_several_initial_weights(tmp_path):
     names = ["preact20-cifar", "resnet20-cifar", "plain20-cifar"]
     report = analyse_networks("signals", names, "digits", images=20, seeds=3)

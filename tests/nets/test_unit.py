@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import conv2d, pad
 
 from reslab.errors import SpecError
 from reslab.nets import (
@@ -21,10 +22,11 @@ from reslab.nets import (
     StochasticDepth,
     Weighted,
     cifar_resnet,
+    fixup_cifar,
     network,
 )
 from reslab.nets.arrangements import ARRANGEMENTS
-from reslab.nets.modules import ResidualUnit
+from reslab.nets.modules import Multiplication, ResidualUnit, Shift
 from reslab.spec import replace
 
 from .traced import assert_layers_are_the_modules
@@ -66,7 +68,8 @@ def test_every_combination_learns_everywhere(arrangement, shortcut, merge, kerne
         assert parameter.grad.abs().sum() > 0, name
 
 
-# C Fig. 4 and Han et al. 2017, Fig. 6, from the unit's input to its output, for a basic unit in the middle of a stage
+# C Fig. 4, Han et al. 2017, Fig. 6, and Zhang et al. 2019, Fig. 1, from the unit's input to its output, for a basic
+# unit in the middle of a stage
 FIGURE_4 = {
     "original": "conv bn relu conv bn add relu",
     "bn-after-addition": "conv bn relu conv add bn relu",
@@ -76,6 +79,7 @@ FIGURE_4 = {
     "without-first-relu": "bn conv bn relu conv add",
     "bn-last": "bn relu conv bn relu conv bn add",
     "pyramidnet": "bn conv bn relu conv bn add",
+    "fixup": "bias conv bias relu bias conv scale bias add relu",
 }
 
 
@@ -88,6 +92,7 @@ def test_modules_run_in_the_order_of_figure_4(arrangement, order):
     network = cifar_resnet(14, arrangement=arrangement, size=8).build()
     unit = network.get_submodule("stage2.unit2")
     words = {"Conv2d": "conv", "BatchNorm2d": "bn", "ReLU": "relu", "Addition": "add"}
+    words |= {"Shift": "bias", "Multiplication": "scale"}
     ran = []
     for module in unit.modules():
         if type(module).__name__ in words:
@@ -273,13 +278,56 @@ def test_stochastic_depth_drops_a_whole_residual_and_has_its_mean_in_evaluation(
     torch.testing.assert_close(merge(h, h, f), h + 0.7 * f)
 
 
-@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+@pytest.mark.parametrize("arrangement", [name for name in ARRANGEMENTS if name != "fixup"])
 def test_zero_last_bn_silences_every_residual_at_first(arrangement):
     value = cifar_resnet(14, arrangement=arrangement, zero_last_bn=True)
     for unit in value.build().stage1.children():
         assert not unit.residual(torch.randn(2, 16, 8, 8)).any()
-    with pytest.raises(SpecError, match="no BN after it"):
+    with pytest.raises(SpecError, match="no BN after its convolutions"):
         cifar_resnet(8, kernels=(3,), arrangement="full-preactivation", zero_last_bn=True)
+
+
+def test_fixups_residual_has_its_scalars_at_their_places():
+    torch.manual_seed(0)
+    built = fixup_cifar(14).build()
+    for unit, stride in ((built.stage1.unit1, 1), (built.stage2.unit1, 2)):
+        scalars = [layer for layer in unit.modules() if isinstance(layer, Shift | Multiplication)]
+        assert all(parameter.numel() == 1 for layer in scalars for parameter in layer.parameters())
+        b1, b2, b3, w, b4 = (nn.init.uniform_(parameter) for layer in scalars for parameter in layer.parameters())
+        conv1, conv2 = (nn.init.normal_(getattr(unit.residual, name).weight, std=0.1) for name in ("conv1", "conv2"))
+        x = torch.randn(2, conv1.shape[1], 8, 8)
+        inner = torch.relu(conv2d(x + b1, conv1, stride=stride, padding=1) + b2)
+        residual = conv2d(inner + b3, conv2, padding=1) * w + b4
+        shortcut = x if stride == 1 else pad((x + b1)[:, :, ::2, ::2], (0, 0, 0, 0, 0, 16))
+        torch.testing.assert_close(unit(x), torch.relu(shortcut + residual))
+
+
+@pytest.mark.parametrize(("kernels", "exponent"), [((3, 3), -1 / 2), ((1, 3, 1), -1 / 4)])
+def test_fixup_starts_residuals_at_0_and_their_inner_weights_smaller_by_their_number(kernels, exponent):
+    torch.manual_seed(0)
+    value = fixup_cifar(2 + 12 * len(kernels), kernels)  # 12 residuals
+    built = value.build()
+    *inner, last = [layer for layer in built.stage3.unit4.residual if isinstance(layer, nn.Conv2d)]
+    for conv in inner:
+        he = (2 / conv.weight[0].numel()) ** 0.5
+        assert float(conv.weight.detach().std() / he) == pytest.approx(12**exponent, rel=0.03)
+    assert not last.weight.any()
+    assert not built.head.linear.weight.any()
+    assert float(built.stem.conv1.weight.detach().std()) == pytest.approx((2 / 27) ** 0.5, rel=0.2)
+    built(torch.randn(2, 3, 32, 32))[:, 0].sum().backward()
+    assert built.head.linear.weight.grad.any()
+
+
+def test_without_bn_an_untrained_residual_network_is_its_shortcuts():
+    x = torch.rand(2, 16, 8, 8)
+    assert torch.equal(fixup_cifar(20).build().stage1(x), x)
+
+
+@pytest.mark.parametrize("fields", [{"zero_last_bn": True}, {"initialisation": "fixup"}])
+def test_a_factor_and_a_residual_that_both_start_at_0_are_refused(fields):
+    with pytest.raises(SpecError, match="both start at 0 learn nothing"):
+        cifar_resnet(20, merge=Weighted(0.0), **fields)
+    assert cifar_resnet(20, merge=Weighted(1.0), **fields)
 
 
 def test_dropout_stands_before_the_last_convolution():
@@ -330,6 +378,12 @@ def test_squeeze_and_excitation_scales_each_channel_by_its_maps_means():
     [
         ({"squeeze": 17}, "squeeze 17: leaves nothing of 16 channels"),
         ({"shortcut": None, "pooled_shortcut": True}, "a plain network has no shortcut; use pooled_shortcut false"),
+        ({"arrangement": "fixup", "zero_last_bn": True}, "the residual has no BN after its convolutions"),
+        ({"shortcut": None, "zero_last_bn": True}, "zero_last_bn: a plain network would start, and stay, at 0"),
+        (
+            {"shortcut": None, "initialisation": "fixup"},
+            "initialisation fixup: a plain network would start, and stay, at 0",
+        ),
         ({"widths": (16, 16, 32, 32)}, "each stage needs one of both, or each unit its own width"),
     ],
 )

@@ -10,6 +10,7 @@ from reslab.errors import SpecError
 from reslab.nets import Conv, network, seq
 from reslab.papers import STUDIES, study
 from reslab.papers.claims import Claim, Row, Study
+from reslab.papers.he2016b import DEEP_GATE, EQUAL
 from reslab.papers.szegedy2017 import thinned
 
 PUBLISHED = tomllib.loads(Path(__file__).with_name("published.toml").read_text())
@@ -37,6 +38,12 @@ def test_every_claim_can_be_judged_at_the_papers_scale(name):
     paper = STUDIES[name].scales["paper"]
     assert all(set(claim.rows) <= set(paper.rows) for claim in STUDIES[name].claims)
     assert all("paper" in (claim.scales or ("paper",)) for claim in STUDIES[name].claims)
+
+
+def test_the_deep_gates_network_has_its_authors_parameters_and_its_control_about_as_many():
+    counts = {row.name: row.network.cost().parameters for row in STUDIES["shortcuts"].rows}
+    assert round(counts[DEEP_GATE] / 1e6, 2) == 2.65  # github.com/flukeskywalker/highway-resnet-comparison
+    assert counts[EQUAL] == pytest.approx(counts[DEEP_GATE], rel=0.02)
 
 
 def test_thinned_networks_keep_the_form():

@@ -150,6 +150,9 @@ def test_rows_and_claims_name_the_network_that_is_trained():
     assert first.names == ("full pre-activation, 56 layers for 110", "original, 56 layers for 110")
     assert first.text == "At 110 layers, full pre-activation is better than original (here 56 layers for 110)"
     assert make_plan(STUDIES["depth"], "demo", Path("none")).label("ResNet-152") == "ResNet-152, 101 layers for 152"
+    variations = make_plan(STUDIES["variations"], "demo", Path("none"))
+    assert variations.label("ResNet-110, Fixup") == "ResNet-110, Fixup, 20 layers for 110"
+    assert variations.label("WRN-28-10") == "WRN-28-10, 0.69 for 36.5 million parameters"
     inception = make_plan(STUDIES["inception"], "demo", Path("none"))
     assert inception.label("Inception-v3") == "Inception-v3, 0.53 for 23.8 million parameters"
 

@@ -21,6 +21,7 @@ LIMIT = 1e-5
         ("torchvision", "resnet18"),
         ("torchvision", "resnext50-32x4d"),
         ("torchvision", "wrn-50-2"),
+        ("torchvision", "densenet121"),
         ("torchvision", "googlenet-torchvision"),
         ("timm", "resnext50-32x4d"),
         ("timm", "resnet50d"),

@@ -60,6 +60,15 @@ GOLDEN = {
         "stage1.unit1.shortcut.conv1.weight": "layer1.0.downsample.1.weight",
         "stage2.unit1.shortcut.bn2.bias": "layer2.0.downsample.2.bias",
     },
+    "densenet121": {  # as published; the library renames them as it reads them, "norm.1" to "norm1"
+        "stem.bn1.weight": "features.norm0.weight",
+        "stage3.unit24.branch2.bn1.weight": "features.denseblock3.denselayer24.norm.1.weight",
+        "stage3.unit24.branch2.conv3.weight": "features.denseblock3.denselayer24.conv.2.weight",
+        "transition2.bn1.running_var": "features.transition2.norm.running_var",
+        "transition2.conv2.weight": "features.transition2.conv.weight",
+        "last.bn1.bias": "features.norm5.bias",
+        "head.linear.weight": "classifier.weight",
+    },
     "se-resnet50": {"stage3.unit6.residual.excitation.factors.conv2.bias": "layer3.5.se.fc2.bias"},
     "preact50-timm": {
         "stem.conv1.weight": "stem.conv.weight",
@@ -310,3 +319,14 @@ def test_others_weights_have_their_published_error_on_cifar10(file, name, wrong)
 def test_every_layout_is_of_named_networks():
     for layout in LAYOUTS:
         assert set(layout.networks) <= set(NAMED)
+
+
+def test_densenets_come_in_two_spellings_and_go_out_in_the_librarys_own(tmp_path):
+    published, own = (layout for layout in LAYOUTS if "densenet121" in layout.networks)
+    for layout in (published, own):
+        torch.save(random_state(network("densenet121"), layout), tmp_path / "w.pth")
+        weights, notes = convert(tmp_path / "w.pth", "densenet121")
+        assert notes[0] == f"{layout.name}, as densenet121"
+    keys = set(export(weights))
+    assert keys == set(_keys(network("densenet121"), own).values())
+    assert "features.denseblock1.denselayer1.norm1.weight" in keys

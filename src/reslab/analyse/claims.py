@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_field
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,9 @@ def group_label(group: Sequence[Subject]) -> str:
 def counterparts(groups: Groups) -> list[tuple[NetworkSpec, NetworkSpec]]:
     """Each residual network with the plain one of the same layers, where both are given. A sec. 3.3."""
     residual = [spec for spec in groups if isinstance(spec, ResNet) and spec.shortcut]
-    pairs = ((spec, replace(spec, shortcut=None, merge=Add(), pooled_shortcut=False)) for spec in residual)
+    bare: dict[str, Any] = {"shortcut": None, "merge": Add(), "pooled_shortcut": False}
+    bare |= {"zero_last_bn": False, "initialisation": "he"}  # the others would start, and stay, at 0
+    pairs = ((spec, replace(spec, **bare)) for spec in residual)
     return [(spec, plain) for spec, plain in pairs if plain in groups]
 
 

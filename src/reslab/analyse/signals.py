@@ -303,6 +303,8 @@ def _small_share(spec: ResNet, group: list[Subject], measured: Measured) -> Iter
 
 def _explosion(spec: ResNet, group: list[Subject], measured: Measured) -> Iterator[ClaimResult]:
     """Whether the gradient of a plain network with BN explodes backward."""
+    if "bn" not in ARRANGEMENTS[spec.arrangement].between:
+        return
     some, of = _of(group, INITIAL, measured)
     growth = _growth_per_layer(spec, some)
     claim = f"With BN and without shortcuts gradients explode backward: {group[0].kind}"

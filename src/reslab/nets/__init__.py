@@ -2,10 +2,11 @@
 
 from reslab.nets.merges import Add, Dropped, Gated, Scaled, StochasticDepth, Weighted
 from reslab.nets.names import NAMED, AnyNetwork, Named, find_name, name_of, network, networks, parse_network, to_string
-from reslab.nets.paths import Cat, Conv, Pool, Seq, cat, seq
+from reslab.nets.paths import Activation, Cat, Conv, Pool, Seq, cat, seq
 from reslab.nets.resnet import (
     ResNet,
     cifar_resnet,
+    fixup_cifar,
     pyramidnet_cifar,
     resnet,
     resnet_d,
@@ -17,6 +18,7 @@ from reslab.nets.staged import Auxiliary, Head, Residual, Stage, Staged
 
 __all__ = [
     "NAMED",
+    "Activation",
     "Add",
     "AnyNetwork",
     "Auxiliary",
@@ -38,6 +40,7 @@ __all__ = [
     "cat",
     "cifar_resnet",
     "find_name",
+    "fixup_cifar",
     "name_of",
     "network",
     "networks",

@@ -1,11 +1,14 @@
-"""The arrangements of a residual unit's activations: the five of C Fig. 4, and PyramidNet's."""
+"""The arrangements of a residual unit's activations: the five of C Fig. 4, PyramidNet's, and Fixup's without BN."""
 
 from typing import Annotated, Literal, NamedTuple
 
 from reslab.spec import one_of
 
-Activations = Literal["", "bn", "relu", "bn relu", "lrn", "relu lrn", "squash"]
-"""The activations after a weight layer: BN, ReLU, AlexNet's local response normalisation, LeNet's squashing."""
+Activations = Literal[
+    "", "bn", "relu", "bn relu", "lrn", "relu lrn", "squash", "bias", "bias relu", "bias relu bias", "scale bias"
+]
+"""The activations after a weight layer: BN, ReLU, AlexNet's local response normalisation, LeNet's squashing; Fixup's
+bias and scale, one learned number each."""
 
 
 class Arrangement(NamedTuple):
@@ -35,6 +38,8 @@ ARRANGEMENTS = {
     "without-first-relu":        Arrangement("bn",      "bn relu", "",        "",        "bn relu"),
     "bn-last":                   Arrangement("bn relu", "bn relu", "bn",      "",        "bn relu"),
     "pyramidnet":                Arrangement("bn",      "bn relu", "bn",      "",        "bn relu"),
+    # Zhang et al. 2019, Fixup Initialization, arXiv 1901.09321, Fig. 1 right
+    "fixup":                     Arrangement("bias", "bias relu bias", "scale bias", "relu", "bias"),
 }  # fmt: skip
 
 ArrangementName = Annotated[str, one_of(lambda: list(ARRANGEMENTS))]

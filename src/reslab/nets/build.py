@@ -4,11 +4,26 @@ from collections import OrderedDict
 from functools import singledispatch
 from typing import assert_never
 
+import torch
 from torch import nn
 
 from reslab.nets import merges
 from reslab.nets.cost import Shape
-from reslab.nets.leaves import BN, LRN, AnyLeaf, Dropout, Flatten, GlobalPool, Linear, Node, ReLU, Squash, ZeroPad
+from reslab.nets.leaves import (
+    BN,
+    LRN,
+    AnyLeaf,
+    Bias,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Linear,
+    Node,
+    ReLU,
+    Scale,
+    Squash,
+    ZeroPad,
+)
 from reslab.nets.modules import (
     Addition,
     ChannelScaling,
@@ -16,11 +31,13 @@ from reslab.nets.modules import (
     ExclusiveGating,
     Gating,
     GlobalAverage,
+    Multiplication,
     Network,
     PlainUnit,
     ResidualUnit,
     ResponseNorm,
     Scaling,
+    Shift,
     ShortcutDropout,
     ShortcutGating,
     Squashing,
@@ -100,6 +117,10 @@ def _(node: AnyLeaf, shape: Shape) -> nn.Module:
             return ResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2)
         case Squash():
             return Squashing()
+        case Bias():
+            return Shift()
+        case Scale():
+            return Multiplication()
         case Dropout(p=p):
             return nn.Dropout(p)
         case Flatten():
@@ -145,7 +166,7 @@ def _parts(node: Seq | Chain, shape: Shape) -> OrderedDict[str, nn.Module]:
 def build_network(spec: NetworkSpec) -> Network:
     """A network with fresh weights: He's normal initialisation (fan-in), zero biases, BN at 1 and 0. A sec. 3.4.
 
-    The bias of a gate starts at its merge's, C sec. 3.1.
+    The bias of a gate starts at its merge's, C sec. 3.1; with Fixup the residuals start as `_fix_up` has them.
     """
     auxiliaries = [(path, build(chain, shape)) for path, shape, chain in spec.auxiliaries()]
     network = Network(spec, _parts(spec.plan(), spec.input), auxiliaries)
@@ -160,4 +181,21 @@ def build_network(spec: NetworkSpec) -> Network:
         if isinstance(module, Gating):
             last = [layer for layer in module.gate.modules() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)][-1]
             nn.init.constant_(last.bias, module.bias)  # type: ignore[arg-type]
+    if spec.initialisation == "fixup":
+        _fix_up(network)
     return network
+
+
+@torch.no_grad()
+def _fix_up(network: Network) -> None:
+    """Fixup: every residual's last convolution and the classifier at 0, its others times L^(-1 / (2m - 2)).
+
+    L is the number of residuals, m that of a residual's convolutions. Zhang et al. 2019, sec. 3.2.
+    """
+    residuals = [module.residual for module in network.modules() if isinstance(module, ResidualUnit)]
+    for residual in residuals:
+        *others, last = [layer for layer in residual.children() if isinstance(layer, nn.Conv2d)]
+        for conv in others:
+            conv.weight *= len(residuals) ** (-1 / (2 * len(others)))
+        nn.init.zeros_(last.weight)
+    nn.init.zeros_(network.get_submodule("head.linear").weight)  # type: ignore[arg-type]

@@ -64,6 +64,22 @@ class Squash(Leaf):
 
 
 @dataclass(frozen=True)
+class Bias(Leaf):
+    """x + b, one learned number for the whole map, from 0. Fixup, Zhang et al. 2019, sec. 3.2."""
+
+    def layer(self, shape: Shape, name: str) -> Layer:
+        return Layer(name, "bias", "+ b", shape, parameters=1)
+
+
+@dataclass(frozen=True)
+class Scale(Leaf):
+    """w * x, one learned number for the whole map, from 1. Fixup, Zhang et al. 2019, sec. 3.2."""
+
+    def layer(self, shape: Shape, name: str) -> Layer:
+        return Layer(name, "scale", "· w", shape, parameters=1)
+
+
+@dataclass(frozen=True)
 class Dropout(Leaf):
     """Zero with probability p while training, the rest scaled by 1 / (1 - p)."""
 
@@ -127,14 +143,25 @@ class ZeroPad(Leaf):
         return Layer(name, "pad", f"zero padding, {self.width}{by(self.stride)}", self.out(shape))
 
 
-AnyLeaf = BN | ReLU | LRN | Squash | Dropout | Flatten | GlobalPool | Linear | ZeroPad
-_ACTIVATIONS: dict[str, Leaf] = {"bn": BN(), "relu": ReLU(), "lrn": LRN(), "squash": Squash()}
+AnyLeaf = BN | ReLU | LRN | Squash | Bias | Scale | Dropout | Flatten | GlobalPool | Linear | ZeroPad
+_ACTIVATIONS: dict[str, Leaf] = {
+    "bn": BN(),
+    "relu": ReLU(),
+    "lrn": LRN(),
+    "squash": Squash(),
+    "bias": Bias(),
+    "scale": Scale(),
+}
 
 
 def activations(words: Activations, index: int) -> Iterator[tuple[str, Node]]:
-    """The activations after a weight layer, in the order of the words, with their names: bn1, relu1."""
-    for word in words.split():
-        yield f"{word}{index}", _ACTIVATIONS[word]
+    """The activations after a weight layer, in the order of the words, with their names: bn1, relu1.
+
+    A word's second activation has a letter: bias1, relu1, bias1b.
+    """
+    each = words.split()
+    for place, word in enumerate(each):
+        yield f"{word}{index}" + "b" * (word in each[:place]), _ACTIVATIONS[word]
 
 
 def by(stride: int) -> str:

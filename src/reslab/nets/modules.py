@@ -226,6 +226,28 @@ class ChannelScaling(nn.Module):
         return x * torch.sigmoid(self.factors(x.mean((2, 3), keepdim=True)))
 
 
+class Shift(nn.Module):
+    """x + b, b being one learned number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias.to(x.dtype)
+
+
+class Multiplication(nn.Module):
+    """w * x, w being one learned number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight.to(x.dtype) * x
+
+
 class Squashing(nn.Module):
     """1.7159 tanh(2 x / 3)."""
 

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from reslab.errors import SpecError, nearest
-from reslab.nets import googlenet, inception, predecessors
+from reslab.nets import densenet, googlenet, inception, predecessors
 from reslab.nets.network import NetworkSpec
 from reslab.nets.paths import Conv, Pool, seq
 from reslab.nets.resnet import (
     IMAGENET,
     ResNet,
     cifar_resnet,
+    fixup_cifar,
     pyramidnet_cifar,
     resnet,
     resnet_d,
@@ -53,6 +54,8 @@ BOTTLENECK_DEPTHS = (164, 1001)
 
 def _cifar(family: str, depth: int, one_layer: bool = False) -> ResNet:
     kernels = (3,) if one_layer else (1, 3, 1) if depth in BOTTLENECK_DEPTHS else (3, 3)
+    if family == "fixup":
+        return fixup_cifar(depth, kernels)
     arrangement = "full-preactivation" if family == "preact" else "original"
     fields = {"shortcut": None} if family == "plain" else {}
     return cifar_resnet(depth, kernels=kernels, arrangement=arrangement, **fields)
@@ -62,6 +65,7 @@ _CIFAR: dict[str, dict[str, tuple[int, ...]]] = {
     "plain": {"A sec. 4.2, Fig. 6": (20, 32, 44, 56, 110)},
     "resnet": {"A sec. 4.2, Table 6": (20, 32, 44, 56, 110, 1202), "C appendix, Table 3": BOTTLENECK_DEPTHS},
     "preact": {"C appendix, Table 3": (110, *BOTTLENECK_DEPTHS)},
+    "fixup": {"Zhang et al. 2019, Table 1": (110,)},
 }
 _V15 = "The stride stands in the 3×3 convolution; the paper has it in the first 1×1."
 _POOL1 = "The first pool pads by one pixel, as Torch does; the authors' Caffe rounds up instead."
@@ -118,6 +122,9 @@ def _rows() -> Iterator[Named]:
     yield Named("resnet50d", partial(resnet_d, 50), "He et al. 2019, Bag of Tricks, Fig. 2, Table 5")
     make = partial(resnet, 50, squeeze=16, stride_at=1)
     yield Named("se-resnet50", make, "Hu et al. 2018, Table 1", _V15)
+    yield Named("densenet-bc-100-12", partial(densenet.densenet_cifar, 100, 12), "Huang et al. 2017, Table 2")
+    for depth in densenet.IMAGENET:
+        yield Named(f"densenet{depth}", partial(densenet.densenet, depth), "Huang et al. 2017, Table 1")
     yield from _INCEPTION
     yield from _PREDECESSORS
 

@@ -1,6 +1,6 @@
 """A network as a value: its plan, its layers and its cost."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ MOST_UNITS = 10_000
 """Units of a network in all; the deepest published one has 600, ResNet-1202."""
 UnitCount = Annotated[int, Field(gt=0, le=MOST_UNITS)]
 Classes = Annotated[int, Field(gt=0, le=1_000_000)]
+Initialisation = Literal["he", "fixup"]
 Size = Annotated[int, Field(gt=0, le=16_384)]
 """Height and width of an image in pixels."""
 
@@ -23,6 +24,7 @@ class NetworkSpec:
     channels: Width
     size: Size
     bn_eps = 1e-5
+    initialisation: Initialisation = "he"
 
     def plan(self) -> Chain:
         """The network as named parts: stem, stage1, stage2 ..., head."""
@@ -58,3 +60,12 @@ def check_units(units: int) -> None:
     """Raise SpecError for more units than any network here may have."""
     if units > MOST_UNITS:
         raise SpecError(f"{units:,} units: at most {MOST_UNITS:,} in all")
+
+
+def units_by_depth(depth: int, step: int, rest: int, network: str) -> int:
+    """The n of a network of step * n + rest layers. Raises SpecError naming the nearest legal depths."""
+    units, left = divmod(depth - rest, step)
+    if left or units < 1:
+        lower = max(units, 1) * step + rest
+        raise SpecError(f"depth {depth}: {network} has {step}n+{rest} layers, for example {lower} or {lower + step}")
+    return units

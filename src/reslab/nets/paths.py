@@ -1,8 +1,8 @@
 """Paths: the parts of a network as plain values.
 
-Stems, branches and reductions are written with four nodes, Conv, Pool, Seq and Cat. Input widths are never written:
-they follow from the parts before. Every node lists its layers for one image of a given shape; `build` makes the same
-path in torch, and both take the names of parts from `Seq.named`.
+Stems, branches and reductions are written with five nodes, Conv, Pool, Activation, Seq and Cat. Input widths are never
+written: they follow from the parts before. Every node lists its layers for one image of a given shape; `build` makes
+the same path in torch, and both take the names of parts from `Seq.named`.
 """
 
 from collections.abc import Iterator
@@ -74,6 +74,17 @@ class Pool:
 
 
 @spec
+class Activation:
+    """BN, ReLU or both that no convolution is before: a pre-activation."""
+
+    what: Activations
+    kind: Literal["activation"] = kind("activation")
+
+    def named(self, index: int) -> Iterator[tuple[str, Node]]:
+        yield from activations(self.what, index)
+
+
+@spec
 class Seq:
     """One part after another. Without parts it is the identity."""
 
@@ -117,17 +128,17 @@ class Cat:
         yield Layer(name, "cat", "concatenate", self.out(shape))
 
 
-Path = Annotated[Union[Conv, Pool, Seq, Cat], Field(discriminator="kind")]  # noqa: UP007, the name stands in a string
+Path = Annotated[Union[Conv, Pool, Activation, Seq, Cat], Field(discriminator="kind")]  # noqa: UP007, the name stands in a string
 rebuild(Seq)
 rebuild(Cat)
 
 
-def seq(*parts: "Conv | Pool | Seq | Cat") -> Seq:
+def seq(*parts: "Conv | Pool | Activation | Seq | Cat") -> Seq:
     """One part after another; the parts of a Seq among them join the others."""
     return Seq(tuple(inner for part in parts for inner in (part.parts if isinstance(part, Seq) else (part,))))
 
 
-def cat(*branches: "Conv | Pool | Seq | Cat") -> Cat:
+def cat(*branches: "Conv | Pool | Activation | Seq | Cat") -> Cat:
     """Branches side by side; a branch of one part needs no `seq` around it."""
     return Cat(tuple(branch if isinstance(branch, Seq) else Seq((branch,)) for branch in branches))
 

@@ -32,7 +32,7 @@ from reslab.nets.unit import Unit
 
 _UNFOLDED = 42  # layers of the largest network that is drawn with every unit
 _WEIGHTS = ("conv", "pool", "linear")
-_ALL = (*_WEIGHTS, "bn", "relu", "lrn", "squash", "dropout", "flatten", "pad")
+_ALL = (*_WEIGHTS, "bn", "relu", "lrn", "squash", "bias", "scale", "dropout", "flatten", "pad")
 _STAGES = ("#dcd3ee", "#d3ead0", "#f6d0cd", "#cde1f5", "#fbe3c4", "#d0ecea")
 _ENDS = "#eceef0"
 _KINDS = {"conv": "#cde1f5", "linear": "#cde1f5", "bn": "#fbe3c4", "relu": "#d3ead0", "cat": "#eceef0"}

@@ -10,8 +10,8 @@ from reslab.errors import SpecError
 from reslab.nets.arrangements import ARRANGEMENTS, Arrangement, ArrangementName
 from reslab.nets.buildable import Buildable
 from reslab.nets.leaves import Dropout, GlobalPool, Linear, Node, ZeroPad, activations
-from reslab.nets.merges import Add, Merge, Probability
-from reslab.nets.network import Classes, Size, UnitCount, check_units
+from reslab.nets.merges import Add, Merge, Probability, Weighted
+from reslab.nets.network import Classes, Initialisation, Size, UnitCount, check_units, units_by_depth
 from reslab.nets.paths import Chain, Conv, Excitation, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
 from reslab.spec import added, kind, replace, spec
@@ -54,6 +54,7 @@ class ResNet(Buildable):
     pooled_shortcut: where the map is halved the shortcut averages 2x2 pixels in place of leaving out three of four.
         PyramidNet with A; ResNet-D with B, He et al. 2019, arXiv 1812.01187, Fig. 2 c
     squeeze: squeeze-and-excitation at the residual's end, its inner width smaller by this factor. Hu et al. 2018
+    initialisation: "he", or "fixup", whose residuals start at 0 and need no BN. Zhang et al. 2019, sec. 3.2
     """
 
     units: tuple[UnitCount, ...]
@@ -74,6 +75,7 @@ class ResNet(Buildable):
     zero_last_bn: bool = added(False)
     pooled_shortcut: bool = added(False)
     squeeze: Width | None = added(None)
+    initialisation: Initialisation = added("he")
     kind: Literal["resnet"] = kind("resnet")
 
     def __post_init__(self) -> None:
@@ -93,6 +95,7 @@ class ResNet(Buildable):
         if self.shortcut is None and self.pooled_shortcut:
             raise SpecError("pooled_shortcut: a plain network has no shortcut; use pooled_shortcut false")
         self._check_residual()
+        self._check_initialisation()
         if self.shortcut == "A" and list(self.unit_outputs) != sorted(self.unit_outputs):
             raise SpecError(f"shortcut A pads channels and cannot take them away, outputs {self.outputs}: use B")
 
@@ -103,11 +106,21 @@ class ResNet(Buildable):
         one_layer = len(self.kernels) == 1
         if one_layer and (self.dropout or self.widening > 1):
             raise SpecError("dropout and widening stand between a unit's convolutions: use kernels (3, 3) or (1, 3, 1)")
-        if one_layer and self.zero_last_bn and "bn" not in ARRANGEMENTS[self.arrangement].last:
-            raise SpecError("zero_last_bn: the residual's one convolution has no BN after it; use arrangement original")
         narrowest = min(self.unit_outputs)
         if self.squeeze and narrowest < self.squeeze:
             raise SpecError(f"squeeze {self.squeeze}: leaves nothing of {narrowest} channels, at most {narrowest}")
+
+    def _check_initialisation(self) -> None:
+        row = ARRANGEMENTS[self.arrangement]
+        after = row.last if len(self.kernels) == 1 else f"{row.between} {row.last}"
+        if self.zero_last_bn and "bn" not in after:
+            raise SpecError("zero_last_bn: the residual has no BN after its convolutions; use arrangement original")
+        starts_at_0 = self.zero_last_bn or self.initialisation == "fixup"
+        if starts_at_0 and self.shortcut is None:
+            field = "zero_last_bn" if self.zero_last_bn else "initialisation fixup"
+            raise SpecError(f"{field}: a plain network would start, and stay, at 0; use shortcut A, B or C")
+        if starts_at_0 and isinstance(self.merge, Weighted) and self.merge.start == 0:
+            raise SpecError("merge weighted: a factor and a residual that both start at 0 learn nothing; start at 1")
 
     @property
     def depth(self) -> int:
@@ -211,14 +224,8 @@ def cifar_resnet(depth: int, kernels: tuple[int, ...] = (3, 3), **fields: Any) -
     """
     if kernels not in EXPANSION:
         raise SpecError(f"kernels {kernels}: choose from {', '.join(map(str, EXPANSION))}")
-    step = 3 * len(kernels)
-    count, rest = divmod(depth - 2, step)
-    if rest or count < 1:
-        lower = max(count, 1) * step + 2
-        unit = {3: "one-layer", 6: "basic", 9: "bottleneck"}[step]
-        raise SpecError(
-            f"depth {depth}: a CIFAR {unit} network has {step}n+2 layers, for example {lower} or {lower + step}"
-        )
+    unit = {1: "one-layer", 2: "basic", 3: "bottleneck"}[len(kernels)]
+    count = units_by_depth(depth, 3 * len(kernels), 2, f"a CIFAR {unit} network")
     fields.setdefault("shortcut", "A" if EXPANSION[kernels] == 1 else "B")
     return ResNet(units=(count,) * 3, kernels=kernels, **fields)  # type: ignore[arg-type]
 
@@ -243,10 +250,7 @@ def wide_resnet(depth: int, factor: int, **fields: Any) -> ResNet:
 
     Raises SpecError naming the nearest legal depths.
     """
-    count, rest = divmod(depth - 4, 6)
-    if rest or count < 1:
-        lower = max(count, 1) * 6 + 4
-        raise SpecError(f"depth {depth}: a wide CIFAR network has 6n+4 layers, for example {lower} or {lower + 6}")
+    count = units_by_depth(depth, 6, 4, "a wide CIFAR network")
     fields = {"arrangement": "full-preactivation", "shortcut": "B"} | fields
     return ResNet((count,) * 3, (16 * factor, 32 * factor, 64 * factor), **fields)
 
@@ -278,6 +282,12 @@ def pyramidnet_cifar(depth: int, alpha: int, kernels: tuple[int, ...] = (3, 3), 
     count = sum(units)
     widths = tuple(round(16 + alpha * unit / count) for unit in range(1, count + 1))
     return ResNet(units, widths, kernels, **form | fields)  # type: ignore[arg-type]
+
+
+def fixup_cifar(depth: int, kernels: tuple[int, ...] = (3, 3), **fields: Any) -> ResNet:
+    """Fixup's CIFAR network: no BN, a scale and scalar biases in each residual. arXiv 1901.09321, Fig. 1 right."""
+    form: dict[str, Any] = {"arrangement": "fixup", "initialisation": "fixup", "entrance": "unit"}
+    return cifar_resnet(depth, kernels, **form | {"stem": Conv(16, 3, after="bias relu")} | fields)
 
 
 def resnet_d(depth: int, **fields: Any) -> ResNet:

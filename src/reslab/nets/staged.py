@@ -1,4 +1,4 @@
-"""Networks written as paths: a stem, stages of blocks, a head. The Inception family and the predecessors."""
+"""Networks written as paths: a stem, stages of blocks, a head. The Inception family, DenseNet, the predecessors."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from reslab.nets.cost import Cost, Shape, total
 from reslab.nets.leaves import Dropout, Flatten, GlobalPool, Linear, Node, activations
 from reslab.nets.merges import Add, Merge, Probability
 from reslab.nets.network import Classes, Size, check_units
-from reslab.nets.paths import Cat, Chain, Conv, Path, Pool, Seq, Units, Width, seq
+from reslab.nets.paths import Activation, Cat, Chain, Conv, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
 from reslab.spec import kind, spec
 
@@ -35,7 +35,7 @@ class Residual:
     kind: Literal["residual"] = kind("residual")
 
 
-Block = Annotated[Conv | Pool | Seq | Cat | Residual, Field(discriminator="kind")]
+Block = Annotated[Conv | Pool | Activation | Seq | Cat | Residual, Field(discriminator="kind")]
 
 
 @spec
@@ -200,7 +200,7 @@ def _node(block: Block, width: int, position: tuple[int, int]) -> Node:
         case Residual(path=path, merge=merge, after=after):
             linear = Conv(width, 1, after="", bias=True)
             return Unit(seq(path, linear), Seq(()), merge.at(*position), Chain(()), Chain(tuple(activations(after, 0))))
-        case Conv() | Pool():
+        case Conv() | Pool() | Activation():
             return seq(block)
         case Seq() | Cat():
             return block

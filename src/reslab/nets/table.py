@@ -63,7 +63,7 @@ def _contents(node: Node, shape: Shape, count: int) -> str:
 
 def _lines(node: Node, shape: Shape) -> list[str]:
     if isinstance(node, Cat):
-        branches = [_inline(branch, shape) for branch in node.branches]
+        branches = _branches(node, shape)
         return [f"( {branches[0]}", *(f"| {branch}" for branch in branches[1:-1]), f"| {branches[-1]} )"]
     lines, open_line = [], False
     for part, reads in _parts(node, shape):
@@ -79,9 +79,13 @@ def _lines(node: Node, shape: Shape) -> list[str]:
     return lines
 
 
+def _branches(node: Cat, shape: Shape) -> list[str]:
+    return [_inline(branch, shape) or "identity" for branch in node.branches]
+
+
 def _inline(node: Node, shape: Shape) -> str:
     if isinstance(node, Cat):
-        return "(" + " | ".join(_inline(branch, shape) for branch in node.branches) + ")"
+        return "(" + " | ".join(_branches(node, shape)) + ")"
     if isinstance(node, Leaf):
         layer = node.layer(shape, "")
         return layer.text if layer.kind in ("conv", "pool", "linear", "pad", "lrn", "dropout") else ""

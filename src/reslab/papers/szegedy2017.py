@@ -2,7 +2,7 @@
 Learning. arXiv 1602.07261, AAAI 2017."""
 
 from reslab.nets import Conv, Residual, Seq, Stage, Staged, network, seq
-from reslab.nets.paths import Cat, Path, Pool
+from reslab.nets.paths import Activation, Cat, Path, Pool
 from reslab.papers.claims import PICTURES, Claim, Other, Published, Row, Scale, Setting, Study, row_names
 from reslab.papers.he2016a import DIGITS, IMAGENET_SPREAD, SHORT_PICTURES
 from reslab.recipes.named import paper_b_imagenet
@@ -107,7 +107,7 @@ def thinned(value: Staged, share: int, blocks: int, stem: Seq) -> Staged:
                 return replace(node, parts=tuple(map(thin, node.parts)))
             case Cat():
                 return replace(node, branches=tuple(map(thin, node.branches)))
-            case Pool():
+            case Pool() | Activation():
                 return node
 
     stages = [Stage("stem", (stem,))]

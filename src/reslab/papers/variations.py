@@ -1,5 +1,6 @@
 """Residual networks' variations after paper C: how loud the residual begins, how wide it is, whether it is there."""
 
+import math
 from typing import Any
 
 from reslab.data.crops import PadCropFlip
@@ -9,11 +10,13 @@ from reslab.nets import (
     StochasticDepth,
     Weighted,
     cifar_resnet,
+    fixup_cifar,
     network,
     pyramidnet_cifar,
     resnext_cifar,
     wide_resnet,
 )
+from reslab.nets.densenet import densenet_cifar
 from reslab.papers.claims import Claim, Published, Row, Scale, Setting, Study, row_names
 from reslab.papers.he2016a import BN_NOTE, DECAY_NOTE, DIGITS, DIGITS_NOTE, SGD_NOTE, SHORT_CIFAR, SHORT_NOTE
 from reslab.recipes.named import demo, paper_a_cifar, paper_a_cifar_warmup, paper_c_cifar
@@ -71,13 +74,13 @@ LOUDNESS = Study(
         ),
         *(
             Claim(
-                f"A residual that begins at {start} begins with a lower loss than one that begins at 1",
+                f"A residual that begins at {start} begins with a lower loss than one that begins at 1: {words}",
                 _loud(start, 56, setting),
                 _loud("1", 56, setting),
                 "initial_loss",
                 source,
             )
-            for setting in _WARMTH
+            for setting, words in _WARMTH.items()
             for start, source in (
                 ("0.1", "Szegedy et al. 2017, sec. 3.3"),
                 ("SkipInit 0", "De and Smith 2020, sec. 3"),
@@ -137,14 +140,15 @@ LOUDNESS = Study(
     losses=True,
 )
 
-_EPOCH = 391  # steps of 128 images
 
-
-def _nesterov(epochs: int, drops: tuple[int, ...], weight_decay: float, factor: float = 0.1) -> Setting:
+def _nesterov(
+    epochs: int, drops: tuple[int, ...], weight_decay: float, factor: float = 0.1, batch: int = 128
+) -> Setting:
     """A recipe of rate 0.1 that drops at some epochs, with Nesterov's momentum."""
-    schedule = Drops(at=tuple(_EPOCH * drop for drop in drops), factor=factor)
+    epoch = math.ceil(50_000 / batch)  # steps
+    schedule = Drops(at=tuple(epoch * drop for drop in drops), factor=factor)
     form: dict[str, Any] = {"optimizer": SGD(nesterov=True), "weight_decay": weight_decay, "augment": PadCropFlip()}
-    return Setting("cifar10", Recipe(steps=_EPOCH * epochs, schedule=schedule, **form))
+    return Setting("cifar10", Recipe(steps=epoch * epochs, batch=batch, schedule=schedule, **form))
 
 
 _DROPOUT_WIDE = replace(network("wrn-28-10"), dropout=0.3)
@@ -199,6 +203,20 @@ _VARIATIONS = (
         )
         for depth, alpha, error, spread in ((110, 84, 4.26, 0.23), (110, 270, 3.73, 0.04), (164, 270, 3.48, 0.20))
     ),
+    Row(
+        "DenseNet-BC-100, k 12",
+        network("densenet-bc-100-12"),
+        "concatenated",
+        "dense",
+        Published("Huang et al. 2017, Table 2", {"test_error": 4.51}),
+    ),
+    Row(
+        "ResNet-110, Fixup",
+        network("fixup110-cifar"),
+        "without BN",
+        "fixup",
+        Published("Zhang et al. 2019, Table 1", {"test_error": 7.24}),
+    ),
 )
 _SMALL: dict[str, AnyNetwork] = {
     "ResNet-110": cifar_resnet(20),
@@ -210,16 +228,25 @@ _SMALL: dict[str, AnyNetwork] = {
     "PyramidNet-110, α 84": pyramidnet_cifar(20, 84),
     "PyramidNet-110, α 270": pyramidnet_cifar(20, 135),
     "PyramidNet-164, α 270": pyramidnet_cifar(20, 84, (1, 3, 1)),
+    "DenseNet-BC-100, k 12": densenet_cifar(22, 12),
+    "ResNet-110, Fixup": fixup_cifar(20),
 }
-_SMALL_NOTE = "20 layers in place of 110 and 164, WRN-16-2, ResNeXt-11 8×8d, PyramidNets of 20 layers of α 84 and 135"
+_SMALL_NOTE = (
+    "20 layers in place of 110 and 164, WRN-16-2, ResNeXt-11 8×8d, PyramidNets of 20 layers of α 84 and 135, "
+    "DenseNet-BC-22"
+)
+_SETTINGS = ("cifar", "wide", "groups", "pyramid", "stochastic-depth", "dense", "fixup")
 
 VARIATIONS = Study(
     name="variations",
     title="Residual networks and their variations",
-    source="Huang et al. 2016; Zagoruyko and Komodakis 2016; Xie et al. 2017; Han et al. 2017",
+    source=(
+        "Huang et al. 2016; Zagoruyko and Komodakis 2016; Xie et al. 2017; Han et al. 2017; Huang et al. 2017; "
+        "Zhang et al. 2019"
+    ),
     question=(
-        "After papers A and C the residual was made wide, cut into groups, widened from unit to unit, or left out at "
-        "random. What does each gain over the original?"
+        "After papers A and C the residual was made wide, cut into groups, widened from unit to unit, left out at "
+        "random, concatenated in place of added, or freed of BN. What does each gain over the original?"
     ),
     rows=_VARIATIONS,
     claims=(
@@ -230,6 +257,7 @@ VARIATIONS = Study(
                 ("WRN-28-10", "Zagoruyko and Komodakis 2016, Table 5"),
                 ("ResNeXt-29, 8×64d", "Xie et al. 2017, Table 7"),
                 ("PyramidNet-110, α 84", "Han et al. 2017, Table 4"),
+                ("DenseNet-BC-100, k 12", "Huang et al. 2017, Table 2"),
             )
         ),
         Claim(
@@ -246,17 +274,25 @@ VARIATIONS = Study(
             "test_error",
             "Han et al. 2017, Table 4",
         ),
+        Claim(
+            "Fixup without BN is no worse than BN (by 1 point or more)",
+            "ResNet-110, Fixup",
+            "ResNet-110",
+            "test_error",
+            "Zhang et al. 2019, Table 1: 7.24 % beside C's 6.61 %",
+            margin=1.0,
+        ),
     ),
     scales={
         "demo": Scale(
-            dict.fromkeys(("cifar", "wide", "groups", "pyramid", "stochastic-depth"), DIGITS),
+            dict.fromkeys(_SETTINGS, DIGITS),
             seeds=3,
             rows=row_names(_VARIATIONS),
             note=f"{_SMALL_NOTE}; {DIGITS_NOTE}",
             networks=_SMALL,
         ),
         "short": Scale(
-            dict.fromkeys(("cifar", "wide", "groups", "pyramid", "stochastic-depth"), _WARM_SHORT),
+            dict.fromkeys(_SETTINGS, _WARM_SHORT),
             seeds=3,
             rows=row_names(_VARIATIONS),
             note=f"{_SMALL_NOTE}; {SHORT_NOTE}",
@@ -269,6 +305,8 @@ VARIATIONS = Study(
                 "groups": _nesterov(300, (150, 225), 5e-4),
                 "pyramid": _nesterov(300, (150, 225), 1e-4),
                 "stochastic-depth": _nesterov(500, (250, 375), 1e-4),
+                "dense": _nesterov(300, (150, 225), 1e-4, batch=64),
+                "fixup": _nesterov(200, (100, 150), 1e-4),
             },
             seeds=5,
             rows=row_names(_VARIATIONS),
@@ -283,6 +321,8 @@ VARIATIONS = Study(
         "network's alone; at the smaller scales all have one recipe.",
         "WRN pads with reflections, here with zeros. Stochastic depth held out 5,000 images and chose by them; here "
         "all are trained on and the last weights count.",
+        "The authors of Fixup learn its scalars at a tenth of the rate, without Nesterov's momentum; here all learn at "
+        "one rate, with it.",
     ),
     medians=True,
 )

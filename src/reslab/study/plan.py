@@ -197,15 +197,17 @@ class Plan:
         return next(planned, self.scale.networks.get(row.name, row.network))
 
     def stand_in(self, name: str) -> str | None:
-        """What is trained in the place of a row's network at this scale: "56 layers for 110"; None if itself."""
+        """What is trained in the place of a row's network at this scale: "56 layers for 110"; None if itself.
+
+        Networks that differ in more than their depth are named by their parameters.
+        """
         row = next(row for row in self.study.rows if row.name == name)
-        small = self.scale.networks.get(name, row.network)
-        depths = [network.depth for network in (small, row.network) if isinstance(network, ResNet)]
-        if small == row.network:
+        small, large = self.scale.networks.get(name, row.network), row.network
+        if small == large:
             return None
-        if len(depths) == 2:
-            return "{} layers for {}".format(*depths)
-        millions = [network.cost().parameters / 1e6 for network in (small, row.network)]
+        if isinstance(small, ResNet) and isinstance(large, ResNet) and _is_shallower(small, large):
+            return f"{small.depth} layers for {large.depth}"
+        millions = [network.cost().parameters / 1e6 for network in (small, large)]
         return "{:.2g} for {:.3g} million parameters".format(*millions)
 
     def label(self, name: str) -> str:
@@ -298,3 +300,10 @@ def hours(seconds: float) -> str:
         if seconds >= 1.5 * length:
             return f"{seconds / length:,.1f} {unit}" if seconds < 10 * length else f"{seconds / length:,.0f} {unit}"
     return f"{math.ceil(seconds)} seconds"
+
+
+def _is_shallower(small: ResNet, large: ResNet) -> bool:
+    """Whether a network differs from another in its units alone, or is thinner as well, its stem as its stages are."""
+    free = {key: getattr(large, key) for key in ("units", "widths", "stem", "classes", "channels", "size")}
+    alike = vars(small) | free == vars(large)
+    return alike and small.unit_outputs[0] * large.widths[0] == large.unit_outputs[0] * small.widths[0]

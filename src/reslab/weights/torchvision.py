@@ -1,6 +1,7 @@
 """torchvision's names. Its ResNets stride in the 3x3, its Inception-v3 averages padding, its GoogLeNet is another."""
 
 import re
+from functools import partial
 
 from reslab.data.normalise import HALF, IMAGENET
 from reslab.nets.network import NetworkSpec
@@ -84,6 +85,23 @@ def inception_v3(network: NetworkSpec) -> Pairs:
     return [*conv_pairs(network, blocks), *pairs]
 
 
+def densenet(network: NetworkSpec, point: str = "") -> Pairs:
+    """features.denseblock1.denselayer1.norm1 ...; `point` stands before a layer's number in the published files."""
+    pairs = []
+    for layer in layers_with_weights(network):
+        theirs = re.sub(
+            r"^stage(\d+)\.unit(\d+)\.branch2\.(\w+?)(\d)",
+            lambda m: f"denseblock{m[1]}.denselayer{m[2]}.{m[3]}{point}{int(m[4]) - (m[3] == 'conv')}",
+            layer.name,
+        )
+        theirs = re.sub(r"^(transition\d+\.\w+)\d", r"\1", theirs).replace("last.bn1", "norm5").replace("bn", "norm")
+        theirs = theirs.replace("stem.conv1", "conv0").replace("stem.norm1", "norm0")
+        pairs.append((layer.name, "classifier" if layer.kind == "linear" else f"features.{theirs}"))
+    return pairs
+
+
+_DENSENETS = tuple(f"densenet{depth}" for depth in (121, 161, 169, 201))
+
 LAYOUTS = (
     Layout(
         "torchvision's and timm's ResNet",
@@ -96,6 +114,8 @@ LAYOUTS = (
     ),
     Layout("torchvision's VGG", ("vgg11", "vgg13", "vgg16", "vgg19", "vgg16-bn", "vgg19-bn"), vgg, IMAGENET),
     Layout("torchvision's AlexNet", ("alexnet-torchvision",), alexnet, IMAGENET),
+    Layout("torchvision's DenseNet, as published", _DENSENETS, partial(densenet, point="."), IMAGENET),
+    Layout("torchvision's and timm's DenseNet", _DENSENETS, densenet, IMAGENET),
     # ported from TensorFlow: torchvision turns ImageNet's normalisation into this one inside the network
     Layout("torchvision's GoogLeNet", ("googlenet-torchvision",), googlenet, HALF),
     Layout("torchvision's and timm's Inception-v3", ("inception-v3-torchvision",), inception_v3, HALF),
