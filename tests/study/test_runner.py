@@ -115,7 +115,8 @@ def test_a_worker_that_hangs_does_not_keep_the_runner_from_a_stop(tmp_path):
         start = time.monotonic()
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-        assert time.monotonic() - start < 30  # PATIENCE and the end of the process, on a busy machine too
+        took = time.monotonic() - start
+        assert took < 10, took
     assert process.returncode == 75
     assert not Path(f"/proc/{hanging}").exists()
 
