@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from itertools import chain, repeat
 
@@ -42,12 +43,12 @@ class Column:
     form: str = ""
     empty: str = ""
 
-    @property
+    @cached_property
     def cells(self) -> list[str]:
         """The values as text, with the plain minus signs that programs read."""
         return [self._cell(value) for value in self.values]
 
-    @property
+    @cached_property
     def typeset(self) -> list[str]:
         """The values as text for a page, with the minus signs of typography."""
         return [cell if isinstance(value, str) else cell.replace("-", "−") for cell, value in self._pairs()]

@@ -167,6 +167,9 @@ def test_imagenet_must_have_its_thousand_classes(tmp_path):
         fill(tmp_path / part, {"tench": 1})
     with pytest.raises(DataError, match="class tench, where ImageNet has"):
         load(f"imagenet:{tmp_path}")
+    put(tmp_path / "val.tar", b"")
+    with pytest.raises(DataError, match=r"val.tar: a file, not a folder; if it is an archive, extract it"):
+        load(f"folder:{tmp_path / 'val.tar'}")
     with pytest.raises(DataError, match="no folder /nowhere"):
         load("imagenet:/nowhere")
 

@@ -1,9 +1,12 @@
 """Pictures as people have them: every readable one is read as it looks, every other named with its reason."""
 
+import io
 import os
+import random
 import struct
 import subprocess
 import sys
+import time
 import warnings
 import zlib
 
@@ -12,7 +15,7 @@ import pytest
 from PIL import Image
 
 from reslab.data.crops import View, views
-from reslab.data.picture import PictureError, check_picture, crop_and_resize
+from reslab.data.picture import PictureError, check_picture, crop_and_resize, formats
 
 RED, BLUE = (200, 30, 40), (20, 40, 210)
 
@@ -193,9 +196,12 @@ def test_programs_are_never_started_for_a_picture(tmp_path):
 
 
 def test_negative_or_fractional_pixels_are_refused_and_not_guessed(tmp_path):
-    Image.fromarray(np.full((8, 8), -3.5, np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(PictureError, match="neither 8 nor 16 bits"):
-        crop_and_resize(tmp_path / "a.tif", whole, 8)
+    for strange in (-3.5, np.nan, np.inf, 70_000):
+        values = np.full((8, 8), 0.5, np.float32)
+        values[3, 3] = strange
+        Image.fromarray(values).save(tmp_path / "a.tif")
+        with pytest.raises(PictureError, match="neither 8 nor 16 bits"):
+            crop_and_resize(tmp_path / "a.tif", whole, 8)
 
 
 @pytest.mark.parametrize("name", [b"new\nline.png", b"\xff\xfe.png", "ünï \U0001f600.png".encode(), b"-rf *.png"])
@@ -234,3 +240,82 @@ def test_damaged_exif_does_not_hide_the_picture(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert_halves(look(tmp_path / "a.jpg"))
+
+
+def test_what_pillow_says_of_a_damaged_picture_is_not_printed(tmp_path):
+    halves().save(tmp_path / "a.jpg", exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\x00")
+    with pytest.warns(UserWarning, match="EXIF"), Image.open(tmp_path / "a.jpg") as picture:
+        picture.getexif()
+    code = "import sys; from pathlib import Path; from reslab.data.picture import check_picture as c\n"
+    code += "assert not c(Path(sys.argv[1])).bad"
+    words = [sys.executable, "-W", "default", "-c", code, tmp_path / "a.jpg"]
+    assert subprocess.run(words, check=True, capture_output=True).stderr == b""
+
+
+def pictures():
+    """A picture in every format that Pillow writes, in every mode that it takes, by format and mode."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = {}
+    for kind in sorted(set(formats()) & set(Image.SAVE)):
+        for mode in ("RGB", "L", "P", "RGBA", "LA", "1", "I", "F", "CMYK"):
+            for options in ({}, {"exif": exif, "save_all": True}):
+                file = io.BytesIO()
+                try:
+                    halves(mode).save(file, kind, **options)
+                except (OSError, ValueError, KeyError):  # a mode that the format has not
+                    continue
+                files[f"{kind} {mode} {len(options)}"] = file.getvalue()
+    return files
+
+
+def damaged(draws, raw):
+    """The bytes of a file with something else in some places, rather in its first ones."""
+    raw = bytearray(raw)
+    for _ in range(draws.randint(1, 6)):
+        at, other = (draws.randrange(min(len(raw), draws.choice((200, 1 << 20))) + 1) for _ in range(2))
+        length = draws.choice((1, 1, 2, 4, 8, 64))
+        match draws.randrange(5):
+            case 0:
+                raw[at : at + 1] = bytes([draws.randrange(256)])
+            case 1:
+                raw[at : at + length] = draws.choice((b"\xff", b"\x00", b"\x7f")) * length
+            case 2:
+                raw[at : at + length] = raw[other : other + length]
+            case 3:
+                raw[at:at] = raw[other : other + length] * draws.choice((1, 2, 50))
+            case _:
+                del raw[at : at + draws.choice((length, len(raw)))]
+    return bytes(raw)
+
+
+def read_damaged(folder, seeds):
+    """Each format's damaged pictures are read, or named with a reason of one line, within seconds."""
+    path, files = folder / "a", pictures()
+    assert len(files) > 80
+    for seed in seeds:
+        draws = random.Random(seed)
+        for name, raw in files.items():
+            path.write_bytes(damaged(draws, raw))
+            begin = time.process_time()
+            try:
+                assert look(path).shape == (16, 16, 3)
+            except PictureError as error:
+                assert error.reason.isprintable(), (seed, name, error)
+            except BaseException as error:
+                raise AssertionError(f"seed {seed}, {name}: {type(error).__name__}") from error
+            assert check_picture(path).reason.isprintable(), (seed, name)
+            assert time.process_time() - begin < 15, (seed, name)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_picture_is_read_or_named(tmp_path):
+    read_damaged(tmp_path, range(2))
+
+
+@pytest.mark.fuzz
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_picture_is_read_or_named_for_long(tmp_path):
+    start = int(os.environ.get("RESLAB_FUZZ_SEED", "1000"))
+    print(f"RESLAB_FUZZ_SEED={start}")
+    read_damaged(tmp_path, range(start, start + 60))

@@ -92,18 +92,33 @@ def test_a_client_that_leaves_is_no_error(port, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_slow_clients_hold_few_threads_and_not_for_long(trained, monkeypatch, capfd):
-    monkeypatch.setattr(watch, "_PATIENCE", 1)
-    monkeypatch.setattr(watch, "_CLIENTS", 2)
+def test_three_hundred_slow_clients_hold_few_threads_and_keep_nobody_waiting(trained, monkeypatch, capfd):
+    monkeypatch.setattr(watch, "_PATIENCE", 3600)  # as if each sent a letter now and then
     plan = make_plan(STUDY, "demo", trained.runs[0].out.parent)
     with watch.server(lambda: plan, 0) as serving, ExitStack() as clients:
         accepting = threading.Thread(target=serving.serve_forever)
         accepting.start()
-        for _ in range(5):
+        most = 0
+        for _ in range(300):
             clients.enter_context(socket.create_connection(("127.0.0.1", serving.server_port))).sendall(b"GET")
-        wait_for(lambda: threads() == 2)
+            most = max(most, threads())
         assert get(serving.server_port)[0] == 200
-        assert threads() <= 2
+        assert 0 < most <= watch._CLIENTS
+        clients.close()
+        serving.shutdown()
+        accepting.join()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_silent_client_is_left_after_a_while(trained, monkeypatch, capfd):
+    monkeypatch.setattr(watch, "_PATIENCE", 0.2)
+    plan = make_plan(STUDY, "demo", trained.runs[0].out.parent)
+    with watch.server(lambda: plan, 0) as serving:
+        accepting = threading.Thread(target=serving.serve_forever)
+        accepting.start()
+        with socket.create_connection(("127.0.0.1", serving.server_port), timeout=30) as client:
+            client.sendall(b"GET")
+            assert client.recv(1) == b""
         serving.shutdown()
         accepting.join()
     assert capfd.readouterr() == ("", "")

@@ -1,10 +1,15 @@
 """Runs of any framework in groups: CSV files, exports of W&B and MLflow, event files; and how groups compare."""
 
+import math
+import os
+from dataclasses import replace
+
 import pytest
 
 from reslab.errors import DataError, SpecError
+from reslab.stats import comparison
 from reslab.study.foreign import read_groups, split_seed
-from reslab.study.groups import Comparison, choose_metric, group_names, read_claims
+from reslab.study.groups import MANY, Comparison, choose_metric, group_names, read_claims
 
 ROWS = "group,seed,test_acc,loss\n" + "".join(
     f"{group},{seed},{base + seed / 100:.2f},{1 - base:.1f}\n"
@@ -107,6 +112,9 @@ def test_event_files_are_read_by_their_folders(tmp_path):
         ("group,seed,acc\na,0,1\na,0,2\n", (), SpecError, "line 3: seed 0 of a stands on line 2 too"),
         ("group,seed,acc\na,0,1\n", ("grp",), SpecError, "--by grp: no such column, did you mean group?"),
         ("group,seed,seed\na,0,1\n", (), DataError, "the column 'seed' stands twice"),
+        ("group,seed,acc\na,0,1\na,1,-1e308\n", (), DataError, "line 3: -1e308 is too large to compare"),
+        ("group,seed,acc\na,0,1\n\x1b[2Jb,0,1\n", (), DataError, r"line 3: has a control character, '\\x1b', so no CSV"),
+        ("group,seed,acc\na,0,1\x00\n", (), DataError, "line 2: has a control character"),
     ],
 )
 def test_a_file_that_does_not_fit_is_said(tmp_path, text, by, error, expected):
@@ -139,10 +147,54 @@ def test_groups_are_named_by_as_few_settings_as_tell_them_apart():
 def test_pairs_and_claims_are_judged_by_their_intervals(tmp_path):
     groups = read_groups(written(tmp_path, ROWS))
     claims = tuple(read_claims(["b < a", "a<0.9", "b > a"], groups, "test_acc", 0.0))
-    comparison = Comparison("runs.csv", "", tuple(groups), "test_acc", ("test_acc",), claims)
-    assert [contrast.judgement for contrast in comparison.contrasts()] == ["does not hold", "holds", "holds"]
-    (pair,) = comparison.pairs()
+    compared = Comparison("runs.csv", "", tuple(groups), "test_acc", ("test_acc",), claims)
+    assert [contrast.judgement for contrast in compared.contrasts()] == ["does not hold", "holds", "holds"]
+    (pair,) = compared.pairs()
     assert (pair.claim.lower, pair.claim.higher, pair.judgement) == ("a", "b", "holds")
     assert pair.difference == pytest.approx(-0.3)
     with pytest.raises(SpecError, match="no 'c'"):
         list(read_claims(["a < c"], groups, "test_acc", 0.0))
+
+
+def test_a_device_or_a_pipe_is_no_file(tmp_path):
+    (tmp_path / "link.csv").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name in ("link.csv", "pipe.csv"):
+        with pytest.raises(DataError, match=f"{name}: not a file"):
+            read_groups(tmp_path / name)
+
+
+def test_lines_may_end_as_on_any_system(tmp_path):
+    path = tmp_path / "runs.csv"
+    for end in ("\n", "\r\n", "\r"):
+        path.write_bytes(ROWS.replace("\n", end).encode())
+        assert values(read_groups(path), "loss") == {"a": [0.5] * 3, "b": [0.2] * 3}
+
+
+def test_of_many_groups_the_lowest_is_compared_with_each_other(tmp_path):
+    many = [f"g{number},{seed},{number + seed / 100}" for number in range(MANY + 1) for seed in range(3)]
+    groups = read_groups(written(tmp_path, "\n".join(["group,seed,loss", *reversed(many)])))
+    compared = Comparison("runs.csv", "", tuple(groups), "loss", ("loss",))
+    pairs = compared.pairs()
+    assert {pair.claim.lower for pair in pairs} == {"g0"}
+    assert [pair.claim.higher for pair in pairs] == [f"g{number}" for number in range(1, MANY + 1)]
+    assert {pair.judgement for pair in pairs} == {"holds"}
+    few = replace(compared, groups=tuple(groups[1:]))
+    assert len(few.pairs()) == math.comb(MANY, 2)
+
+
+def test_what_is_left_out_counts_in_the_correction(tmp_path):
+    """A pair is sure among the 24 that are shown, not among the 300 of which they are the best."""
+    samples = {f"g{number}": (10.0, 10.05) for number in range(MANY)} | {"low": (9.0, 9.0001, 9.25, 9.2501)}
+    rows = [f"{name},{seed},{value}" for name, each in samples.items() for seed, value in enumerate(each)]
+    groups = read_groups(written(tmp_path, "\n".join(["group,seed,loss", *rows])))
+    pairs = Comparison("runs.csv", "", tuple(groups), "loss", ("loss",)).pairs()
+    p = comparison(pairs[0].lower, pairs[0].higher).p
+    assert 0.05 / 300 < p < 0.05 / 24
+    assert {(pair.judgement, pair.jointly) for pair in pairs} == {("holds", "not decided")}
+
+
+def test_a_margin_without_end_is_refused(tmp_path):
+    groups = read_groups(written(tmp_path, ROWS))
+    with pytest.raises(SpecError, match="--margin inf"):
+        list(read_claims(["b < a"], groups, "test_acc", math.inf))

@@ -117,7 +117,8 @@ def test_a_worker_that_hangs_does_not_keep_the_runner_from_a_stop(tmp_path):
         start = time.monotonic()
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-        assert time.monotonic() - start < 30  # PATIENCE and the end of the process, on a busy machine too
+        took = time.monotonic() - start
+        assert took < 10, took
     assert process.returncode == 75
     assert not Path(f"/proc/{hanging}").exists()
 
@@ -147,6 +148,36 @@ def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):
     assert plan.missing == ()
     ends = "".join(file.getvalue() for file in output)
     assert ends.count("training error") >= len(plan.runs)
+    for run in plan.runs:
+        assert [line.step for line in run.run.metrics] == [5, 10, 15, 20]
+        assert "resumed" not in read_json(run.out / "run.json")
+
+
+TWO = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from reslab.study.plan import make_plan
+from reslab.study.runner import run_plan
+from tests.study.conftest import STUDY
+if __name__ == "__main__":
+    assert run_plan(make_plan(STUDY, "demo", Path(sys.argv[1]), 2), 1, Console()) == {}
+"""
+
+
+def test_two_commands_at_once_train_nothing_twice_though_one_is_suspended_for_a_while(tmp_path):
+    plan, words = make_plan(STUDY, "demo", tmp_path, 2), [sys.executable, "-c", TWO, tmp_path]
+    with subprocess.Popen(words) as one, subprocess.Popen(words) as other:
+        while not any(Run(run.out).is_locked for run in plan.runs):
+            time.sleep(0.01)
+        suspended = [one.pid, *_children(one.pid)]
+        for process in suspended:
+            os.kill(process, signal.SIGSTOP)
+        time.sleep(1)
+        for process in suspended:
+            os.kill(process, signal.SIGCONT)
+    assert (one.returncode, other.returncode) == (0, 0)
+    assert plan.missing == ()
     for run in plan.runs:
         assert [line.step for line in run.run.metrics] == [5, 10, 15, 20]
         assert "resumed" not in read_json(run.out / "run.json")

@@ -24,7 +24,7 @@ from reslab.nets import Conv, Dropped, cifar_resnet
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.schedule import Drops
 from reslab.runs.execution import Chosen, Execution
-from reslab.runs.record import read_metrics
+from reslab.runs.record import Record, read_metrics
 from reslab.runs.run import Run
 from reslab.spec import replace
 from reslab.train.estimate import messages
@@ -234,6 +234,32 @@ def test_a_run_is_stopped_after_the_time_that_it_has_and_goes_on_to_the_same_byt
     train(network, how, digits, tmp_path / "run", execution=Execution(resume="exact"))
     ends = [(newest(tmp_path / name) / "model.safetensors").read_bytes() for name in ("run", "whole")]
     assert ends[0] == ends[1]
+
+
+def test_a_clock_that_goes_back_changes_nothing(tmp_path, digits, network, monkeypatch):
+    """The clock of a machine that has just booted may be years behind the files of its last run."""
+    how, out = replace(QUICK, checkpoint_every=3), tmp_path / "run"
+    whole = train(network, how, digits, tmp_path / "whole")
+    log = Record.log
+
+    def lost_at_8(record, line):
+        if line.step == 8:
+            raise InterruptedError
+        log(record, line)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(Record, "log", lost_at_8)
+        train(network, how, digits, out)
+    assert [each.step for each in Run(out).checkpoints] == [3, 6]
+    clock = iter(range(10**9, 0, -(10**5)))
+    monkeypatch.setattr("time.time", lambda: float(next(clock)))
+    for age, file in enumerate(sorted(out.rglob("*"))):
+        os.utime(file, (2e9 - age, 2e9 - age))  # what was written later looks older
+    assert newest(out).name == "step-00000006"
+    result = train(network, how, digits, out, execution=Execution(resume="exact"))
+    assert (result["test"], result["train"]) == (whole["test"], whole["train"])
+    assert result["seconds"] > 0
+    assert timeless(read_metrics(out)) == timeless(read_metrics(tmp_path / "whole"))
 
 
 def test_messages_describe_the_run(digits, network):

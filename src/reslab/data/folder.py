@@ -126,6 +126,8 @@ def load_imagenet(name: str, folder: Path, purpose: Purpose = "train") -> DataSe
 
 def _splits(name: str, folder: Path) -> dict[str, Path]:
     """The folders of the splits, train first. Raises DataError if a split has two."""
+    if folder.is_file():
+        raise DataError(f"{name}: a file, not a folder; if it is an archive, extract it and name the folder")
     if not folder.is_dir():
         raise DataError(f"{name}: no folder {shown(folder)}")
     names = _folders(folder)
@@ -241,7 +243,8 @@ def _known(folder: Path, classes: tuple[str, ...]) -> tuple[Pictures, list[str]]
     listed = [file for file in pictures if Path(file).name in annotations]
     if not listed:
         raise DataError(f"{shown(folder)}: has none of the pictures that its {_ANNOTATIONS} lists")
-    others = [file for file in (*pictures, *others) if Path(file).name not in (*annotations, _ANNOTATIONS)]
+    expected = {*annotations, _ANNOTATIONS}
+    others = [file for file in (*pictures, *others) if Path(file).name not in expected]
     places = {word: place for place, word in enumerate(classes)}
     labels = [places[annotations[Path(file).name]] for file in listed]
     return Pictures(folder, listed, np.array(labels, np.int64)), [str(folder / file) for file in others]

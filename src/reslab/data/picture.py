@@ -2,6 +2,7 @@
 
 import stat
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -35,6 +36,7 @@ _NOT_READ = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")  # formats that need 
 _SNIFFED = ("GIF", "JPEG", "PNG", "TIFF", "WEBP")  # formats recognised by their first bytes under any file ending
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow warns at 89 megapixels and refuses 179; `opened` has its own limits
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged EXIF and the like, in lines that name no picture
 
 CropFunction = Callable[[int, int], Sequence[View]]
 """The crops to take of a picture of a width and height."""
@@ -128,7 +130,7 @@ def to_rgb(picture: Image.Image, path: Path) -> Image.Image:
         top = 255 if high <= 255 else 65535
         if picture.mode == "F" and high <= 1:  # as many write floats
             top = 1
-        if low < 0 or high > top:
+        if not 0 <= low <= high <= top:  # nor NaN
             raise PictureError(path, f"pixels from {low:g} to {high:g}, neither 8 nor 16 bits")
         return Image.fromarray(np.round(values * (255 / top)).astype(np.uint8)).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:

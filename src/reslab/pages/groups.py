@@ -11,12 +11,13 @@ from reslab.drawing import COLOURS, Drawing, line, style
 from reslab.pages.page import Page
 from reslab.papers.claims import METRICS
 from reslab.stats import CONFIDENCE
-from reslab.study.groups import Comparison, Contrast, Group
+from reslab.study.groups import MANY, Comparison, Contrast, Group
 from reslab.table import Column
 
 _POINTS = 60  # points of a curve that show their values, at most
 _TITLE = 48  # letters of all groups' names in the page's title
 _LONGEST = 36  # letters of a group's name in a figure
+_HIGHEST = 40.0  # inches of a figure, which many groups share
 _FORM = ".4g"
 
 
@@ -35,6 +36,7 @@ def render(comparison: Comparison, out: Path) -> Path:
         "answer": answer(comparison, pairs),
         "claims": claims,
         "pairs": pairs,
+        "of_lowest": _is_of_lowest(pairs),
         "confidence": CONFIDENCE,
     }
     page = Page(
@@ -65,17 +67,24 @@ def answer(comparison: Comparison, pairs: Sequence[Contrast]) -> str:
     means = {name: sample.mean for name, sample in samples.items() if sample.mean is not None}
     if len(means) < 2:
         return "There are not two groups to compare."
-    low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    low, *_, high = sorted(means, key=means.__getitem__)  # of equal ones two
     ends = " and ".join(
         f"{name} has the {word}, {samples[name]:{_FORM}} (n = {samples[name].n})"
         for name, word in ((low, "lowest"), (high, "highest"))
     )
     decided = sum(pair.jointly == "holds" for pair in pairs)
     of = "the pair differs" if len(pairs) == 1 else f"{decided} of {len(pairs)} pairs differ"
+    if _is_of_lowest(pairs):
+        of = f"{decided} of the {len(pairs)} others differ from the lowest"
     if len(pairs) == 1 and not decided:
         of = "whether they differ is not decided"
     together = ", all pairs together" if len(pairs) > 1 else ""
     return f"{ends}; {of} at {100 * CONFIDENCE:g} % confidence{together}."
+
+
+def _is_of_lowest(pairs: Sequence[Contrast]) -> bool:
+    """Whether all pairs have the group with the lowest mean, because there are many groups."""
+    return len(pairs) >= MANY and len({pair.claim.lower for pair in pairs}) == 1
 
 
 def _groups(comparison: Comparison) -> list[Column]:
@@ -141,7 +150,7 @@ def _runs(comparison: Comparison) -> list[Column]:
 def _curves(comparison: Comparison) -> Drawing:
     """The metric over the steps: means over the seeds, bands from minimum to maximum."""
     with style():
-        figure = Figure(figsize=(7.0, 3.6 + 0.2 * -(-len(comparison.groups) // 2)), layout="constrained")
+        figure = Figure(figsize=(7.0, min(_HIGHEST, 3.6 + 0.2 * -(-len(comparison.groups) // 2))), layout="constrained")
         drawing = Drawing(figure, "Lines: means over the seeds; bands: minimum to maximum.")
         ax = figure.subplots()
         for index, group in enumerate(comparison.groups):
@@ -175,7 +184,7 @@ def _finals(comparison: Comparison) -> Drawing:
     """The last value of every run: a faint mark for each, a strong one for the mean."""
     groups = comparison.groups
     with style():
-        figure = Figure(figsize=(7.0, 0.9 + 0.34 * len(groups)), layout="constrained")
+        figure = Figure(figsize=(7.0, min(_HIGHEST, 0.9 + 0.34 * len(groups))), layout="constrained")
         drawing = Drawing(figure, "The last value: a faint mark for each run, a strong one for the mean.")
         ax = figure.subplots()
         for place, group in enumerate(groups):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from reslab.disk import read_file
 from reslab.errors import DataError, SpecError, nearest
 from reslab.study.groups import Curve, Group, GroupRun, group_names, varying
 
@@ -21,6 +22,8 @@ _KEEPING = re.compile(
 )
 _SEED_WORD = re.compile(r"(?i)(?:^|[-_/. ])(?:seed|s)[-_=]?(\d+)(?=$|[-_/. ])")
 _DECIMAL_COMMA = re.compile(r"(?m)(?<=;)(-?\d+),(\d+)(?=;|\s*$)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but for tabs and the ends of lines
+_LARGEST = 1e100  # of a number, whose square is a number too
 _WIDE = re.compile(r"(.+) - (.+?)(__MIN|__MAX)?")  # W&B's columns of a chart: "run - metric"
 
 
@@ -59,13 +62,17 @@ def read_groups(path: Path, by: Sequence[str] = ()) -> list[Group]:
 def _read(path: Path) -> tuple[list[str], list[_Line]]:
     """The columns and lines of a CSV file, its cells apart by commas, semicolons or tabs."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8, so no CSV") from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if control := _CONTROL.search(text):
+        line = text.count("\n", 0, control.start()) + 1
+        raise DataError(f"{path}, line {line}: has a control character, {control[0]!a}, so no CSV")
     separator = max(",;\t", key=text.partition("\n")[0].count)
     if separator == ";":
         text = _DECIMAL_COMMA.sub(r"\1.\2", text)
@@ -82,6 +89,8 @@ def _read(path: Path) -> tuple[list[str], list[_Line]]:
     for number, cells in lines:
         if len(cells) != len(header):
             raise DataError(f"{path}, line {number}: {len(cells)} cells, but {len(header)} columns")
+        if large := next((cell for cell in cells if abs(_number(cell) or 0.0) > _LARGEST), None):
+            raise DataError(f"{path}, line {number}: {large[:40]} is too large to compare")
     return header, [_Line(number, dict(zip(header, map(str.strip, cells), strict=True))) for number, cells in lines]
 
 

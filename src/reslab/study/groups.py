@@ -1,5 +1,6 @@
 """Groups of runs that differ in their seed alone, of reslab or of any other framework, and how they compare."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -9,6 +10,8 @@ from reslab.errors import SpecError, nearest
 from reslab.stats import CONFIDENCE, Judgement, Sample, comparison, holm
 from reslab.study.claim import parse_claim
 
+MANY = 24
+"""Groups of which every two are compared; of more, the one with the lowest mean with each other one."""
 Curve = tuple[tuple[float, float], ...]
 """A metric over the steps: (step, value)."""
 
@@ -94,22 +97,28 @@ class Comparison:
 
     def contrasts(self) -> list[Contrast]:
         """The claims, judged."""
-        return self._judged(self.claims)
+        return self._judged(self.claims, len(self.claims))
 
     def pairs(self) -> list[Contrast]:
-        """Every two groups, the one with the lower mean first, by the comparison's metric."""
-        names = [group.name for group in self.groups if self.sample(group.name, self.metric).n]
-        return self._judged([self._ordered(*pair) for pair in combinations(names, 2)])
+        """Every two groups, the one with the lower mean first, by the comparison's metric.
 
-    def _ordered(self, one: str, other: str) -> GroupClaim:
-        means = [self.sample(name, self.metric).mean or 0.0 for name in (one, other)]
-        return GroupClaim(one, other, self.metric) if means[0] <= means[1] else GroupClaim(other, one, self.metric)
+        Of more than MANY groups only those with the lowest of all, with Holm's correction for every two all the same:
+        the lowest is not known beforehand.
+        """
+        samples = {group.name: self.sample(group.name, self.metric) for group in self.groups}
+        means = {name: sample.mean for name, sample in samples.items() if sample.mean is not None}
+        names = list(means) if len(means) <= MANY else sorted(means, key=means.__getitem__)
+        chosen = list(combinations(names, 2)) if len(names) <= MANY else [(names[0], name) for name in names[1:]]
+        ordered = [pair if means[pair[0]] <= means[pair[1]] else pair[::-1] for pair in chosen]
+        return self._judged([GroupClaim(*pair, self.metric) for pair in ordered], math.comb(len(names), 2))
 
-    def _judged(self, claims: Sequence[GroupClaim]) -> list[Contrast]:
+    def _judged(self, claims: Sequence[GroupClaim], together: int) -> list[Contrast]:
+        """The judgements on claims, which are some of so many that are judged `together`."""
         sides = [(self.sample(claim.lower, claim.metric), self.sample(claim.higher, claim.metric)) for claim in claims]
         tests = [comparison(*pair, margin=claim.margin) for pair, claim in zip(sides, claims, strict=True)]
+        ps = holm([*(test.p for test in tests), *[None] * (together - len(tests))])
         contrasts = []
-        for claim, pair, test, p in zip(claims, sides, tests, holm([test.p for test in tests]), strict=True):
+        for claim, pair, test, p in zip(claims, sides, tests, ps, strict=False):
             sure = test.p is None or p <= 1 - CONFIDENCE
             jointly = test.judgement if sure else "not decided"
             contrasts.append(Contrast(claim, *pair, test.interval, test.judgement, jointly))
@@ -117,7 +126,9 @@ class Comparison:
 
 
 def read_claims(texts: Iterable[str], groups: Sequence[Group], metric: str, margin: float) -> Iterator[GroupClaim]:
-    """The claims of "a < b" on a metric. Raises SpecError naming the nearest groups."""
+    """The claims of "a < b" on a metric. Raises SpecError naming the nearest groups, or a margin without end."""
+    if not math.isfinite(margin):
+        raise SpecError(f"--margin {margin:g}: every claim holds with it; give a finite number")
     for text in texts:
         lower, higher = parse_claim(text, [group.name for group in groups])
         yield GroupClaim(lower, higher, metric, margin)
