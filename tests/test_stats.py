@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, ttest_ind
 
-from reslab.stats import Sample, compare, comparison, conjunction, holm, pool, power, seeds_needed, share_interval
+from reslab.stats import (
+    Sample,
+    compare,
+    comparison,
+    conjunction,
+    holm,
+    least_effect,
+    pool,
+    power,
+    seeds_needed,
+    share_interval,
+)
 
 IMAGE = 100 / 360  # the step of an error over the digits' test images
 RUNS = 400  # draws of each simulation
@@ -184,7 +195,18 @@ def test_a_conjunction_errs_in_at_most_five_of_a_hundred():
 
 def test_two_standard_deviations_need_more_than_five_seeds():
     assert [round(power(2.0, n), 1) for n in (1, 2, 3, 5)] == [0.0, 0.1, 0.4, 0.8]
+    assert least_effect(1) is None
+    assert power(least_effect(5) - 0.1, 5) < 0.8 <= power(least_effect(5), 5)
     assert seeds_needed(2.0) == 6
     assert seeds_needed(6.0) < 4
     assert seeds_needed(0.0) is None
     assert seeds_needed(0.05) is None
+
+
+def test_in_a_form_the_mean_has_the_decimals_of_its_spread():
+    assert f"{Sample((4.0, 5.0, 6.001)):.4g}" == "5.0 ± 1.0"
+    assert f"{Sample((0.9312, 0.9354)):.4g}" == "0.9333 ± 0.0030"
+    assert f"{Sample((3600.0, 3700.0)):.4g}" == "3650 ± 71"
+    assert f"{Sample((2.0, 2.0)):.4g}" == "2 ± 0"
+    assert f"{Sample((2e-9, 3e-9)):.4g}" == "2.5e-09 ± 7.1e-10"
+    assert f"{Sample((1.23456,)):.4g}" == "1.235"

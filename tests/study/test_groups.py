@@ -4,7 +4,7 @@ import pytest
 
 from reslab.errors import DataError, SpecError
 from reslab.study.foreign import read_groups, split_seed
-from reslab.study.groups import Comparison, choose_metric, group_names, read_claims
+from reslab.study.groups import Comparison, Group, choose_metric, group_names, read_claims
 
 ROWS = "group,seed,test_acc,loss\n" + "".join(
     f"{group},{seed},{base + seed / 100:.2f},{1 - base:.1f}\n"
@@ -63,6 +63,17 @@ def test_an_export_of_wandb_runs_is_read_by_its_names(tmp_path):
     groups = read_groups(written(tmp_path, text))
     assert values(groups, "val_acc") == {"wide": [0.9, 0.91], "slim": [0.8, 0.81]}
     assert set(groups[0].runs[0].values) == {"val_acc"}
+
+
+def test_an_export_of_runs_with_chance_names_is_grouped_by_what_is_crossed_with_the_seeds(tmp_path):
+    text = '"Name","State","Created","arch","lr","seed","epoch","val_acc"\n' + "".join(
+        f'"calm-sun-{number}","finished","2026-01-02","{arch}","0.1","{seed}","{190 + number}","0.{80 + number}"\n'
+        for number, (arch, seed) in enumerate((arch, seed) for arch in ("wide", "slim") for seed in range(5))
+    )
+    groups = read_groups(written(tmp_path, text))
+    assert [(group.name, len(group.runs)) for group in groups] == [("wide", 5), ("slim", 5)]
+    assert set(groups[0].runs[0].values) == {"val_acc"}
+    assert not groups[0].runs[0].curves
 
 
 def test_an_export_of_a_wandb_chart_is_read_by_its_columns(tmp_path):
@@ -146,3 +157,10 @@ def test_pairs_and_claims_are_judged_by_their_intervals(tmp_path):
     assert pair.difference == pytest.approx(-0.3)
     with pytest.raises(SpecError, match="no 'c'"):
         list(read_claims(["a < c"], groups, "test_acc", 0.0))
+
+
+def test_where_groups_are_called_by_numbers_a_claim_s_number_is_a_group():
+    groups = [Group(name, {}, ()) for name in ("0.05", "0.1")]
+    assert next(read_claims(["0.10 < 5e-2"], groups, "acc", 0.0))[:2] == ("0.1", "0.05")
+    with pytest.raises(SpecError, match=r"no '0\.5': did you mean 0\.05"):
+        list(read_claims(["0.5 < 0.1"], groups, "acc", 0.0))

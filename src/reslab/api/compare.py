@@ -84,6 +84,7 @@ def judge_file(
     if not metrics:
         raise SpecError(f"{path}: no run has a value")
     chosen = choose_metric(metric, metrics)
+    single = len(groups) > 1 and all(len(group.runs) == 1 for group in groups)
     comparison = Comparison(
         source=path.name,
         command=_command(["judge", str(path)], by, metric, claims, margin, out),
@@ -91,6 +92,7 @@ def judge_file(
         metric=chosen,
         metrics=metrics,
         claims=tuple(read_claims(claims, groups, chosen, margin)),
+        notes=("each group has one run, which decides nothing; --by COLUMN,... names what makes a group",) * single,
     )
     return _write(comparison, Path(out) if out else REPORTS / path.stem)
 

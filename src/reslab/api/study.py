@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reslab.api.choices import REPORTS, RUNS, ScaleName
 from reslab.api.console import progress_console
+from reslab.errors import SpecError
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from reslab.papers.claims import Claim, Study
     from reslab.study.plan import Plan, PlannedRun
-    from reslab.study.verdict import Prospect, Verdict
+    from reslab.study.verdict import Prospect, Resolution, Verdict
 
 
 def list_studies() -> "list[Study]":
@@ -84,6 +85,8 @@ def _find_study(word: "str | Path | Study") -> "Study":
         from reslab.study.own import read_study
 
         return read_study(Path(word))
+    if word not in papers.STUDIES and (file := Path(f"{word}.toml")).is_file():
+        raise SpecError(f"no study {word!r}: did you mean {file}?")
     return papers.study(word)
 
 
@@ -126,7 +129,7 @@ class StudyCost(NamedTuple):
 
 def plan_rows(plan: "Plan") -> list[StudyRow]:
     """The rows of a plan, with their networks, runs and operations."""
-    from reslab.nets import name_of
+    from reslab.nets import to_string
 
     rows = []
     for row in plan.rows:
@@ -134,7 +137,7 @@ def plan_rows(plan: "Plan") -> list[StudyRow]:
         absent = "" if runs else plan.absent.get(row.name, "counted, not trained")
         data, steps = (runs[0].data, runs[0].recipe.steps) if runs else ("", 0)
         operations = sum(run.operations for run in runs)
-        network = name_of(plan.network(row))
+        network = to_string(plan.network(row))
         rows.append(
             StudyRow(row.name, network, data, absent, steps, len(plan.runs_of(row.name)), len(runs), operations)
         )
@@ -155,6 +158,13 @@ def claim_prospect(plan: "Plan", claim: "Claim") -> "Prospect | None":
     from reslab.study.verdict import prospect
 
     return prospect(plan, claim)
+
+
+def plan_resolution(plan: "Plan") -> "Resolution":
+    """The least difference in test error that a plan can show by its number of seeds."""
+    from reslab.study.verdict import resolution
+
+    return resolution(plan)
 
 
 class StudyReport(NamedTuple):
