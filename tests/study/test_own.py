@@ -220,4 +220,6 @@ def test_a_plan_of_a_file_has_one_scale_and_a_command_that_does_it_again(tmp_pat
     assert not plan.beside_published
     with pytest.raises(SpecError, match="no scale 'short'"):
         plan_study("study.toml", "short")
+    value = own_study("a", data="digits", rows={"x": "resnet8-cifar"})
+    assert plan_study(value, seeds=2).command == "run_study(plan_study(study, seeds=2))"
     assert plan_study("study.toml", data="fashion-mnist").runs[0].data == "fashion-mnist"

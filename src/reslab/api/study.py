@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reslab.papers.claims import Claim, Study
     from reslab.study.plan import Plan, PlannedRun
     from reslab.study.verdict import Prospect, Resolution, Verdict
+    from reslab.table import Column
 
 
 def list_studies() -> "list[Study]":
@@ -178,15 +179,25 @@ class StudyReport(NamedTuple):
     verdicts: "list[Verdict]"
     left_out: "dict[Path, str]"
 
+    def columns(self) -> dict[str, list[str | int | float | None]]:
+        """The verdicts as pandas.DataFrame takes them: of each side its mean."""
+        from reslab.table import to_dict
+
+        return to_dict(self._table())
+
     def _repr_html_(self) -> str:
         """The verdicts and the place of the page, for notebooks."""
         from html import escape
 
-        from reslab.table import columns, to_html
+        from reslab.table import to_html
+
+        return f"{to_html(self._table())}<p>{escape(str(self.page))}</p>"
+
+    def _table(self) -> "list[Column]":
+        from reslab.table import columns
 
         lines = [(each.judgement, each.claim.text, each.lower, each.higher) for each in self.verdicts]
-        table = to_html(columns(("judgement", "claim", "lower", "higher"), lines, text=2))
-        return f"{table}<p>{escape(str(self.page))}</p>"
+        return columns(("judgement", "claim", "lower", "higher"), lines, text=2)
 
 
 def report_study(plan: "Plan") -> StudyReport:
