@@ -401,7 +401,7 @@ claims = ["residual < plain"]   # of the test error; see the end of this file
 scale_steps = true              # fewer steps shorten warm-up and drops too
 
 [recipe]
-name = "demo"                   # a name from `reslab recipes`, or a file
+name = "demo"                   # from `reslab recipes`, or a file; or the data's
 steps = 60                      # every field of `reslab recipe show demo`
 # lr = 0.05                     # common names are known: schedule.rate
 
