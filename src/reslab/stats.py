@@ -96,14 +96,14 @@ class Sample:
         return self._text(f"{self.mean:.2g}", ".1g") if small else self._text(f"{self.mean:.2f}", ".2f")
 
     def __format__(self, form: str) -> str:
-        """The standard deviation in two digits, and the mean to the same decimal; without it in a form like ".3g"."""
+        """The mean in a form and the standard deviation in two digits; ".4g" gives the mean the decimals of these."""
         if not form or self.mean is None:
             return str(self)
         decimals = 1 - math.floor(math.log10(self.std)) if self.std else None
-        if decimals is None or decimals > _DECIMALS:
+        if decimals is None or decimals > _DECIMALS or not form.endswith("g"):
             return self._text(f"{self.mean:{form}}", ".2g")
-        form = f".{max(0, decimals)}f"
-        return self._text(f"{self.mean:{form}}", form)
+        fixed = f".{max(0, decimals)}f"
+        return self._text(f"{self.mean:{form.partition('.')[0]}{fixed}}", fixed)
 
     def _text(self, middle: str, form: str) -> str:
         spread = f" ± {self.std:{form}}" if self.std is not None else ""
