@@ -144,7 +144,7 @@ def _validated(tree: dict[str, Any], place: Place) -> OwnStudy:
         first = next((each for each in error.errors() if each["type"] == "extra_forbidden"), error.errors()[0])
         keys = _keys(first["loc"], tree)
         words = f"{_words(keys)}: " if keys else ""
-        raise SpecError(f"{place(keys)}: {words}{_reason(first['type'], first['msg'], first, keys)}") from None
+        raise SpecError(f"{place(keys)}: {words}{_reason(first, keys)}") from None
 
 
 _NEEDED = {
@@ -161,18 +161,19 @@ _FIELDS = {field.name for spec in (Recipe, ResNet, Staged) for field in dataclas
 """The fields of networks and recipes, and their common names."""
 
 
-def _reason(kind: str, message: str, error: Mapping[str, Any], keys: Keys) -> str:
-    """What is wrong with the value of some keys, by pydantic's kind of error."""
+def _reason(error: Mapping[str, Any], keys: Keys) -> str:
+    """What is wrong with the value of some keys, by pydantic's error."""
+    kind = error["type"]
     if kind == "missing":
         return f"{error['loc'][-1]} is missing; `reslab study new FILE` writes an example"
     if kind == "extra_forbidden":
-        known = list((_TABLES.get(str(keys[0]), OwnStudy) if len(keys) > 1 else OwnStudy).model_fields)
         if str(keys[-1]).partition(".")[0] in _FIELDS:
             return "no key here; `set` changes fields of network and recipe, `grid` has lists of their values"
-        return f"no such key, {nearest(str(keys[-1]), known)}"
+        table = _TABLES[str(keys[0])] if len(keys) > 1 else OwnStudy
+        return f"no such key, {nearest(str(keys[-1]), table.model_fields)}"
     if kind in _NEEDED:
         return f"should be {_NEEDED[kind]}, not {json.dumps(error['input'], default=str)}"
-    text = message.removeprefix("Value error, ").removeprefix("Input ")
+    text = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{text[:1].lower()}{text[1:]}"
 
 
@@ -200,8 +201,7 @@ class _Reader:
         self.own, self.folder, self.place = own, folder, place
 
     def study(self, name: str, file: str | None = None) -> Study:
-        own, data = self.own, self._data()
-        begin = self._recipe()
+        own, data, begin = self.own, self._data(), self._recipe()
         rows, settings = [], {}
         trained: dict[tuple[AnyNetwork, Recipe], str] = {}
         for title, layers in self._combinations():
