@@ -55,6 +55,13 @@ def test_a_no_break_space_joins_what_belongs_together():
     assert aligned([("3×3,\xa064; 1×1,\xa064",)], width=8).splitlines() == ["3×3, 64;", "1×1, 64"]
 
 
+def test_a_mean_and_its_spread_and_a_number_of_runs_stay_together():
+    text = "the mean is 7.02 ± 0.27 (n = 5) at 95 %"
+    assert wrapped(text, 16).splitlines() == ["the mean is", "7.02 ± 0.27", "(n = 5) at 95 %"]
+    assert wrapped(text, 14).splitlines() == ["the mean is", "7.02 ± 0.27", "(n = 5) at", "95 %"]
+    assert aligned([("7.02 ± 0.27", "in words that wrap")], width=20).splitlines()[0] == "7.02 ± 0.27  in"
+
+
 def test_lines_after_the_first_are_indented():
     assert wrapped("one two three", 8, "  ") == "one two\n  three"
     assert wrapped("one two three", None) == "one two three"

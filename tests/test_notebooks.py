@@ -79,5 +79,21 @@ def test_tables_are_plain_columns_and_escaped_html():
     assert "<b>a title</b>" in html
 
 
+def test_a_comparison_draws_itself_and_is_a_plain_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{group},{seed},{base + seed}" for group, base in (("a<b", 5), ("c", 9)) for seed in range(3)]
+    (tmp_path / "runs.csv").write_text("\n".join(["group,seed,error", *lines]))
+    report = reslab.judge_file("runs.csv", claims=["a<b < c"])
+    html = report._repr_html_()
+    assert html.count("<table>") == 3
+    assert "<svg" in html
+    assert "a&lt;b has the lowest, 6.0 ± 1.0 (n = 3)" in html
+    assert str(report.page) in html
+    assert report.columns()["error"] == [5, 6, 7, 9, 10, 11]
+    assert report.columns("table") == {
+        "group": ["a<b", "c"], "n": [3, 3], "error": [6, 10], "least": [5, 9], "greatest": [7, 11]
+    }  # fmt: skip
+
+
 def test_this_is_no_notebook():
     assert not in_notebook()

@@ -13,6 +13,7 @@ from reslab.stats import (
     conjunction,
     holm,
     interval_over_images,
+    least_effect,
     pool,
     power,
     seeds_needed,
@@ -195,6 +196,8 @@ def test_a_conjunction_errs_in_at_most_five_of_a_hundred():
 
 def test_two_standard_deviations_need_more_than_five_seeds():
     assert [round(power(2.0, n), 1) for n in (1, 2, 3, 5)] == [0.0, 0.1, 0.4, 0.8]
+    assert least_effect(1) is None
+    assert power(least_effect(5) - 0.1, 5) < 0.8 <= power(least_effect(5), 5)
     assert seeds_needed(2.0) == 6
     assert seeds_needed(6.0) < 4
     assert seeds_needed(0.0) is None
@@ -231,3 +234,12 @@ def test_one_run_has_no_interval_over_images_and_equal_answers_have_no_width():
     wrong = np.array([[True, False, False]] * 2)
     assert interval_over_images(wrong[:1], wrong) is None
     assert interval_over_images(wrong, wrong) == (0.0, 0.0)
+
+
+def test_in_a_form_the_mean_has_the_decimals_of_its_spread():
+    assert f"{Sample((4.0, 5.0, 6.001)):.4g}" == "5.0 ± 1.0"
+    assert f"{Sample((0.9312, 0.9354)):.4g}" == "0.9333 ± 0.0030"
+    assert f"{Sample((3600.0, 3700.0)):.4g}" == "3650 ± 71"
+    assert f"{Sample((2.0, 2.0)):.4g}" == "2 ± 0"
+    assert f"{Sample((2e-9, 3e-9)):.4g}" == "2.5e-09 ± 7.1e-10"
+    assert f"{Sample((1.23456,)):.4g}" == "1.235"

@@ -15,7 +15,7 @@ TABLE = [
 
 
 def test_numbers_are_rounded_in_text_alone():
-    assert TABLE[1].cells == ["-0.123", "+0.5", "–", "–", "+1.5 ± 0.71", "not run", "-1e-07"]
+    assert TABLE[1].cells == ["-0.123", "+0.5", "–", "–", "+1.50 ± 0.71", "not run", "-1e-07"]
     assert TABLE[1].data() == [-0.123456, 0.5, None, None, 1.5, "not run", -1e-7]
 
 

@@ -1,9 +1,12 @@
 """Rows of cells as text in columns, within the width of a terminal if that is asked for."""
 
+import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
 _GAP = 2
+_JOINED = re.compile(r"(?<=\S) (?=[±=%])|(?<= [±=]) (?=\S)")
+"""The spaces of "7.2 ± 0.3", "n = 5" and "95 %", where no line ends."""
 Cells = Sequence[tuple[str, ...]]
 
 
@@ -13,9 +16,9 @@ def aligned(cells: Cells, right: tuple[int, ...] = (), width: int | None = None)
     width: the most characters of a line; cells are wrapped between words, never within a word or a number, and where
     that is not enough, further columns follow below, after the first ones of text again. A no-break space joins words.
     """
-    places = range(len(cells[0]))
     if width is None:
-        return _block(cells, right, [_longest(cells, place) for place in places])
+        return _block(cells, right, [_longest(cells, place) for place in range(len(cells[0]))])
+    cells = [tuple(_JOINED.sub("\xa0", cell) for cell in row) for row in cells]
     blocks = [
         _block(
             [tuple(row[place] for place in group) for row in cells],
@@ -44,7 +47,7 @@ def wrapped(text: str, width: int | None, indent: str = "") -> str:
     if width is None:
         return text
     form = textwrap.TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(form.fill(line) for line in text.split("\n"))
+    return "\n".join(form.fill(_JOINED.sub("\xa0", line)).replace("\xa0", " ") for line in text.split("\n"))
 
 
 def _groups(cells: Cells, right: tuple[int, ...], width: int) -> list[list[int]]:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, wraps
 from typing import Any, TypeVar, cast, dataclass_transform, get_args, get_type_hints
 
@@ -186,11 +186,16 @@ def _fields_of_kind(option: str, key: str, branch: dict[str, Any]) -> str:
     return f"{key} is {branch['kind']} and has {fields or 'no fields'}; {option}{key}=KIND chooses another kind"
 
 
-def override_each(values: tuple[Any, ...], assignments: dict[str, str], option: str = "--set ") -> tuple[Any, ...]:
-    """Several specs after `key=text` changes, each key a field of one of them. Raises SpecError for one of none."""
+def override_each(
+    values: tuple[Any, ...], assignments: dict[str, str], option: str = "--set ", aliases: Iterable[str] = ()
+) -> tuple[Any, ...]:
+    """Several specs after `key=text` changes, each key a field of one of them.
+
+    Raises SpecError for a key of none, naming the nearest ones and the nearest aliases.
+    """
     for key in assignments:
         if not any(key.split(".")[0] in tree(value) for value in values):
-            known = [name for value in values for name in keys(value)]
+            known = [*(name for value in values for name in keys(value)), *aliases]
             raise SpecError(f"{option}{key}: no such key, {nearest(key, known)}", key)
     return tuple(
         override(value, {key: text for key, text in assignments.items() if key.split(".")[0] in tree(value)}, option)

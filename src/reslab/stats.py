@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 RANKED_FROM = 5  # runs a side, the papers' number; below 4 ranks can decide nothing at 95 %
 MOST_SEEDS = 50  # that are asked for
+MOST_EFFECT = 30  # standard deviations that are asked for
+_DECIMALS = 6  # of a mean, at most
 _GAP = 2.0  # on the logit: a row whose sorted errors have a wider one has runs of two kinds
 
 Judgement = Literal["holds", "does not hold", "not decided", "not run"]
@@ -95,10 +97,14 @@ class Sample:
         return self._text(f"{self.mean:.2g}", ".1g") if small else self._text(f"{self.mean:.2f}", ".2f")
 
     def __format__(self, form: str) -> str:
-        """The mean in a form, such as ".3g" for any magnitude, with the standard deviation in two digits."""
+        """The mean in a form and the standard deviation in two digits; ".4g" gives the mean the decimals of these."""
         if not form or self.mean is None:
             return str(self)
-        return self._text(f"{self.mean:{form}}", ".2g")
+        decimals = 1 - math.floor(math.log10(self.std)) if self.std else None
+        if decimals is None or decimals > _DECIMALS or not form.endswith("g"):
+            return self._text(f"{self.mean:{form}}", ".2g")
+        fixed = f".{max(0, decimals)}f"
+        return self._text(f"{self.mean:{form.partition('.')[0]}{fixed}}", fixed)
 
     def _text(self, middle: str, form: str) -> str:
         spread = f" ± {self.std:{form}}" if self.std is not None else ""
@@ -469,6 +475,16 @@ def power(effect: float, n: int) -> float:
     draws = np.random.default_rng(0).standard_normal((2, 4000, n))
     tested = ttest_ind(draws[0] - effect, draws[1], axis=1, equal_var=False)
     return float(np.mean((tested.pvalue < 1 - CONFIDENCE) & (tested.statistic < 0)))
+
+
+def least_effect(n: int, chance: float = 0.8) -> float | None:
+    """The least difference, in standard deviations of single runs, that n runs a side show at a chance; to a tenth.
+
+    None below two runs, which show nothing.
+    """
+    if n < 2:
+        return None
+    return bisect_left(range(MOST_EFFECT * 10), chance, key=lambda tenths: power(tenths / 10, n)) / 10
 
 
 def seeds_needed(effect: float, chance: float = 0.8) -> int | None:

@@ -5,9 +5,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, NamedTuple
 
+from reslab.columns import wrapped
 from reslab.errors import DataError, SpecError
 
 Keys = Sequence[str | int]
@@ -65,45 +65,62 @@ def _key(key: str | int) -> str:
     return rf"""["']?{re.escape(str(key))}["']?"""
 
 
-def to_toml(tree: Mapping[str, Any], comments: Mapping[str, str] | None = None) -> str:
-    """Plain types as TOML, None as "none"; a comment stands above its key, and above a table by the table's key."""
-    return "\n".join(_lines(tree, comments or {}, ""))
+def to_toml(tree: Mapping[str, Any], comments: Mapping[str, str] = {}, defaults: Mapping[str, Any] = {}) -> str:
+    """Plain types as TOML, None as "none".
+
+    comments: by dotted keys; they stand above their keys, the same one of several keys above the first
+    defaults: by dotted keys; they stand beside values that differ
+    """
+    return "\n".join(_lines(tree, comments, defaults, ""))
 
 
-def _lines(tree: Mapping[str, Any], comments: Mapping[str, str], prefix: str) -> Iterator[str]:
+def _lines(
+    tree: Mapping[str, Any], comments: Mapping[str, str], defaults: Mapping[str, Any], prefix: str
+) -> Iterator[str]:
     tables = {key: value for key, value in tree.items() if isinstance(value, dict)}
+    above = ""
     for key, value in tree.items():
         if key not in tables:
-            yield from comment(comments.get(prefix + key, ""))
-            yield f"{key} = {_value(value)}"
+            above, before = comments.get(prefix + key, ""), above
+            yield from comment(above if above != before else "")
+            default = _value(defaults.get(prefix + key, value))
+            yield f"{key} = {_value(value)}" + (f"  # default {default}" if default != _value(value) else "")
     for key, table in tables.items():
         yield ""
         yield from comment(comments.get(prefix + key, ""))
         yield f"[{prefix}{key}]"
-        yield from _lines(table, comments, f"{prefix}{key}.")
+        yield from _lines(table, comments, defaults, f"{prefix}{key}.")
 
 
 def comment(text: str) -> list[str]:
     """A text as lines of a comment."""
-    return wrap(text, 80, initial_indent="# ", subsequent_indent="# ")
+    return wrapped(f"# {' '.join(text.split())}", 80, "# ").split("\n") if text else []
 
 
 def _value(value: Any) -> str:
     return json.dumps("none" if value is None else value)
 
 
-def assignments(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """A table as assignments of `key=text`, like those of --set: {"schedule.rate": "0.1"}.
+def dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a table and of the tables in it by dotted keys: {"schedule.rate": 0.1}.
 
-    A table with a kind is one value; of others each key is one.
+    A table with a kind is one value.
     """
-    flat: dict[str, str] = {}
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict) and "kind" not in value:
-            flat |= assignments(value, f"{prefix}{key}.")
+            flat |= dotted(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = value if isinstance(value, str) else json.dumps(_with_none(value), default=str)
+            flat[prefix + key] = value
     return flat
+
+
+def assignments(tree: Mapping[str, Any]) -> dict[str, str]:
+    """A table as assignments of `key=text`, like those of --set: {"schedule.rate": "0.1"}."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(_with_none(value), default=str)
+        for key, value in dotted(tree).items()
+    }
 
 
 def _with_none(value: Any) -> Any:

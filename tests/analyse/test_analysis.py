@@ -176,7 +176,7 @@ def test_runs_whose_values_are_not_finite_are_not_judged():
     finding = claims.test_claim("low", "A", "what", (runs, 9.0), (of, of))
     assert (finding.judgement, finding.evidence) == (
         "holds",
-        "what: resnet8-cifar 1.05 ± 0.071 (n = 2) and the bound 9; left out: run1",
+        "what: resnet8-cifar 1.050 ± 0.071 (n = 2) and the bound 9; left out: run1",
     )
 
 

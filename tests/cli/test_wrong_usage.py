@@ -1,9 +1,11 @@
 """Wrong usages and their answers: one or two lines that name the thing and the cure, and nothing is written."""
 
 import json
+import re
 import sys
 
 import pytest
+import typer
 
 from reslab import api
 
@@ -13,6 +15,10 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits"]
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
+        # a word too many, or an option that is none
+        (["train", "resnet20-cifar", "digits"], 2, "unexpected extra argument(s) (digits)\nsee reslab train -h"),
+        ([*TRAIN, "--steps", "4"], 2, "No such option: --steps (Possible options: --epochs, --scale-steps, --set)"),
+        ([*TRAIN, "--seed", "one"], 2, "Invalid value for '--seed'"),
         # missing words, all at once, with an example
         (["train"], 2, "NETWORK and --data are missing\nfor example: reslab train resnet20-cifar --data digits"),
         (["train", "resnet20-cifar"], 2, "train: --data is missing"),
@@ -26,6 +32,14 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits"]
         # words that do not exist, with the nearest that do
         (["shwo", "resnet50"], 2, "Did you mean 'show'"),
         (["show", "resnet51"], 2, "did you mean resnet5"),
+        (["show", "resnet20"], 2, "did you mean resnet20-cifar or resnet200 or"),
+        (["show", "resnet8"], 2, "did you mean resnet8-cifar or"),
+        (["study", "show", "degradatio"], 2, "did you mean degradation or"),
+        ([*TRAIN, "--set", "lrr=0.1"], 2, "--set lrr: no such key, did you mean lr?"),
+        ([*TRAIN, "--set", "learning_rat=0.1"], 2, "did you mean learning_rate or"),
+        ([*TRAIN, "--lr", "-1"], 2, "schedule.rate: input should be greater than 0, not -1"),
+        ([*TRAIN, "--epochs", "0"], 2, "--set epochs=0: no step of 128 of the 1,437 training images"),
+        ([*TRAIN, "--stop-after", "soon"], 2, "write a time such as 90s, 13m or 1.5h"),
         (["show", "resnet22-cifar-1layer"], 2, "resnet"),
         (["networks", "vit*"], 2, "no network matches 'vit*'"),
         ([*TRAIN, "--recipe", "modern"], 2, "did you mean modern-"),
@@ -48,8 +62,13 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits"]
         (["data", "get", "cifar"], 2, "did you mean cifar10"),
         (["data", "get", "digits"], 2, "digits: nothing to download"),
         # things of another kind
+        (["resume", "nowhere"], 3, "nowhere: no run; `reslab runs` lists them"),
+        (["train", "--config", "nowhere"], 3, "nowhere: neither a run's directory nor its run.json"),
+        (["train", "mine.toml", "--data", "digits"], 2, "mine.toml: a network's file is JSON"),
+        (["compare", "nowhere"], 3, "nowhere: not a run, nor a folder of runs"),
+        (["judge", "nowhere.csv"], 3, "nowhere.csv: no such file"),
         (["train", "resnet20-cifar", "--data", "."], 2, "there is a folder: its pictures are the data set folder:."),
-        (["train", "resnet20-cifar", "--data", "imagenet:here"], 2, "--recipe is missing: several fit imagenet:here"),
+        (["train", "resnet20-cifar", "--data", "imagenet:here"], 2, "several fit imagenet:here: choose from"),
         (["train", "resnet20-cifar", "--data", "cifar10"], 3, "cifar10"),
         ([*TRAIN, "--recipe", "finetune"], 2, "give weights (--weights RUN|FILE)"),
         ([*TRAIN, "--set", "freeze=body"], 2, "fresh weights would stay as they are"),
@@ -78,6 +97,27 @@ def test_a_wrong_usage_is_answered_with_its_cure(reslab, words, code, expected, 
 def test_h_is_help_everywhere(reslab, words, capsys):
     assert reslab(*words) == 0
     assert capsys.readouterr().out.startswith("Usage: reslab")
+
+
+def test_every_command_with_a_required_word_has_an_example(reslab, capsys):
+    from reslab.cli import app
+    from reslab.cli.usage import EXAMPLES
+
+    def paths(group, prefix=""):
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                yield from paths(command, f"{prefix}{name} ")
+            elif any(parameter.required for parameter in command.params):
+                yield prefix + name
+
+    missing = set(paths(typer.main.get_command(app))) - set(EXAMPLES)
+    assert not missing
+
+
+def test_a_study_s_file_is_near_to_its_name(reslab, capsys):
+    assert reslab("study", "new", "mine.toml") == 0
+    assert reslab("study", "show", "mine") == 2
+    assert "did you mean mine.toml?" in capsys.readouterr().err
 
 
 def test_the_version_is_a_command_and_an_option(reslab, capsys):
@@ -121,15 +161,22 @@ def on_a_terminal(monkeypatch, columns=80):
         ["study", "list"],
         ["study", "show", "shortcuts"],
         ["data", "list"],
+        ["recipes"],
+        ["judge", "runs.csv", "--claim", "a group with a long name < another group with a long name"],
     ],
     ids=" ".join,
 )
-def test_tables_fit_the_terminal(reslab, words, columns, capsys, monkeypatch):
+def test_tables_fit_the_terminal(reslab, words, columns, capsys, monkeypatch, tmp_path):
+    names = ["a group with a long name", "another group with a long name"]
+    lines = [f"{name},{seed},{seed / 7 + len(name)}" for name in names for seed in range(3)]
+    (tmp_path / "runs.csv").write_text("\n".join(["group,seed,a metric with a long name", *lines]))
     on_a_terminal(monkeypatch, columns)
+    monkeypatch.setenv("NO_COLOR", "1")
     assert reslab(*words) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 5
     assert not [line for line in lines if len(line) > columns and " " in line.strip()]
+    assert not [line for line in lines if re.search(r"(±|=|modern-)$", line)]
 
 
 def test_verdicts_are_in_colour_unless_it_is_not_wanted(monkeypatch, capsys):
@@ -166,10 +213,10 @@ def test_an_export_goes_beside_its_run_and_writes_over_nothing(reslab, capsys, t
 
 
 def test_a_network_for_large_images_says_what_small_ones_do_to_it():
-    from reslab.api.train import _lost_maps
+    from reslab.api.train import _small_maps
     from reslab.nets import network
     from reslab.spec import replace
 
-    assert "its maps are 1×1 from stage2 on" in _lost_maps(replace(network("resnet50"), size=8), 8)
-    assert _lost_maps(replace(network("resnet20-cifar"), size=8), 8) == ""
-    assert _lost_maps(network("resnet50"), 224) == ""
+    assert "its maps are 1×1 from stage2 on" in _small_maps(replace(network("resnet50"), size=8))
+    assert _small_maps(replace(network("resnet20-cifar"), size=8)) == ""
+    assert _small_maps(network("resnet50")) == ""

@@ -1,6 +1,7 @@
 """Recipes in files, with other libraries' names, and with other numbers of steps."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -22,6 +23,17 @@ def test_what_is_shown_of_a_recipe_reads_as_the_recipe(name, tmp_path):
     assert read_recipe(tmp_path / "shown.toml") == recipe(name)
 
 
+def test_a_recipe_is_shown_with_every_field_and_the_defaults_that_it_changes():
+    lines = described_recipe("modern-cifar").splitlines()
+    assert {field.name for field in dataclasses.fields(Recipe)} <= {
+        line.partition(" =")[0].strip("[]") for line in lines
+    }
+    assert "weight_decay = 0.0005  # default 0.0001" in lines
+    assert "batch = 128" in lines
+    assert sum("steps between two evaluations" in line for line in lines) == 1
+    assert not [line for line in lines if not re.match(r"#|\w+ = |\[\w+\]$|$", line)]
+
+
 def test_every_field_says_what_it_means():
     assert meanings().keys() == {field.name for field in dataclasses.fields(Recipe)}
     assert meanings()["batch"] == "images of one, over all ranks"
@@ -39,9 +51,11 @@ def test_a_recipe_comes_from_json_and_from_a_run(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("steps = 60\nlrr = 3\n", "lrr: no such key"),
+        ("steps = 60\nlrr = 3\n", "line 2: lrr: no such key"),
+        ("steps = 60\n# as usual\nlr = -3\n", "line 3: schedule.rate=-3"),
+        ("steps = 60\n[schedule]\nrate = -3\n", "line 3: schedule.rate=-3"),
         ("lr = 3\n", "a recipe has steps, or the name"),
-        ('name = "demos"\n', "did you mean demo?"),
+        ('name = "demos"\n', "line 1: no recipe 'demos': did you mean demo?"),
         ('name = "demo"\nsteps = "x"\n', "should be a valid integer"),
         ('name = "demo"\nschedule = { kind = "cos", rate = 0.1 }\n', "did you mean cosine"),
         ("steps = \n", "line 1"),

@@ -9,7 +9,7 @@ import pytest
 from reslab.errors import DataError, SpecError
 from reslab.stats import comparison
 from reslab.study.foreign import read_groups, split_seed
-from reslab.study.groups import MANY, Comparison, choose_metric, group_names, read_claims
+from reslab.study.groups import MANY, Comparison, Group, choose_metric, group_names, read_claims
 
 ROWS = "group,seed,test_acc,loss\n" + "".join(
     f"{group},{seed},{base + seed / 100:.2f},{1 - base:.1f}\n"
@@ -70,6 +70,17 @@ def test_an_export_of_wandb_runs_is_read_by_its_names(tmp_path):
     assert set(groups[0].runs[0].values) == {"val_acc"}
 
 
+def test_an_export_of_runs_with_chance_names_is_grouped_by_what_is_crossed_with_the_seeds(tmp_path):
+    text = '"Name","State","Created","arch","lr","seed","epoch","val_acc"\n' + "".join(
+        f'"calm-sun-{number}","finished","2026-01-02","{arch}","0.1","{seed}","{190 + number}","0.{80 + number}"\n'
+        for number, (arch, seed) in enumerate((arch, seed) for arch in ("wide", "slim") for seed in range(5))
+    )
+    groups = read_groups(written(tmp_path, text))
+    assert [(group.name, len(group.runs)) for group in groups] == [("wide", 5), ("slim", 5)]
+    assert set(groups[0].runs[0].values) == {"val_acc"}
+    assert not groups[0].runs[0].curves
+
+
 def test_an_export_of_a_wandb_chart_is_read_by_its_columns(tmp_path):
     columns = [f"{name}-seed{seed} - acc" for name in ("wide", "slim") for seed in range(2)]
     header = ["Step", *(f"{column}{end}" for column in columns for end in ("", "__MIN", "__MAX"))]
@@ -113,7 +124,12 @@ def test_event_files_are_read_by_their_folders(tmp_path):
         ("group,seed,acc\na,0,1\n", ("grp",), SpecError, "--by grp: no such column, did you mean group?"),
         ("group,seed,seed\na,0,1\n", (), DataError, "the column 'seed' stands twice"),
         ("group,seed,acc\na,0,1\na,1,-1e308\n", (), DataError, "line 3: -1e308 is too large to compare"),
-        ("group,seed,acc\na,0,1\n\x1b[2Jb,0,1\n", (), DataError, r"line 3: has a control character, '\\x1b', so no CSV"),
+        (
+            "group,seed,acc\na,0,1\n\x1b[2Jb,0,1\n",
+            (),
+            DataError,
+            r"line 3: has a control character, '\\x1b', so no CSV",
+        ),
         ("group,seed,acc\na,0,1\x00\n", (), DataError, "line 2: has a control character"),
     ],
 )
@@ -198,3 +214,10 @@ def test_a_margin_without_end_is_refused(tmp_path):
     groups = read_groups(written(tmp_path, ROWS))
     with pytest.raises(SpecError, match="--margin inf"):
         list(read_claims(["b < a"], groups, "test_acc", math.inf))
+
+
+def test_where_groups_are_called_by_numbers_a_claim_s_number_is_a_group():
+    groups = [Group(name, {}, ()) for name in ("0.05", "0.1")]
+    assert next(read_claims(["0.10 < 5e-2"], groups, "acc", 0.0))[:2] == ("0.1", "0.05")
+    with pytest.raises(SpecError, match=r"no '0\.5': did you mean 0\.05"):
+        list(read_claims(["0.5 < 0.1"], groups, "acc", 0.0))

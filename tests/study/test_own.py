@@ -77,6 +77,37 @@ def test_a_grid_trains_every_row_with_every_combination(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_grid_may_be_a_table_of_tables(tmp_path):
+    begin = 'data = "digits"\nnetwork = "resnet8-cifar merge=dropped"\n[grid]\n'
+    for grid in ("merge.p = [0.1, 0.5]\n", '"merge.p" = [0.1, 0.5]\n', "[grid.merge]\np = [0.1, 0.5]\n"):
+        study = read_study(written(tmp_path, begin + grid))
+        assert [row.name for row in study.rows] == ["merge.p=0.1", "merge.p=0.5"]
+        assert [row.network.merge.p for row in study.rows] == [0.1, 0.5]
+
+
+def test_without_a_recipe_it_is_the_one_that_is_meant_for_the_data(tmp_path):
+    rows = '[rows]\na = "resnet8-cifar"\n'
+    study = read_study(written(tmp_path, f'data = "digits"\n{rows}'))
+    assert study.scales[OWN].settings["a"].recipe == recipe("demo")
+    study = read_study(written(tmp_path, f'data = "digits"\nrecipe = {{ steps = 30 }}\n{rows}'))
+    assert study.scales[OWN].settings["a"].recipe == replace(recipe("demo"), steps=30)
+    with pytest.raises(SpecError, match="no recipe is given, and several fit folder:x"):
+        read_study(written(tmp_path, f'data = "folder:x"\n{rows}'))
+
+
+def test_a_folder_of_pictures_is_beside_the_study(tmp_path):
+    text = 'data = "folder:PATH"\nrecipe = "finetune"\n[rows]\na = "resnet8-cifar"\n'
+    for path, expected in (("pictures", tmp_path / "pictures"), ("/pictures", "/pictures"), ("~/p", "~/p")):
+        study = read_study(written(tmp_path, text.replace("PATH", path)))
+        assert study.scales[OWN].settings["a"].data == f"folder:{expected}"
+
+
+def test_a_network_that_small_images_reduce_to_single_pixels_is_said(tmp_path):
+    study = read_study(written(tmp_path, FILE.replace("plain8-cifar", "resnet18")))
+    assert "The images are 8×8: the maps of resnet18 are 1×1 from stage2 on." in study.scales[OWN].note
+    assert "1×1" not in read_study(written(tmp_path, FILE)).scales[OWN].note
+
+
 def test_networks_and_recipes_are_read_from_files_beside_the_study(tmp_path):
     (tmp_path / "wide.json").write_text(to_json(cifar_resnet(8, widths=(32, 64, 128))))
     (tmp_path / "quick.toml").write_text('name = "demo"\nsteps = 30\n')
@@ -110,8 +141,30 @@ def test_fewer_steps_scale_the_schedule_where_asked_and_are_said_elsewhere(tmp_p
         ("lr = 0.05", "classes = 3", "line 8: classes: follows from the data"),
         ("scaled < plain", "scaled < plane", "line 5: claim 'scaled < plane': no 'plane': did you mean plain?"),
         ("scaled < plain", "scaled", "line 5: claim 'scaled': write 'a < b'"),
-        ("[rows]", "seeds = 0\n[rows]", "line 6: seeds: input should be greater than or equal to 1"),
+        ("[rows]", "seeds = 0\n[rows]", "line 6: seeds: should be greater than or equal to 1"),
         ("[rows]", "[rows", "(at line 6, column 6)"),
+        ("[rows]", "lr = [0.1, 0.2]\n[rows]", "line 6: lr: no key here; `set` changes fields of network and recipe"),
+        ("[rows]", 'seeds = "3"\n[rows]', 'line 6: seeds: should be a whole number, not "3"'),
+        ("[rows]", "grid = { lr = 0.1 }\n[rows]", "line 6: grid.lr: should be a list in brackets, not 0.1"),
+        ("[rows]", "grid = { lr = [] }\n[rows]", "line 6: grid.lr: has no values"),
+        ("[rows]", "grid = { lr = [0.1, 0.1] }\n[rows]", "line 6: grid.lr: 0.1 stands twice"),
+        ("[rows]", 'rows = ["plain8-cifar"]\n[grid]', "line 6: rows: should be a table"),
+        ('"digits"', "3", "line 2: data: should be a text in quotes, not 3"),
+        ('"digits"', '"folde:x"', "line 2: no data set 'folde:x'"),
+        ('"plain8-cifar"', "[3]", "line 7: rows.plain: should be a text, or a table, not [3]"),
+        ('"plain8-cifar"', '"plain8-cifar classes=3"', "line 7: classes: follows from the data"),
+        (
+            "plain =",
+            'again = { set = { merge = "scaled", "merge.residual" = 0.3, lr = 0.05 } }\nplain =',
+            "line 9: the rows 'again' and 'scaled' are the same training",
+        ),
+        ("[rows]", "grid = { lr = [0.1, 0.2] }\n[rows]", "line 9: schedule.rate: the grid has this field's values"),
+        ("set =", "lr = 0.1, set =", "line 8: rows.scaled.lr: no key here; `set` changes fields"),
+        ('["scaled < plain"]', '"scaled < plain"', 'line 5: claims: should be a list in brackets, not "scaled'),
+        ('"scaled < plain"', '"scaled <= plain"', "line 5: claim 'scaled <= plain': write 'a < b'"),
+        ('"scaled < plain"', '{ claim = "scaled < plain", margin = -1 }', "line 5: claims.margin: should be greater"),
+        ('"scaled < plain"', '{ claim = "scaled < plain", lower = 3 }', "line 5: claims: give claim, or lower and"),
+        ('"scaled < plain"', '{ claim = "scaled < plain", metric = "acc" }', "line 5: no metric 'acc'"),
     ],
 )
 def test_an_error_names_the_line_and_the_nearest_word(tmp_path, old, new, expected):
@@ -124,7 +177,7 @@ def test_an_error_names_the_line_and_the_nearest_word(tmp_path, old, new, expect
 @pytest.mark.parametrize(
     ("claim", "expected"),
     [
-        ('lower = "plain"', "line 8: higher is missing"),
+        ('lower = "plain"', "line 8: claims: higher is missing"),
         ('lower = "plain"\nhigher = "b"', "line 10: no row 'b': choose from plain"),
         ('lower = "plain"\nhigher = 3\nmetric = "acc"', "line 11: no metric 'acc': choose from initial_loss"),
     ],
@@ -167,4 +220,6 @@ def test_a_plan_of_a_file_has_one_scale_and_a_command_that_does_it_again(tmp_pat
     assert not plan.beside_published
     with pytest.raises(SpecError, match="no scale 'short'"):
         plan_study("study.toml", "short")
+    value = own_study("a", data="digits", rows={"x": "resnet8-cifar"})
+    assert plan_study(value, seeds=2).command == "run_study(plan_study(study, seeds=2))"
     assert plan_study("study.toml", data="fashion-mnist").runs[0].data == "fashion-mnist"

@@ -24,6 +24,7 @@ from reslab.api.study import (
     new_study,
     own_study,
     plan_cost,
+    plan_resolution,
     plan_rows,
     plan_study,
     report_study,
@@ -46,10 +47,10 @@ __all__ = [
     "claim_prospect", "compare_runs", "comparison_lines", "convert_weights", "data_folders", "describe_network",
     "draw_network", "evaluate_network", "examine_machine", "export_network", "export_path", "fits", "get_data",
     "installed_version", "is_first_rank", "judge_file", "list_data", "list_networks", "list_recipes", "list_runs",
-    "list_studies", "load", "new_study", "own_study", "plan_cost", "plan_rows", "plan_study", "predict_batches",
-    "predict_pictures", "progress_console", "recipe", "recipe_fields", "recipe_text", "report_review", "report_run",
-    "report_study", "report_values", "resume_run", "run_settings", "run_study", "serve_study", "train_network",
-    "wrapped",
+    "list_studies", "load", "new_study", "own_study", "plan_cost", "plan_resolution", "plan_rows", "plan_study",
+    "predict_batches", "predict_pictures", "progress_console", "recipe", "recipe_fields", "recipe_text",
+    "report_review", "report_run", "report_study", "report_values", "resume_run", "run_settings", "run_study",
+    "serve_study", "train_network", "wrapped",
 ]  # fmt: skip
 
 

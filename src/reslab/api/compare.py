@@ -19,6 +19,27 @@ class ComparisonReport(NamedTuple):
     page: Path
     index_page: Path | None
 
+    def columns(self, table: str = "runs") -> dict[str, list[str | int | float | None]]:
+        """The runs, or the "table" of groups, their "pairs" or "claims", as pandas.DataFrame takes them."""
+        from reslab.pages.groups import tables
+        from reslab.table import to_dict
+
+        return to_dict(tables(self.comparison)[table])
+
+    def _repr_html_(self) -> str:
+        """The answer, the groups, their pairs and claims, the figures and the place of the page, for notebooks."""
+        from html import escape
+
+        from reslab.pages.groups import answer, drawings, tables
+        from reslab.table import to_html
+
+        comparison = self.comparison
+        shown = tables(comparison)
+        parts = [to_html(shown[name]) for name in ("table", "pairs", "claims") if shown[name][0].values]
+        figures = [drawing._repr_svg_() for drawing in drawings(comparison).values()]
+        texts = [f"<p>{escape(text)}</p>" for text in (answer(comparison, comparison.pairs()), str(self.page))]
+        return "".join([texts[0], *parts, *figures, texts[1]])
+
 
 def compare_runs(
     runs: Sequence[Path | str],
@@ -84,6 +105,7 @@ def judge_file(
     if not metrics:
         raise SpecError(f"{path}: no run has a value")
     chosen = choose_metric(metric, metrics)
+    single = len(groups) > 1 and all(len(group.runs) == 1 for group in groups)
     comparison = Comparison(
         source=path.name,
         command=_command(["judge", str(path)], by, metric, claims, margin, out),
@@ -91,6 +113,7 @@ def judge_file(
         metric=chosen,
         metrics=metrics,
         claims=tuple(read_claims(claims, groups, chosen, margin)),
+        notes=("each group has one run, which decides nothing; --by COLUMN,... names what makes a group",) * single,
     )
     return _write(comparison, Path(out) if out else REPORTS / path.stem)
 

@@ -25,7 +25,7 @@ def list_recipes() -> list[RecipeRow]:
 
 
 def recipe_text(name: str) -> str:
-    """A recipe, of a name or a file, as TOML: every field, its value, and what it means as a comment above it."""
+    """A recipe, of a name or a file, as TOML: every field, its value, its default, and what it means as a comment."""
     from reslab.recipes.file import described_recipe
 
     return described_recipe(name)
@@ -34,6 +34,7 @@ def recipe_text(name: str) -> str:
 def recipe_fields(name: str) -> dict[str, Any]:
     """A recipe, of a name or a file, as plain JSON types."""
     from reslab.recipes.file import find_recipe
-    from reslab.spec import plain
+    from reslab.spec import tree
 
-    return plain(find_recipe(name))
+    fields: dict[str, Any] = tree(find_recipe(name))
+    return fields

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reslab.api.choices import REPORTS, RUNS, ScaleName
 from reslab.api.console import progress_console
+from reslab.errors import SpecError
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
     from reslab.papers.claims import Claim, Study
     from reslab.study.plan import Plan, PlannedRun
-    from reslab.study.verdict import Prospect, Verdict
+    from reslab.study.verdict import Prospect, Resolution, Verdict
+    from reslab.table import Column
 
 
 def list_studies() -> "list[Study]":
@@ -85,6 +87,8 @@ def _find_study(word: "str | Path | Study") -> "Study":
         from reslab.study.own import read_study
 
         return read_study(Path(word))
+    if word not in papers.STUDIES and (file := Path(f"{word}.toml")).is_file():
+        raise SpecError(f"no study {word!r}: did you mean {file}?")
     return papers.study(word)
 
 
@@ -127,7 +131,7 @@ class StudyCost(NamedTuple):
 
 def plan_rows(plan: "Plan") -> list[StudyRow]:
     """The rows of a plan, with their networks, runs and operations."""
-    from reslab.nets import name_of
+    from reslab.nets import to_string
 
     rows = []
     for row in plan.rows:
@@ -135,7 +139,7 @@ def plan_rows(plan: "Plan") -> list[StudyRow]:
         absent = "" if runs else plan.absent.get(row.name, "counted, not trained")
         data, steps = (runs[0].data, runs[0].recipe.steps) if runs else ("", 0)
         operations = sum(run.operations for run in runs)
-        network = name_of(plan.network(row))
+        network = to_string(plan.network(row))
         rows.append(
             StudyRow(row.name, network, data, absent, steps, len(plan.runs_of(row.name)), len(runs), operations)
         )
@@ -158,6 +162,13 @@ def claim_prospect(plan: "Plan", claim: "Claim") -> "Prospect | None":
     return prospect(plan, claim)
 
 
+def plan_resolution(plan: "Plan") -> "Resolution":
+    """The least difference in test error that a plan can show by its number of seeds."""
+    from reslab.study.verdict import resolution
+
+    return resolution(plan)
+
+
 class StudyReport(NamedTuple):
     """A study's page, the index of all pages, and its claims with their verdicts.
 
@@ -169,15 +180,25 @@ class StudyReport(NamedTuple):
     verdicts: "list[Verdict]"
     left_out: "dict[Path, str]"
 
+    def columns(self) -> dict[str, list[str | int | float | None]]:
+        """The verdicts as pandas.DataFrame takes them: of each side its mean."""
+        from reslab.table import to_dict
+
+        return to_dict(self._table())
+
     def _repr_html_(self) -> str:
         """The verdicts and the place of the page, for notebooks."""
         from html import escape
 
-        from reslab.table import columns, to_html
+        from reslab.table import to_html
+
+        return f"{to_html(self._table())}<p>{escape(str(self.page))}</p>"
+
+    def _table(self) -> "list[Column]":
+        from reslab.table import columns
 
         lines = [(each.judgement, each.claim.text, each.lower, each.higher) for each in self.verdicts]
-        table = to_html(columns(("judgement", "claim", "lower", "higher"), lines, text=2))
-        return f"{table}<p>{escape(str(self.page))}</p>"
+        return columns(("judgement", "claim", "lower", "higher"), lines, text=2)
 
 
 def report_study(plan: "Plan") -> StudyReport:

@@ -84,10 +84,11 @@ def train_network(
     progress: messages and a progress bar on stderr; None shows them in a notebook alone
     Raises what `reslab.train.loop.train` and `reslab.train.start.start_from` raise.
     """
-    from reslab.data.loader import load
+    from reslab.data.loader import check_name, load
     from reslab.machine import find_device
     from reslab.nets import name_of
     from reslab.recipes.aliases import resolve_aliases
+    from reslab.recipes.named import recipe_for
     from reslab.recipes.scaled import mismatches
     from reslab.runs.execution import DEFAULT
     from reslab.runs.record import run_name
@@ -97,12 +98,10 @@ def train_network(
     epochs = assigned.pop("epochs", None)
     shows = in_notebook() if progress is None else progress
     console = progress_console() if shows and is_first_rank() else None
-    if recipe is None:
-        recipe = _obvious_recipe(data, weights)
-        if console:
-            console.print(f"recipe {recipe}, the one for this data; --recipe names another", soft_wrap=True)
-    value, how = _specs(network, recipe, assigned, scale_steps)
-    if recipe == "finetune" and weights is None:
+    check_name(data)
+    chosen = recipe_for(data, pretrained=weights is not None) if recipe is None else recipe
+    value, how = _specs(network, chosen, assigned, scale_steps)
+    if chosen == "finetune" and weights is None:
         raise SpecError("recipe finetune: begins with weights that others trained; give weights (--weights RUN|FILE)")
     execution = execution or DEFAULT
     execution = replace(execution, device=find_device(execution.device))
@@ -113,10 +112,12 @@ def train_network(
     run = RUNS / run_name(start.network, how, data, seed, start.source) if out is None else Path(out)
     if console:
         title = network if isinstance(network, str) else name_of(value)
+        if recipe is None:
+            console.print(f"recipe {chosen}, the one for this data; --recipe names another", soft_wrap=True)
         console.print(f"{title} on {data}, {execution.device}; run {run}", soft_wrap=True)
         if images.size and value.size != start.network.size:
             sides = f"{start.network.size}×{start.network.size}, the size of the images, not {value.size}×{value.size}"
-            console.print(f"{title} reads {sides}{_lost_maps(start.network, images.size)}", soft_wrap=True)
+            console.print(f"{title} reads {sides}{_small_maps(start.network)}", soft_wrap=True)
         if reasons := mismatches(how):
             console.print(f"{'; '.join(reasons)}\n--scale-steps scales the schedule with the steps", soft_wrap=True)
     return _train(start, how, images, run, seed, execution, shows)
@@ -137,8 +138,10 @@ def run_settings(path: Path | str) -> RunSettings:
     from reslab.runs.contents import RunRecord
     from reslab.runs.run import RECORD
 
-    file = Path(path)
-    record = RunRecord.read(file / RECORD if file.is_dir() else file)
+    file = Path(path) / RECORD if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise DataError(f"{path}: neither a run's directory nor its {RECORD}; `reslab runs` lists runs")
+    record = RunRecord.read(file)
     weights = record.weights.file if record.weights else None
     return RunSettings(record.network, record.data, record.recipe, record.seed, weights)
 
@@ -158,6 +161,8 @@ def resume_run(
     from reslab.spec import replace
 
     held = Run(Path(run))
+    if not held.exists:
+        raise DataError(f"{run}: no run; `reslab runs` lists them")
     record = held.record
     if held.is_done:
         raise SpecError(f"{run}: this run is {held.status}, there is nothing to resume")
@@ -220,7 +225,7 @@ def report_run(run: Path | str, *, device: Device = "auto", on_bad: OnBad = "err
 
     ended = Run(Path(run))
     if not ended.exists:
-        raise DataError(f"{run}: no run")
+        raise DataError(f"{run}: no run; `reslab runs` lists them")
     if ended.status != "finished":
         raise DataError(f"{run}: this run is {ended.status}; a page shows a finished one")
     data, seen = load(ended.record.data), ended.record.data_set
@@ -230,31 +235,13 @@ def report_run(run: Path | str, *, device: Device = "auto", on_bad: OnBad = "err
     return write_report(ended.path, data, torch.device(find_device(device)), on_bad)
 
 
-_RECIPES = {"digits": "demo", "cifar10": "modern-cifar", "cifar100": "modern-cifar", "fashion-mnist": "modern-fashion"}
-
-
-def _obvious_recipe(data: str, weights: Path | str | None) -> str:
-    """The one recipe that is meant for a data set. Raises SpecError where there are several."""
-    from reslab.data.loader import check_name
-    from reslab.recipes.named import RECIPES
-
-    check_name(data)
-    if weights is not None and data.startswith("folder:"):
-        return "finetune"
-    if weights is None and data in _RECIPES:
-        return _RECIPES[data]
-    raise SpecError(f"--recipe is missing: several fit {data}; choose from {', '.join(RECIPES)}")
-
-
-def _lost_maps(network: "NetworkSpec", size: int) -> str:
-    """What small images do to a network for large ones: from which stage on its maps are single pixels."""
-    shape = network.input
-    for name, part in network.plan().parts:
-        shape = part.out(shape)
-        if shape[1:] == (1, 1) and name in network.stage_names[:-1]:
-            why = f"\nits maps are 1×1 from {name} on, where 3×3 convolutions see one pixel and its padding"
-            return f"{why}; networks for images of {size}×{size} end in -cifar, such as resnet20-cifar"
-    return ""
+def _small_maps(network: "NetworkSpec") -> str:
+    """What small images do to a network for large ones; "" for maps that are larger than one pixel."""
+    stage, size = network.single_pixel_stage, network.size
+    if stage is None:
+        return ""
+    why = f"\nits maps are 1×1 from {stage} on, where 3×3 convolutions see one pixel and its padding"
+    return f"{why}; networks for images of {size}×{size} end in -cifar, such as resnet20-cifar"
 
 
 def _specs(
@@ -286,7 +273,9 @@ def _with_epochs(how: "Recipe", epochs: str, images: "DataSet", has_steps: bool,
     if how.validation and images.validation is None:
         count -= how.validation if isinstance(how.validation, int) else round(how.validation * count)
     steps = round(passes * count / how.batch) if 0 < passes < 1e9 else 0
-    if scale_steps and steps:
+    if not steps:
+        raise SpecError(f"--set epochs={epochs}: no step of {how.batch:,} of the {count:,} training images")
+    if scale_steps:
         how = with_intervals(how, steps / how.steps)
     return override(how, {"steps": str(steps)}, f"--set epochs={epochs}: ")
 

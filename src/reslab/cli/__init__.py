@@ -94,7 +94,11 @@ def _error_text(error: Exception) -> str:
     """One or two lines for an error; those of unforeseen errors say how to see more."""
     if isinstance(error, typer.TyperException):
         text = error.format_message().replace("Value error, ", "")  # pydantic's, in front of typer's own message
-        return text if text.startswith("Usage:") else f"reslab: {' '.join(text.split())}"  # choices have a line each
+        if text.startswith("Usage:"):
+            return text
+        context = getattr(error, "ctx", None)
+        see = f"\nsee {context.command_path} -h" if context else ""
+        return f"reslab: {' '.join(text.split())}{see}"  # choices have a line each
     if isinstance(error, ReslabError):
         return f"reslab: {error}"
     if _is_out_of_memory(error):

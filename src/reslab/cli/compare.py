@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reslab import api
-from reslab.cli.options import message
+from reslab.cli.options import message, print_table, print_text, print_verdict, terminal_width
 
 Metric = Annotated[str | None, typer.Option("--metric", help="what is compared  [default: the test error]")]
 Claims = Annotated[
@@ -43,19 +43,18 @@ def judge(
 def _print(report: api.ComparisonReport) -> None:
     comparison = report.comparison
     rows, answer = api.comparison_lines(report)
-    typer.echo(api.aligned(rows, right=(1, 2)))
-    typer.echo(answer)
+    print_table(rows, right=(1, 2))
+    print_text(answer)
     for contrast in comparison.contrasts():
-        typer.echo(f"{contrast.judgement:15} {contrast.claim}")
         sides = ((contrast.claim.lower, contrast.lower), (contrast.claim.higher, contrast.higher))
         shown = [
             f"{side} {sample:.4g} (n = {sample.n})" if isinstance(side, str) else f"{side:g}" for side, sample in sides
         ]
-        typer.echo(f"{'':15} {', '.join(shown)}")
-    for note in comparison.notes:
-        message(note)
-    if len(keys := dict.fromkeys(key for group in comparison.groups for key in group.fields)) > 1:
-        message(f"the groups differ in {', '.join(keys)}")
+        print_verdict(contrast.judgement, [str(contrast.claim), ", ".join(shown)])
+    keys = dict.fromkeys(key for group in comparison.groups for key in group.fields)
+    notes = [*comparison.notes, *[f"grouped by {', '.join(keys)}"] * bool(keys)]
     if others := [metric for metric in comparison.metrics if metric != comparison.metric]:
-        message(f"compared by {comparison.metric}; --metric takes {', '.join(others[:8])} too")
+        notes.append(f"compared by {comparison.metric}; --metric takes {', '.join(others[:8])} too")
+    for note in notes:
+        message(api.wrapped(note, terminal_width()))
     typer.echo(f"report: {report.page}")

@@ -20,15 +20,14 @@ def data_list() -> None:
     cells = [("name", "training", "test", "classes", "images", "state")]
     for name, state, data, error in api.list_data():
         if data is None:
-            reason = f"not here; reslab data get {name}" if state == "missing" else error.splitlines()[0]
-            cells.append((name, "", "", "", "", reason))
+            cells.append((name, "", "", "", "", "not here" if state == "missing" else error.splitlines()[0]))
             continue
         counts = (f"{len(data.train.labels):,}", f"{len(data.test.labels):,}", str(len(data.classes)))
         cells.append((name, *counts, f"{data.channels}×{data.size}×{data.size}", state))
     folders, root = api.data_folders()
     cells += [(f"{kind}:PATH", "", "", "", "pictures", "folders train and val of class folders") for kind in folders]
     print_table(cells, right=(1, 2, 3))
-    print_text(f"downloaded sets are in {root} (RESLAB_DATA)")
+    print_text(f"`reslab data get NAME` downloads a set to {root} (RESLAB_DATA)")
 
 
 @app.command("get")

@@ -1,15 +1,13 @@
 """Commands that show recipes."""
 
 import json
-from textwrap import wrap
 from typing import Annotated
 
 import typer
 
 from reslab import api
-from reslab.cli.options import AsJson
+from reslab.cli.options import AsJson, print_table
 
-_WIDTH = 80  # of a terminal
 app = typer.Typer(help="Show a recipe.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -20,10 +18,8 @@ def recipes(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([row._asdict() for row in rows], indent=2))
         return
     cells: list[tuple[str, ...]] = [("name", "steps", "batch", "what it is")]
-    head = max(len(row.name) for row in rows) + 9 + 7 + 6
-    for row in rows:
-        cells.append((row.name, f"{row.steps:,}", f"{row.batch:,}", "\n".join(wrap(row.summary, _WIDTH - head))))
-    typer.echo(api.aligned(cells, right=(1, 2)))
+    cells += [(row.name, f"{row.steps:,}", f"{row.batch:,}", row.summary) for row in rows]
+    print_table(cells, right=(1, 2))
 
 
 @app.command("show")

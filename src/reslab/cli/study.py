@@ -103,7 +103,19 @@ def study_show(
             published = f"published difference {prospect.difference:.2f}, run to run ± {prospect.spread:g}"
             chance = f"{plan.seeds} have {100 * prospect.chance:.0f} %"
             print_text(f"    80 % chance needs {needs} ({published}); {chance}", indent="      ")
+    if plan.study.claims and plan.study.spread is None:
+        _print_resolution(plan.seeds, *api.plan_resolution(plan))
     typer.echo(f"\n{plan.command}")
+
+
+def _print_resolution(seeds: int, effect: float | None, spread: float | None) -> None:
+    """Print what a number of seeds can show."""
+    if effect is None:
+        print_text("  one seed a row decides no claim; --seeds 3 trains more", indent="    ")
+        return
+    points = f": {effect * spread:.2g} points by the runs so far" if spread else ""
+    least = f"a test error lower by {effect:g} standard deviations between seeds{points}"
+    print_text(f"  {seeds} seeds a row have an 80 % chance to show {least}", indent="    ")
 
 
 @app.command("run")

@@ -20,6 +20,13 @@ EXAMPLES = {
     "weights": "resnet50.pth --as resnet50-v1.5 --out resnet50.safetensors",
     "data get": "cifar10",
     "data check": "folder:pictures",
+    "draw": "resnet50 --out resnet50.svg",
+    "report": "runs/RUN",
+    "resume": "runs/RUN",
+    "compare": "runs --by lr",
+    "judge": "results.csv --by method",
+    "recipe show": "demo",
+    "study new": "mine.toml",
     "study show": "degradation --scale short",
     "study run": "degradation --scale demo",
     "study report": "degradation --scale demo",
@@ -28,6 +35,7 @@ EXAMPLES = {
     "analyse gradients": "resnet20-cifar plain20-cifar --data digits",
     "analyse lesion": "runs/RUN --data digits",
     "analyse landscape": "resnet20-cifar plain20-cifar --data digits",
+    "analyse signals": "resnet20-cifar preact110-cifar --data digits",
     "analyse cost": "resnet50 resnet50-v1.5",
 }
 
@@ -41,8 +49,8 @@ class Command(TyperCommand):
         if missing and not ctx.resilient_parsing and not given.get("help"):
             words = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
             path = ctx.command_path.removeprefix("reslab ")
-            example = f"for example: reslab {path} {EXAMPLES[path]}" if path in EXAMPLES else f"see reslab {path} -h"
-            raise SpecError(f"{path}: {words} {'is' if len(missing) == 1 else 'are'} missing\n{example}")
+            is_missing = "is missing" if len(missing) == 1 else "are missing"
+            raise SpecError(f"{path}: {words} {is_missing}\nfor example: reslab {path} {EXAMPLES[path]}")
         return super().parse_args(ctx, args)
 
 

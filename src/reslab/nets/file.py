@@ -11,6 +11,8 @@ from reslab.spec import from_json
 
 def find_network(word: str) -> AnyNetwork:
     """The network of a name, or of a JSON file. Raises SpecError naming the nearest name or the file's fault."""
+    if word.endswith(".toml"):
+        raise SpecError(f"{word}: a network's file is JSON, as `reslab show NETWORK --json` gives it")
     return read_network(Path(word)) if word.endswith(".json") else network(word)
 
 

@@ -201,7 +201,16 @@ def network(name: str) -> AnyNetwork:
             return _cifar(match[1], int(match[2]))
         except SpecError as error:
             raise SpecError(f"no network {name!r}: {error}") from None
-    raise SpecError(f"no network {name!r}: {nearest(name, NAMED)}")
+    known = NAMED if f"{name}-cifar" in NAMED or not _is_cifar(f"{name}-cifar") else [*NAMED, f"{name}-cifar"]
+    raise SpecError(f"no network {name!r}: {nearest(name, known)}")
+
+
+def _is_cifar(name: str) -> bool:
+    """Whether a name is that of a CIFAR network of a legal depth."""
+    try:
+        return _CIFAR_NAME.fullmatch(name) is not None and bool(network(name))
+    except SpecError:
+        return False
 
 
 def networks(pattern: str = "*") -> list[Named]:

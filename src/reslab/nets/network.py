@@ -40,6 +40,16 @@ class NetworkSpec:
         raise NotImplementedError
 
     @property
+    def single_pixel_stage(self) -> str | None:
+        """The stage, of all but the last, from which on maps are 1×1, as small images make them; None without one."""
+        shape = self.input
+        for name, part in self.plan().parts:
+            shape = part.out(shape)
+            if shape[1:] == (1, 1) and name in self.stage_names[:-1]:
+                return name
+        return None
+
+    @property
     def input(self) -> Shape:
         """(channels, height, width) of one image."""
         return (self.channels, self.size, self.size)

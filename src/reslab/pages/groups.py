@@ -24,11 +24,6 @@ _FORM = ".4g"
 def render(comparison: Comparison, out: Path) -> Path:
     """Write report.html and the files beside it into `out`. Returns the page's path."""
     claims, pairs = comparison.contrasts(), comparison.pairs()
-    tables = {"table": _groups(comparison), "settings": _settings(comparison)}
-    tables |= {"pairs": _contrasts(pairs), "claims": _contrasts(claims), "runs": _runs(comparison)}
-    drawings = {"finals": _finals(comparison)}
-    if any(comparison.metric in run.curves for group in comparison.groups for run in group.runs):
-        drawings = {"curves": _curves(comparison)} | drawings
     values = {
         "comparison": comparison,
         "title": title(comparison),
@@ -42,11 +37,30 @@ def render(comparison: Comparison, out: Path) -> Path:
     page = Page(
         "groups.html",
         values,
-        tables={name: table for name, table in tables.items() if table[0].values},
-        drawings=drawings,
+        tables={name: table for name, table in tables(comparison).items() if table[0].values},
+        drawings=drawings(comparison),
         results=_results(comparison, claims, pairs),
     )
     return page.write(out / "report.html")
+
+
+def tables(comparison: Comparison) -> dict[str, list[Column]]:
+    """The groups as "table", and "settings", "pairs", "claims" and "runs"; the files beside the page."""
+    return {
+        "table": _groups(comparison),
+        "settings": _settings(comparison),
+        "pairs": _contrasts(comparison.pairs()),
+        "claims": _contrasts(comparison.contrasts()),
+        "runs": _runs(comparison),
+    }
+
+
+def drawings(comparison: Comparison) -> dict[str, Drawing]:
+    """The curves, where there are some, and the last values of all runs."""
+    finals = {"finals": _finals(comparison)}
+    if any(comparison.metric in run.curves for group in comparison.groups for run in group.runs):
+        return {"curves": _curves(comparison)} | finals
+    return finals
 
 
 def metric_title(metric: str) -> str:

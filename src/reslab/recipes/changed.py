@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from reslab.nets.network import NetworkSpec
+from reslab.recipes.aliases import ALIASES, EPOCHS
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.scaled import with_intervals
 from reslab.spec import override, override_each
@@ -20,7 +21,7 @@ def change_specs(
     """
     assigned = dict(assignments)
     recipe = _with_steps(recipe, assigned, scale_steps, option)
-    changed: tuple[N, Recipe] = override_each((network, recipe), assigned, option)
+    changed: tuple[N, Recipe] = override_each((network, recipe), assigned, option, (*ALIASES, *EPOCHS))
     return changed
 
 

@@ -223,3 +223,15 @@ def recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise SpecError(f"no recipe {name!r}: {nearest(name, RECIPES)}")
     return RECIPES[name]()
+
+
+_FOR_DATA = {"digits": "demo", "cifar10": "modern-cifar", "cifar100": "modern-cifar", "fashion-mnist": "modern-fashion"}
+
+
+def recipe_for(data: str, pretrained: bool = False) -> str:
+    """The name of the one recipe that is meant for a data set. Raises SpecError where there are several."""
+    if pretrained and data.startswith("folder:"):
+        return "finetune"
+    if pretrained or data not in _FOR_DATA:
+        raise SpecError(f"no recipe is given, and several fit {data}: choose from {', '.join(RECIPES)}")
+    return _FOR_DATA[data]

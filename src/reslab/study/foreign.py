@@ -117,17 +117,23 @@ def _roles(path: Path, header: Sequence[str], lines: Sequence[_Line], by: Sequen
         if title not in header:
             raise SpecError(f"--by {title}: no such column, {nearest(title, header)}")
     seed, step, name = column(_SEED), column(_STEP), column(_NAME)
+    if name and len({line.cells[name] for line in lines}) == len(lines):
+        step = None  # a line for each run
     params = [title for title in header if title.startswith(_PARAMS) and title != seed]
     group = column(_GROUP)
     if group and all(_is_missing(line.cells[group]) for line in lines):
         group = None
-    fields = tuple(by) or ((group,) if group else tuple(_changing(params, lines)) or ((name,) if name else ()))
+    fields = tuple(by) or ((group,) if group else tuple(_changing(params, lines)))
+    if not fields and name and not any(split_seed(line.cells[name])[1] for line in lines):
+        fields = tuple(_crossed(header, seed, lines)) if seed and not step else ()
+    fields = fields or ((name,) if name else ())
     if not fields:
         raise SpecError(f"{path}: no column 'group'; --by COLUMN names what makes a group: {', '.join(header[:12])}")
-    used = {*fields, seed, step, name, *params}
+    used = {*fields, seed, name, *params, *(title for title in header if title.lower() in _STEP)}
     marked = [title for title in header if title.startswith(_METRICS)]
     candidates = marked or [title for title in header if title not in used and not _KEEPING.match(title)]
-    metrics = tuple(title for title in candidates if _is_metric(title, lines))
+    numbers = [title for title in candidates if _is_metric(title, lines)]
+    metrics = tuple(_changing(numbers, lines) or numbers)
     if not metrics:
         raise SpecError(f"{path}: no column of numbers to compare beside {', '.join(sorted(map(str, fields)))}")
     return _Roles(fields, seed, step, name, metrics)
@@ -135,6 +141,19 @@ def _roles(path: Path, header: Sequence[str], lines: Sequence[_Line], by: Sequen
 
 def _changing(columns: Sequence[str], lines: Sequence[_Line]) -> list[str]:
     return varying([{title: line.cells[title] for title in columns} for line in lines])
+
+
+def _crossed(columns: Sequence[str], seed: str, lines: Sequence[_Line]) -> list[str]:
+    """The columns that change, each of whose values stands with every seed, as a setting's do."""
+    seeds = {line.cells[seed] for line in lines}
+
+    def is_crossed(title: str) -> bool:
+        by_value: dict[str, set[str]] = {}
+        for line in lines:
+            by_value.setdefault(line.cells[title], set()).add(line.cells[seed])
+        return all(each == seeds for each in by_value.values())
+
+    return [title for title in _changing(columns, lines) if len(seeds) > 1 and is_crossed(title)]
 
 
 def _is_metric(title: str, lines: Sequence[_Line]) -> bool:

@@ -1,26 +1,30 @@
 """A user's own study: from a TOML file or from the same fields in Python, as the value that the papers' studies are."""
 
-from collections.abc import Callable, Iterator, Mapping
+import dataclasses
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
 
-from reslab.data.loader import shape
+from reslab.data.loader import check_name, is_folder, shape
 from reslab.disk import write_whole
 from reslab.errors import SpecError, nearest
-from reslab.nets import AnyNetwork, parse_network
+from reslab.nets import AnyNetwork, ResNet, Staged, parse_network, to_string
 from reslab.nets.file import read_network
 from reslab.nets.network import NetworkSpec
 from reslab.papers.claims import METRICS, OWN, Claim, Metric, Row, Scale, Setting, Study
-from reslab.recipes.aliases import ALIASES, resolve_aliases
+from reslab.recipes.aliases import ALIASES, EPOCHS, resolve_aliases
 from reslab.recipes.changed import change_recipe, change_specs
 from reslab.recipes.file import find_recipe
+from reslab.recipes.named import recipe_for
 from reslab.recipes.recipe import Recipe
 from reslab.recipes.scaled import mismatches
+from reslab.spec import replace
 from reslab.study.claim import parse_claim
-from reslab.toml import Keys, assignments, read_toml
+from reslab.toml import Keys, assignments, dotted, read_toml
 
 T = TypeVar("T")
 _Side = str | float
@@ -48,13 +52,13 @@ class _OwnRow(_Table):
 
 
 class _OwnClaim(_Table):
-    """A claim: two sides of it in `claim`, as "a < b", or as `lower` and `higher`."""
+    """A claim: its two sides in `claim`, as "a < b", or in `lower` and `higher`."""
 
     claim: str | None = None
     lower: str | float | None = None
     higher: str | float | None = None
     metric: str = "test_error"
-    margin: float = 0.0
+    margin: float = Field(0.0, ge=0)
     text: str = ""
 
     @model_validator(mode="before")
@@ -62,13 +66,23 @@ class _OwnClaim(_Table):
     def _of_text(cls, value: Any) -> Any:
         return {"claim": value} if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _has_two_sides(self) -> Self:
+        sides = {"lower": self.lower, "higher": self.higher}
+        missing = [key for key, side in sides.items() if side is None]
+        if self.claim is None and missing:
+            raise ValueError(f"{missing[0]} is missing; a claim has lower and higher, rows or numbers")
+        if self.claim is not None and len(missing) < 2:
+            raise ValueError("give claim, or lower and higher")
+        return self
+
 
 class OwnStudy(_Table):
     """The fields of an own study.
 
-    data: a name from `reslab data list`, or folder:PATH
+    data: a name from `reslab data list`, or folder:PATH, in a file from its own folder on
     recipe: a name, a file, a value, or a table: the `name` of the recipe that it begins with, and the fields that
-    differ
+    differ; without a name the one recipe that is meant for the data
     rows: by name: a network, or a table of `network` and `set`, changed fields of network and recipe
     network: of rows that name none; set: changed fields of every row
     grid: fields with lists of values; every row is trained with every combination
@@ -77,7 +91,7 @@ class OwnStudy(_Table):
     """
 
     data: str
-    recipe: str | InstanceOf[Recipe] | dict[str, Any]
+    recipe: str | InstanceOf[Recipe] | dict[str, Any] = {}
     rows: dict[str, _OwnRow] = {}
     network: str | InstanceOf[NetworkSpec] | None = None
     set: dict[str, Any] = {}
@@ -121,21 +135,46 @@ def own_study(name: str, **fields: Any) -> Study:
     return _Reader(_validated(fields, place), Path(), place).study(name)
 
 
-def _validated(tree: Mapping[str, Any], place: Place) -> OwnStudy:
+def _validated(tree: dict[str, Any], place: Place) -> OwnStudy:
+    if isinstance(tree.get("grid"), dict):
+        tree = tree | {"grid": dotted(tree["grid"])}
     try:
         return OwnStudy(**tree)
     except ValidationError as error:
         first = next((each for each in error.errors() if each["type"] == "extra_forbidden"), error.errors()[0])
         keys = _keys(first["loc"], tree)
-        if first["type"] == "extra_forbidden":
-            known = list((_TABLES.get(str(keys[0]), OwnStudy) if len(keys) > 1 else OwnStudy).model_fields)
-            text = f"{_words(keys)}: no such key, {nearest(str(keys[-1]), known)}"
-        elif first["type"] == "missing":
-            text = f"{first['loc'][-1]} is missing"
-        else:
-            text = first["msg"].removeprefix("Value error, ")
-            text = f"{_words(keys)}: {text[:1].lower()}{text[1:]}" if keys else text
-        raise SpecError(f"{place(keys)}: {text}") from None
+        words = f"{_words(keys)}: " if keys else ""
+        raise SpecError(f"{place(keys)}: {words}{_reason(first, keys)}") from None
+
+
+_NEEDED = {
+    "string_type": "a text in quotes",
+    "list_type": "a list in brackets",
+    "dict_type": "a table",
+    "model_type": "a text, or a table",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+}
+"""What a value should be, by pydantic's kind of error."""
+_FIELDS = {field.name for spec in (Recipe, ResNet, Staged) for field in dataclasses.fields(spec)} | {*ALIASES, *EPOCHS}
+"""The fields of networks and recipes, and their common names."""
+
+
+def _reason(error: Mapping[str, Any], keys: Keys) -> str:
+    """What is wrong with the value of some keys, by pydantic's error."""
+    kind = error["type"]
+    if kind == "missing":
+        return f"{error['loc'][-1]} is missing; `reslab study new FILE` writes an example"
+    if kind == "extra_forbidden":
+        if str(keys[-1]).partition(".")[0] in _FIELDS:
+            return "no key here; `set` changes fields of network and recipe, `grid` has lists of their values"
+        table = _TABLES[str(keys[0])] if len(keys) > 1 else OwnStudy
+        return f"no such key, {nearest(str(keys[-1]), table.model_fields)}"
+    if kind in _NEEDED:
+        return f"should be {_NEEDED[kind]}, not {json.dumps(error['input'], default=str)}"
+    text = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{text[:1].lower()}{text[1:]}"
 
 
 def _words(keys: Keys) -> str:
@@ -162,14 +201,16 @@ class _Reader:
         self.own, self.folder, self.place = own, folder, place
 
     def study(self, name: str, file: str | None = None) -> Study:
-        own, begin = self.own, self._recipe()
-        if ":" not in own.data:
-            self._located(["data"], lambda: shape(own.data))
+        own, data, begin = self.own, self._data(), self._recipe()
         rows, settings = [], {}
+        trained: dict[tuple[AnyNetwork, Recipe], str] = {}
         for title, layers in self._combinations():
             network, recipe = self._specs(layers, begin)
-            rows.append(Row(title, network, own.data, setting=title))
-            settings[title] = Setting(own.data, recipe)
+            if (same := trained.setdefault((network, recipe), title)) != title:
+                place = self.place(layers[-1][0][:2])
+                raise SpecError(f"{place}: the rows {same!r} and {title!r} are the same training")
+            rows.append(Row(title, network, data, setting=title))
+            settings[title] = Setting(data, recipe)
         names = tuple(row.name for row in rows)
         claims = tuple(self._claims(names))
         return Study(
@@ -179,10 +220,19 @@ class _Reader:
             question=own.question,
             rows=tuple(rows),
             claims=claims,
-            scales={OWN: Scale(settings, own.seeds, names, self._note(settings))},
+            scales={OWN: Scale(settings, own.seeds, names, self._note(rows, settings))},
             metrics=tuple(dict.fromkeys((*_METRICS, *(claim.metric for claim in claims)))),
             file=file,
         )
+
+    def _data(self) -> str:
+        """The data set; a folder's path from that of the study's file on."""
+        name = self.own.data
+        self._located(["data"], lambda: check_name(name))
+        kind, _, path = name.partition(":")
+        if not is_folder(name) or Path(path).expanduser().is_absolute():
+            return name
+        return f"{kind}:{self.folder / path}"
 
     def _recipe(self) -> Recipe:
         """The recipe that all rows begin with."""
@@ -191,8 +241,10 @@ class _Reader:
             return given
         fields = {"name": given} if isinstance(given, str) else dict(given)
         word = fields.pop("name", None)
+        if word is None:
+            word = self._located(["recipe"], lambda: recipe_for(self.own.data))
         if not isinstance(word, str):
-            raise SpecError(f"{self.place(['recipe'])}: recipe: give the name of the recipe that it begins with")
+            raise SpecError(f"{self.place(['recipe', 'name'])}: recipe.name: should be {_NEEDED['string_type']}")
         path = self.folder / word
         begin = self._located(["recipe"], lambda: find_recipe(str(path) if path.suffix in (".toml", ".json") else word))
         changes = self._changes(["recipe"], fields)
@@ -211,6 +263,11 @@ class _Reader:
 
     def _grid(self) -> dict[str, dict[str, Any]]:
         """The combinations of the grid's values, by their words; one that changes nothing without a grid."""
+        for key, values in self.own.grid.items():
+            if not values:
+                raise SpecError(f"{self.place(['grid', key])}: grid.{key}: has no values")
+            if twice := [value for number, value in enumerate(values) if value in values[:number]]:
+                raise SpecError(f"{self.place(['grid', key])}: grid.{key}: {_text(twice[0])} stands twice")
         combinations = (dict(zip(self.own.grid, values, strict=True)) for values in product(*self.own.grid.values()))
         return {", ".join(f"{key}={_text(value)}" for key, value in each.items()): each for each in combinations}
 
@@ -221,10 +278,14 @@ class _Reader:
         given = row.network if row.network is not None else self.own.network
         if given is None:
             raise SpecError(f"{self.place(keys)}: {_words(keys)}: names no network, and the study none for all rows")
-        network = self._located(keys if row.network is not None else ["network"], lambda: self._network(given))
-        changes: dict[str, str] = {}
-        for table, fields in layers:
-            changes |= self._changes(table, fields)
+        at = keys if row.network is not None else ["network"]
+        network = self._located(at, lambda: self._network(given))
+        if isinstance(given, str):
+            self._must_follow([word.partition("=")[0] for word in given.split()], at)
+        every, grid, own = (self._changes(*layer) for layer in layers)
+        if twice := sorted(grid.keys() & own.keys()):
+            raise SpecError(f"{self.place([*layers[-1][0], twice[0]])}: {twice[0]}: the grid has this field's values")
+        changes = every | grid | own
         try:
             return change_specs(network, begin, changes, self.own.scale_steps, "")
         except SpecError as error:
@@ -233,10 +294,14 @@ class _Reader:
     def _changes(self, table: Keys, fields: dict[str, Any]) -> dict[str, str]:
         """A table of changed fields as assignments."""
         changes = self._located(table, lambda: resolve_aliases(assignments(fields), ""))
+        self._must_follow(changes, table)
+        return changes
+
+    def _must_follow(self, changes: Collection[str], table: Keys) -> None:
+        """Raises SpecError for a changed field that is no choice of a study."""
         for name, reason in _NOT_HERE.items():
             if name in changes:
                 raise SpecError(f"{self.place([*table, name])}: {name}: {reason}")
-        return changes
 
     def _wrong(self, error: SpecError, layers: list[_Layer]) -> SpecError:
         """An error in changed fields with the place of the last table that changes the field."""
@@ -253,15 +318,6 @@ class _Reader:
         if isinstance(given, NetworkSpec):
             return given  # type: ignore[return-value]
         return read_network(self.folder / given) if given.endswith(".json") else parse_network(given)
-
-    @staticmethod
-    def _assigned(key: str, layers: list[tuple[Keys, dict[str, Any]]]) -> Keys:
-        """The keys of the table that assigned a field, by its own or a common name."""
-        for table, fields in reversed(layers):
-            for name in fields:
-                if key and (name == key or ALIASES.get(name) == key or key.startswith(f"{name}.")):
-                    return [*table, *key.split(".")] if isinstance(fields[name], dict) else [*table, name]
-        return layers[-1][0]
 
     def _claims(self, names: tuple[str, ...]) -> Iterator[Claim]:
         for number, given in enumerate(self.own.claims):
@@ -280,9 +336,7 @@ class _Reader:
         if given.claim is not None:
             text = given.claim
             return self._located(keys, lambda: parse_claim(text, known))
-        if given.lower is None or given.higher is None:
-            missing = "lower" if given.lower is None else "higher"
-            raise SpecError(f"{self.place(keys)}: {missing} is missing; a claim has lower and higher, rows or numbers")
+        assert given.lower is not None and given.higher is not None
         for key, side in (("lower", given.lower), ("higher", given.higher)):
             if isinstance(side, str) and side not in known:
                 raise SpecError(f"{self.place([*keys, key])}: no row {side!r}: {nearest(side, known)}")
@@ -297,13 +351,21 @@ class _Reader:
                 f"{higher}, {words}" if higher in rows else higher,
             )
 
-    def _note(self, settings: Mapping[str, Setting]) -> str:
-        """Data and steps in a sentence, and where a recipe's schedule does not fit its steps."""
+    def _note(self, rows: Sequence[Row], settings: Mapping[str, Setting]) -> str:
+        """Data and steps in a sentence, and where a recipe's schedule or a network does not fit them."""
         recipes = list(dict.fromkeys(setting.recipe for setting in settings.values()))
         steps = " or ".join(f"{count:,}" for count in dict.fromkeys(recipe.steps for recipe in recipes))
         reasons = dict.fromkeys(reason for recipe in recipes for reason in mismatches(recipe))
-        advice = "; scale_steps = true scales the schedule with the steps." if reasons else ""
-        return f"{self.own.data}, {steps} steps." + (f" {'; '.join(reasons)}{advice}" if reasons else "")
+        advice = "; scale_steps = true scales the schedule with the steps" if reasons else ""
+        notes = [f"{self.own.data}, {steps} step{'' if steps == '1' else 's'}", f"{'; '.join(reasons)}{advice}"]
+        return ". ".join(filter(None, [*notes, *self._small_maps(rows)])) + "."
+
+    def _small_maps(self, rows: Sequence[Row]) -> Iterator[str]:
+        """The networks whose maps are single pixels, as the images are small."""
+        size = None if is_folder(self.own.data) else shape(self.own.data).size
+        for network in dict.fromkeys(row.network for row in rows) if size else ():
+            if stage := replace(network, size=size).single_pixel_stage:
+                yield f"The images are {size}×{size}: the maps of {to_string(network)} are 1×1 from {stage} on"
 
     def _located(self, keys: Keys, make: Callable[[], T]) -> T:
         """What a function makes; its SpecError gets the place of some keys before it."""
@@ -321,6 +383,7 @@ _NOT_HERE = {
 
 
 def _text(value: Any) -> str:
+    """A value as --set has it."""
     return value if isinstance(value, str) else assignments({"": value})[""]
 
 
@@ -338,7 +401,7 @@ claims = ["residual < plain"]   # of the test error; see the end of this file
 scale_steps = true              # fewer steps shorten warm-up and drops too
 
 [recipe]
-name = "demo"                   # a name from `reslab recipes`, or a file
+name = "demo"                   # from `reslab recipes`, or a file; or the data's
 steps = 60                      # every field of `reslab recipe show demo`
 # lr = 0.05                     # common names are known: schedule.rate
 
@@ -346,7 +409,7 @@ steps = 60                      # every field of `reslab recipe show demo`
 plain = "plain8-cifar"
 residual = "resnet8-cifar"
 # scaled = "resnet8-cifar merge=scaled merge.residual=0.5"
-# faster = { network = "resnet8-cifar", set = { lr = 0.2 } }
+# nesterov = { network = "resnet8-cifar", set = { "optimizer.nesterov" = true } }
 
 # [grid]                        # every row with every combination
 # lr = [0.05, 0.1]

@@ -220,14 +220,18 @@ class Plan:
 
     @property
     def command(self) -> str:
-        """The command that does the same again."""
+        """The command that does the same again; of a study that is a value, the call."""
         asked = self.cut.asked if self.cut else self.seeds
+        if self.scale_name == OWN and self.study.file is None:
+            given = {"seeds": asked, "data": self.pictures, "budget": self.cut and self.cut.budget}
+            options = "".join(f", {key}={value!r}" for key, value in given.items() if value)
+            return f"run_study(plan_study(study{options}))"
+        name = shlex.quote(self.study.file or self.study.name)
+        scale = "" if self.scale_name == OWN else f" --scale {self.scale_name}"
         seeds = f" --seeds {asked}" if asked else ""
         pictures = f" --data {self.pictures}" if self.pictures else ""
         budget = f" --budget {self.cut.budget:g}" if self.cut else ""
-        if self.scale_name == OWN:
-            return f"reslab study run {shlex.quote(self.study.file or self.study.name)}{seeds}{pictures}{budget}"
-        return f"reslab study run {self.study.name} --scale {self.scale_name}{seeds}{pictures}{budget}"
+        return f"reslab study run {name}{scale}{seeds}{pictures}{budget}"
 
 
 def make_plan(

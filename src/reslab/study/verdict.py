@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from math import sqrt
 from statistics import mean
 from typing import NamedTuple, assert_never
 
@@ -20,6 +21,7 @@ from reslab.stats import (
     comparison,
     holm,
     interval_over_images,
+    least_effect,
     pool,
     power,
     seeds_needed,
@@ -267,6 +269,23 @@ def prospect(plan: Plan, claim: Claim) -> Prospect | None:
     spread, _ = plan.study.spread
     distance = claim.margin - (abs(difference) if claim.relation == "about" else difference)
     return Prospect(distance, spread, seeds_needed(distance / spread), power(distance / spread, plan.seeds))
+
+
+class Resolution(NamedTuple):
+    """What a plan without published values can show: the least difference in test error, in standard deviations of
+    single runs, with which a claim holds at a chance of 80 % (None for one seed), and that deviation by the runs so far
+    (None before two runs of a row are done).
+    """
+
+    effect: float | None
+    spread: float | None
+
+
+def resolution(plan: Plan) -> Resolution:
+    """What a plan can show by its number of seeds."""
+    samples = [sample(plan, row.name, "test_error") for row in plan.rows]
+    variances = [each.variance for each in samples if len(each.values) > 1]
+    return Resolution(least_effect(plan.seeds), sqrt(mean(variances)) if variances else None)
 
 
 class Agreement(NamedTuple):
