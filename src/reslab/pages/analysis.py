@@ -18,13 +18,13 @@ class _Answer(NamedTuple):
     """The first claim that holds and the first that does not, else the first of all, and how many were judged how."""
 
     leading: tuple[ClaimResult, ...]
-    count: str
+    counted: str
 
     @property
     def text(self) -> str:
         """In a sentence; "" without a claim."""
         lead = "".join(f"{claim.judgement.capitalize()}: {claim.claim}. " for claim in self.leading)
-        return f"{lead}{self.count}." if lead else ""
+        return f"{lead}{self.counted}." if lead else ""
 
 
 def render(analysis: Report, command: str, out: Path) -> Path:
