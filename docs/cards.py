@@ -1,6 +1,7 @@
 """The generated pages of the site: cards of shortcuts, arrangements, merges, recipes and analyses, from their values.
 
-`write(folder)` writes every page; conf.py calls it before Sphinx reads the sources. No number is typed here.
+`write(folder)` writes every page and picture; conf.py calls it before Sphinx reads the sources. No number is
+typed here.
 """
 
 import inspect
@@ -13,18 +14,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
+import command_pages
 import evidence
 import network_pages
 import study_pages
 from evidence import RESULTS, ROOT
+from pictures import image, of_shortcut, pictures
 
 from reslab import __all__ as PUBLIC
 from reslab import api, network, replace
 from reslab.analyse import ANALYSES, AnalysisRow
-from reslab.nets import ResNet, to_string
+from reslab.drawing import Drawing
+from reslab.nets import AnyNetwork, ResNet, find_name, to_string
 from reslab.nets.arrangements import ARRANGEMENTS, Arrangement
 from reslab.nets.merges import Merge, MergeSpec
-from reslab.nets.table import diagrams
 from reslab.papers import STUDIES
 from reslab.recipes.named import RECIPES
 from reslab.recipes.recipe import Recipe
@@ -35,23 +38,30 @@ LONGEST_CODE = 50  # lines that are shown
 PAPERS = {"A": "He et al. 2016a", "B": "Szegedy et al. 2017", "C": "He et al. 2016b"}
 _PAPER = r"\b[Pp]aper ([ABC])\b|\b([ABC])(?= (?:sec\.|Figs?\.|Tables?\b|eqs?\.|appendix|footnote))"
 SHORTCUTS = {
-    "A": "Zero padding: channels that are missing are zeros, and a stride takes every second pixel. No parameters.",
-    "B": "A projection, 1×1 convolution and BN, where the shape changes; the identity elsewhere.",
-    "C": "A projection, 1×1 convolution and BN, in every unit.",
-    "none": "No shortcut: a plain network.",
+    "A": (
+        "Zero padding: channels that are missing are zeros, and a stride takes every second pixel. No parameters.",
+        "h(x) = x, or (x, 0) where the shape changes",
+    ),
+    "B": (
+        "A projection, 1×1 convolution and BN, where the shape changes; the identity elsewhere.",
+        "h(x) = x, or BN(W x) where the shape changes",
+    ),
+    "C": ("A projection, 1×1 convolution and BN, in every unit.", "h(x) = BN(W x)"),
+    "none": ("No shortcut: a plain network.", "y = F(x)"),
 }
 
 
 def write(folder: Path) -> None:
-    """Write the pages that have changed, and remove those that are no longer made."""
-    made = pages()
-    folder.mkdir(exist_ok=True)
-    for stale in set(folder.glob("*.md")) - {folder / name for name in made}:
+    """Write the pages and pictures that have changed, and remove those that are no longer made."""
+    made = {name: text.encode() for name, text in pages().items()}
+    made |= {f"pictures/{name}.svg": draw().save("svg") for name, draw in drawn().items()}
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    for stale in {*folder.glob("*.md"), *folder.glob("*/*.svg")} - {folder / name for name in made}:
         stale.unlink()
-    for name, text in made.items():
-        page = folder / name
-        if not page.is_file() or page.read_text() != text:
-            page.write_text(text)
+    for name, content in made.items():
+        file = folder / name
+        if not file.is_file() or file.read_bytes() != content:
+            file.write_bytes(content)
 
 
 def pages() -> dict[str, str]:
@@ -64,9 +74,16 @@ def pages() -> dict[str, str]:
         "recipes.md": recipes(),
         "studies.md": study_pages.page(),
         "analyses.md": analyses(),
+        "command-line.md": command_pages.page(),
         "api.md": api_reference(),
     }
     return {name: in_full(text) for name, text in made.items()}
+
+
+def drawn() -> dict[str, Callable[[], Drawing]]:
+    """What draws each picture of the pages, by its name."""
+    merges = {kind().kind: _shown_merges(kind)[0] for kind in MERGES}
+    return pictures(merges, {family.slug: family.shown for family in network_pages.FAMILIES})
 
 
 def in_full(text: str) -> str:
@@ -79,9 +96,8 @@ def in_full(text: str) -> str:
 def shortcuts() -> str:
     """A card for each of the options of A sec. 3.3."""
     text = "# Shortcuts\n\nHow x reaches the unit's output: h in y = h(x) + F(x). Deep Residual Learning, sec. 3.3.\n"
-    for option, summary in SHORTCUTS.items():
+    for option, (summary, equation) in SHORTCUTS.items():
         wanted = None if option == "none" else option
-        value = replace(network("resnet20-cifar"), shortcut=wanted)
         text += str(
             Card(
                 f"Shortcut {option}" if wanted else "No shortcut",
@@ -89,8 +105,9 @@ def shortcuts() -> str:
                 ResNet,
                 f"cifar_resnet(20, shortcut={wanted!r})",
                 f"reslab show resnet20-cifar --set shortcut={option}",
-                drawing(value, changes=True),
-                rows=evidence.residual_rows(("shortcut-options", "degradation"), partial(_has_shortcut, wanted)),
+                image(f"shortcut-{option}", f"A unit with shortcut {option}"),
+                {"Equation": equation, "Weights": _weights(of_shortcut(wanted))},
+                evidence.residual_rows(("shortcut-options", "degradation"), partial(_has_shortcut, wanted)),
             )
         )
     return text
@@ -104,7 +121,8 @@ def arrangements() -> str:
     """A card for each row of C Fig. 4."""
     text = (
         "# Arrangements\n\nThe places of BN and ReLU in a residual unit. Identity Mappings, Fig. 4. "
-        "Any arrangement combines with any shortcut and merge.\n"
+        "Any arrangement combines with any shortcut and merge.\n\n"
+        f"{image('arrangements', 'The five units of Identity Mappings, Fig. 4')}\n"
     )
     for name, row in ARRANGEMENTS.items():
         text += str(
@@ -114,11 +132,25 @@ def arrangements() -> str:
                 Arrangement,
                 f'cifar_resnet(20, arrangement="{name}")',
                 f"reslab show resnet20-cifar --set arrangement={name}",
-                drawing(replace(network("resnet20-cifar"), arrangement=name)),
-                rows=evidence.residual_rows(("activations", "preactivation"), partial(_has_arrangement, name)),
+                image(f"arrangement-{name}", f"A unit with arrangement {name}"),
+                {"Equation": _equation(row), "Weights": _weights(replace(network("resnet20-cifar"), arrangement=name))},
+                evidence.residual_rows(("activations", "preactivation"), partial(_has_arrangement, name)),
             )
         )
     return text
+
+
+def _equation(row: Arrangement) -> str:
+    """A basic unit with an arrangement, as functions of x."""
+    inner = "W₁ " + _applied(row.before, "x")
+    residual = _applied(row.last, "W₂ " + _applied(row.between, inner))
+    return f"x' = {_applied(row.after, f'h(x) + {residual}')}"
+
+
+def _applied(activations: str, inner: str) -> str:
+    for word in activations.split():
+        inner = f"{'BN' if word == 'bn' else 'ReLU'}({inner})"
+    return inner
 
 
 def _has_arrangement(name: str, value: ResNet) -> bool:
@@ -132,8 +164,8 @@ def merges() -> str:
         "Identity Mappings, Table 1; Inception-v4, sec. 3.3; and later papers.\n"
     )
     for kind in MERGES:
-        rows = list(evidence.residual_rows(("shortcuts",), partial(_has_merge, kind)))
-        merges = list(dict.fromkeys([*(row.row.network.merge for row in rows), kind()]))  # type: ignore[union-attr]
+        rows = list(_merge_rows(kind))
+        merges = _shown_merges(kind)
         value: Any = merges[0]
         shown = replace(network("resnet20-cifar"), merge=value)
         formulas = dict.fromkeys(f"y = {each.formula}" for each in merges)
@@ -144,12 +176,25 @@ def merges() -> str:
                 kind,
                 f"cifar_resnet(20, merge={value!r})",
                 "reslab show " + " --set ".join(to_string(shown).split()),
-                drawing(shown),
-                {"Equation": "; ".join(formulas), "Fields, with their defaults": _fields(kind())},
+                image(f"merge-{value.kind}", f"A unit with merge {value.kind}"),
+                {
+                    "Equation": "; ".join(formulas),
+                    "Fields, with their defaults": _fields(kind()),
+                    "Weights": _weights(shown),
+                },
                 rows,
             )
         )
     return text
+
+
+def _merge_rows(kind: type[MergeSpec]) -> Iterable[evidence.Evidence]:
+    return evidence.residual_rows(("shortcuts",), partial(_has_merge, kind))
+
+
+def _shown_merges(kind: type[MergeSpec]) -> list[Any]:
+    """The merges of a kind that the papers have, and the default one."""
+    return list(dict.fromkeys([*(row.row.network.merge for row in _merge_rows(kind)), kind()]))  # type: ignore[union-attr]
 
 
 def _has_merge(kind: type[MergeSpec], value: ResNet) -> bool:
@@ -246,10 +291,9 @@ class Card(NamedTuple):
         return "\n" + "\n\n".join(part for part in parts if part) + "\n"
 
 
-def drawing(value: ResNet, changes: bool = False) -> str:
-    """The drawing of a network's unit that keeps its input's shape, or that changes it. The one place that draws."""
-    keeps, *others = re.split(r"\n\n(?=\S)", diagrams(value))
-    return f"```text\n{others[0] if changes and others else keeps}\n```"
+def _weights(value: AnyNetwork) -> str:
+    """The files of weights in results/weights of a network."""
+    return ", ".join(f"`results/weights/{file}`" for file in evidence.weights(find_name(value) or ""))
 
 
 def paragraphs(thing: Any) -> str:

@@ -15,7 +15,7 @@ from reslab.table import FORMATS, Column, Value
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
-SCALES = ("paper", "short", "demo")
+SCALES = ("paper", "short", "brief", "demo")
 
 
 class Evidence(NamedTuple):
@@ -54,9 +54,14 @@ def evidence() -> tuple[Evidence, ...]:
 
 
 def _measured(study: Study, row: Row) -> dict[str, Sample]:
-    plans = {scale: plan(study.name, scale) for scale in SCALES}
+    plans = {scale: plan(study.name, scale) for scale in SCALES if scale in study.scales}
     samples = {scale: sample(made, row.name, "test_error") for scale, made in plans.items() if made.runs_of(row.name)}
     return {scale: measured for scale, measured in samples.items() if measured.n}
+
+
+def weights(name: str) -> list[str]:
+    """The files of results/weights that are of a network by its name."""
+    return sorted(file.name for file in (RESULTS / "weights").glob("*.safetensors") if file.name.startswith(f"{name}-"))
 
 
 def residual_rows(studies: tuple[str, ...], has: Callable[[ResNet], bool]) -> Iterator[Evidence]:
@@ -67,17 +72,23 @@ def residual_rows(studies: tuple[str, ...], has: Callable[[ResNet], bool]) -> It
 
 
 def table(items: list[Evidence]) -> str:
-    """The paper's and our test errors, in percent; a column for each scale that has runs."""
-    columns = [
-        Column("row of the paper", [item.row.name for item in items], numbers=False),
-        Column("study", [item.study.name for item in items], numbers=False),
-        Column("paper, test error in %", [item.published for item in items], numbers=False),
-    ]
-    for scale in SCALES:
-        values: list[Value] = [_error(item.measured.get(scale)) for item in items]
-        if any(values):
-            columns.append(Column(f"ours, {scale} scale", values, numbers=False, empty="not run"))
-    return FORMATS["md"](columns)
+    """The paper's test errors beside ours at paper scale, and apart from them ours at smaller scales; in percent."""
+    names = [Column("row of the paper", [item.row.name for item in items], numbers=False)]
+    names.append(Column("study", [item.study.name for item in items], numbers=False))
+    published = Column("paper, test error in %", [item.published for item in items], numbers=False)
+    smaller = [_ours(scale, items) for scale in SCALES[1:] if any(scale in item.measured for item in items)]
+    text = FORMATS["md"]([*names, published, _ours(SCALES[0], items)])
+    if smaller:
+        text += (
+            "\nOurs at smaller scales, of shorter training and often smaller networks and images: to compare with each "
+            f"other alone.\n\n{FORMATS['md']([*names, *smaller])}"
+        )
+    return text
+
+
+def _ours(scale: str, items: list[Evidence]) -> Column:
+    values: list[Value] = [_error(item.measured.get(scale)) for item in items]
+    return Column(f"ours, {scale} scale", values, numbers=False, empty="not run")
 
 
 def _error(measured: Sample | None) -> str | None:

@@ -4,7 +4,8 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import evidence
-from evidence import RESULTS, SCALES
+from evidence import SCALES
+from pictures import image
 
 from reslab.bench.rivals import COUNTERPARTS
 from reslab.nets import ResNet, networks
@@ -88,7 +89,8 @@ def pages() -> dict[str, str]:
 def _page(family: Family) -> str:
     members = [named for named in networks() if family_of(named.name) == family]
     shown = next(named for named in members if named.name == family.shown)
-    parts = [f"# {family.title}", family.text, _table(members).rstrip()]
+    parts = [f"# {family.title}", family.text, image(f"networks-{family.slug}", f"{family.title}, drawn")]
+    parts += [_table(members).rstrip()]
     parts += [_errors(members), _differences(members), _weights(members)]
     parts += [
         f"## {shown.name} as a table",
@@ -146,6 +148,5 @@ def _weights(members: list[Named]) -> str:
         for library, names in COUNTERPARTS.items()
         if named.name in names
     ]
-    files = sorted(file.name for file in (RESULTS / "weights").glob("*.safetensors"))
-    lines += [f"- `results/weights/{file}`" for named in members for file in files if file.startswith(f"{named.name}-")]
+    lines += [f"- `results/weights/{file}`" for named in members for file in evidence.weights(named.name)]
     return "\n".join(["## Pretrained weights", "", *lines]) if lines else ""

@@ -28,7 +28,7 @@ def _card(study: Study) -> str:
     parts = [f"\n## {study.name}", f"**{study.title}.** {study.question} {study.source}."]
     parts.append("### What the paper prints" if _published(study) else "")
     parts.append(_published(study))
-    for scale in SCALES:
+    for scale in filter(study.scales.__contains__, SCALES):
         plan = evidence.plan(study.name, scale)
         if any(run.done for run in plan.runs):
             parts += _measured(plan)

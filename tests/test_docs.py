@@ -125,16 +125,22 @@ def test_there_are_pages_and_examples():
 
 
 @pytest.fixture(scope="module")
-def generated():
-    """The generated pages by their files' names."""
+def cards():
+    """The module that makes the generated pages."""
     sys.path.insert(0, str(DOCS))
     try:
         specification = importlib.util.spec_from_file_location("cards", DOCS / "cards.py")
-        cards = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(cards)
-        return cards.pages()
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        yield module
     finally:
         sys.path.remove(str(DOCS))
+
+
+@pytest.fixture(scope="module")
+def generated(cards):
+    """The generated pages by their files' names."""
+    return cards.pages()
 
 
 def test_every_value_has_its_card(generated):
@@ -173,6 +179,61 @@ def test_the_pages_of_results_that_the_site_links_are_there(generated):
     pages = [*generated.values(), *(page.read_text() for page in DOCS.glob("*.md"))]
     for target in {target for text in pages for target in re.findall(r"\(site:(?:\.\./)?([^)]+)\)", text)}:
         assert (DOCS.parent / "results" / target).is_file(), target
+
+
+def slugs(text):
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.fixture(scope="module")
+def texts(generated):
+    """Every page in Markdown by its path, those that the site generates too."""
+    folders = [DOCS.glob("*.md"), DOCS.parent.glob("*.md"), (DOCS.parent / "results").rglob("*.md")]
+    written = {page: page.read_text() for pages in folders for page in pages}
+    return written | {DOCS / "generated" / name: text for name, text in generated.items()}
+
+
+def test_every_relative_link_leads_somewhere(texts, cards):
+    pictures = {DOCS / "generated" / "pictures" / f"{name}.svg" for name in cards.drawn()}
+    checked = 0
+    for page, text in texts.items():
+        for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+            if re.match(r"\w+:", target):
+                continue
+            name, _, anchor = target.partition("#")
+            file = Path(os.path.normpath(page.parent / name)) if name else page
+            assert file in texts or file in pictures or file.exists(), f"{page}: {target}"
+            assert not anchor or anchor in slugs(texts[file]), f"{page}: {target}"
+            checked += 1
+    assert checked > 100
+
+
+def test_every_link_of_the_pages_of_results_leads_somewhere():
+    results = DOCS.parent / "results"
+    pages = [(page.parent, page.read_text()) for page in results.rglob("*.html")]
+    pages += [(results, page.read_text()) for page in DOCS.glob("*.md")]  # the site has the results at its root
+    for folder, text in pages:
+        for target in re.findall(r'<(?:a|img)\b[^>]*?(?:href|src)="([^"#:]+)["#]', text):
+            assert (folder / target).exists(), f"{folder}: {target}"
+
+
+def test_the_messages_of_the_page_of_errors_are_those_of_the_program():
+    files = (DOCS.parent / "src").rglob("*.py")
+    source = "".join(re.sub(r'"\s*\n\s*f?"', "", file.read_text()) for file in files)
+    messages = re.findall(r"^\| `([^`]+)`", (DOCS / "errors.md").read_text(), flags=re.MULTILINE)
+    assert len(messages) >= 20
+    for message in messages:
+        words = max(re.split(r"\.\.\.|[()]", message), key=len).strip(" ;:")
+        assert words in source, message
+
+
+def test_every_command_is_on_the_page_of_the_command_line(generated):
+    page = generated["command-line.md"]
+    for name in ("train", "draw", "study run", "analyse lesion", "recipe show"):
+        assert f"\n## reslab {name}\n" in page
+    assert "--stop-after TIME" in page
 
 
 WORDS = (

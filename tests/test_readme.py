@@ -21,7 +21,7 @@ LONG = {
     "reslab predict run/best.safetensors new/ --cam looked-at": "needs pictures",
     "reslab export run/best.safetensors --format onnx --out network.onnx": "needs weights",
     "reslab data get cifar10": "downloads",
-    "reslab train resnet56-cifar --data cifar10 --recipe paper-a-cifar --resume": "takes hours",
+    "reslab train resnet56-cifar --data cifar10 --recipe paper-a-cifar --stop-after 90m --resume": "takes hours",
 }
 
 

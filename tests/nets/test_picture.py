@@ -93,3 +93,20 @@ def test_a_network_without_units_says_so():
 
 def test_a_notebook_shows_the_picture():
     assert "<svg" in network("resnet20-cifar")._repr_svg_()
+
+
+def test_changed_fields_stand_below_the_name_so_that_the_five_units_of_an_arrangement_fit_one_row(
+    tmp_path, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr("reslab.nets.picture.units", lambda *panels: drawn.append(units(*panels)) or drawn[0])
+    five = list(ARRANGEMENTS)[:5]
+    draw_network(
+        [f"resnet20-cifar arrangement={name}" for name in five[1:]] + ["resnet20-cifar"], tmp_path / "5.svg", unit=True
+    )
+    [drawing] = drawn
+    inputs = [text.get_position() for text in drawing.figure.axes[0].texts if text.get_text() == "x"]
+    assert len({up for _, up in inputs}) == 1
+    assert len({across for across, _ in inputs}) == 5
+    assert texts(drawing).count("resnet20-cifar") == 5
+    assert f"arrangement={five[1]}" in texts(drawing)

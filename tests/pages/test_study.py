@@ -18,7 +18,7 @@ from reslab.pages.study import render, results, write_index
 from reslab.pages.study_curves import curves
 from reslab.pages.study_figures import drawings
 from reslab.papers import STUDIES
-from reslab.papers.claims import Published
+from reslab.papers.claims import Claim, Published
 from reslab.study.plan import make_plan
 
 from .conftest import STUDY
@@ -232,7 +232,7 @@ def test_a_report_opens_each_file_of_a_run_once(trained, tmp_path):
 def test_a_study_with_runs_missing_says_so(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path / "runs")
     text = Tags(render(plan, tmp_path / "report").read_text()).text
-    assert "Not run: plain-8, ResNet-8." in text
+    assert "Not run: plain-8; ResNet-8." in text
     assert "Not decided: no run has finished." in " ".join(text.split())
     assert "below 10 %" in (tmp_path / "report" / "table.csv").read_text()
     assert drawings(plan) == {}, "no figure is empty"
@@ -257,9 +257,20 @@ def test_an_unfinished_run_is_drawn_to_where_it_stands_and_has_no_result(unfinis
     assert legend == ["plain-8, to step 10", "ResNet-8"]
     text = " ".join(Tags(render(plan, tmp_path / "report").read_text()).text.split())
     assert "without a result: plain-8 (to step 10)" in text
+    assert "not finished Residual is better" in text
+    assert "plain-8: not finished" in text
+    assert "plain-8: not run" not in text
     assert re.search(r"so far, at step 10 of 20, ResNet-8 has [\d.]+ % test and [\d.]+ % training error where", text)
     row = next(csv.DictReader((tmp_path / "report" / "table.csv").read_text().splitlines()))
     assert (row["network"], row["n"], row["final test error, %"]) == ("plain-8", "0", "not run")
+
+
+def test_what_a_scale_cannot_decide_is_counted_and_folded(trained, tmp_path):
+    whole = Claim("Whole is better", "ResNet-8", "plain-8", "test_error", "A Fig. 6", scales=("paper",))
+    plan = make_plan(change(STUDY, claims=(*STUDY.claims, whole)), "demo", trained.runs[0].out.parent)
+    page = render(plan, tmp_path / "report").read_text()
+    folded = page.partition("<summary>What this scale cannot decide: 1 claim</summary>")[2].partition("</details>")[0]
+    assert "Whole is better" in folded
 
 
 def test_the_published_error_is_a_dotted_line_at_paper_scale_alone(trained, unfinished):

@@ -100,7 +100,10 @@ def draw_network(
     if out.suffix not in formats:
         raise SpecError(f"{out}: a picture's file ends in {', '.join(formats)}")
     names = [names] if isinstance(names, str) else list(names)
-    networks = [(name, override(parse_network(name), dict(assignments or {}))) for name in names]
+    lines = max(name.count(" ") for name in names)  # a line for each changed field, and the pictures at one height
+    titles = [name.replace(" ", "\n") + "\n" * (lines - name.count(" ")) for name in names]
+    values = [override(parse_network(name), dict(assignments or {})) for name in names]
+    networks = list(zip(titles, values, strict=True))
     if not unit:
         drawing = picture.column(*networks)
     elif len(networks) == 1:

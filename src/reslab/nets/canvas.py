@@ -128,7 +128,8 @@ def titled(title: str, part: Part) -> Part:
         Label(0, -0.09 - _TITLE_LINE * index, text, size=9 if index == 0 else 7.5, bold=index == 0)
         for index, text in enumerate(lines)
     ]
-    half = max(_LETTER * max(map(len, lines)) / 2, 0.3)
+    first, *others = (_LETTER * len(text) for text in lines)
+    half = max(first / 2, *(0.8 * width / 2 for width in others), 0.3)
     return Part(part.height + down, max(part.left, half), max(part.right, half), (*labels, *part.moved(0, -down)))
 
 

@@ -33,12 +33,12 @@ def answer(plan: Plan, verdicts: Sequence[Verdict]) -> Answer:
     if not counts:
         return Answer(word, "no claim of the study can be judged at this scale.", tone)
     if tone == "not decided" and (text := _unfinished(plan, verdicts)):
-        return Answer(word, f"so far, {text}. {_count(counts, len(verdicts))}.", tone)
+        return Answer(word, f"so far, {text}. {count_text(counts, len(verdicts))}.", tone)
     shown = [lead for judgement in _leading(counts) if (lead := _lead(verdicts, judgement))]
     sentences = "; but ".join(map(_numbers, shown))
     if not sentences:
         return Answer(word, "no run has finished." if plan.runs else "", tone)
-    return Answer(word, f"{sentences}. {_count(counts, len(verdicts))}.", tone)
+    return Answer(word, f"{sentences}. {count_text(counts, len(verdicts))}.", tone)
 
 
 def _word(counts: Counter[Judgement]) -> tuple[str, Tone]:
@@ -128,7 +128,7 @@ def _training_error(runs: Sequence[PlannedRun], step: int) -> float:
     return mean(errors)
 
 
-def _count(counts: Counter[Judgement], total: int) -> str:
+def count_text(counts: Counter[Judgement], total: int) -> str:
     """Of 4 claims, 3 hold and 1 is not decided."""
     if counts["holds"] == total:
         return f"All {total} claims hold" if total > 1 else "The claim holds"

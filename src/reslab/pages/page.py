@@ -22,7 +22,7 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-_ENVIRONMENT.filters["signed"] = lambda number: f"{number:,.2f}".replace("-", "−")
+_ENVIRONMENT.filters["signed"] = lambda number: f"{number:,.{0 if abs(number) >= 1000 else 2}f}".replace("-", "−")
 _ENVIRONMENT.filters["code"] = lambda text: Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 _ENVIRONMENT.filters["cited"] = cited
 _ENVIRONMENT.globals["methods"] = {
@@ -63,10 +63,14 @@ class Page:
         for name, table in self.tables.items():
             files |= {f"{name}.{ending}": write(table).encode() for ending, write in FORMATS.items()}
         files |= {f"{name}.csv": FORMATS["csv"](table).encode() for name, table in self.data.items()}
+        # SVG first: every save may move the axes a little, and the page's points are where the SVG has them
+        svgs = {name: drawing.save("svg") for name, drawing in self.drawings.items()}
+        page = self._html(svgs).encode()
+        files |= {f"figures/{name}.svg": svg for name, svg in svgs.items()}
         for name, drawing in self.drawings.items():
-            files |= {f"figures/{name}.{ending}": drawing.save(ending) for ending in get_args(FileFormat)}
-        svgs = {name: files[f"figures/{name}.svg"] for name in self.drawings}
-        files[path.name] = self._html(svgs).encode()
+            others = [ending for ending in get_args(FileFormat) if ending != "svg"]
+            files |= {f"figures/{name}.{ending}": drawing.save(ending) for ending in others}
+        files[path.name] = page
         for file_name, content in files.items():
             write_whole(path.parent / file_name, content)
         return path

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] 
     drawings, units = figures.drawings(plan, live), None if live else student.units(plan)
     all_tables = tables.of_study(plan, judged)
     all_tables["table"][1:1] = [_trained(plan)]
+    names = [row.name for row in plan.rows]
     values = {
         "plan": plan,
         "study": plan.study,
@@ -83,6 +85,8 @@ def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] 
         "answer": answer(plan, judged),
         "switches": switches(plan),
         "state": _state(plan),
+        "word": partial(_word, plan),
+        "begun": {name for name in names if plan.begun_of(name)},
         "elsewhere": [claim for claim in plan.study.claims if claim not in [verdict.claim for verdict in judged]],
         "shown_rows": _of_begun(plan, all_tables["table"]),
         "shown_runs": _made(plan, all_tables.get("runs", [])),
@@ -151,9 +155,15 @@ def _state(plan: Plan) -> dict[str, str]:
     unfinished = [f"{name} (to step {max(run.run.metrics[-1].step for run in runs):,})" for name, runs in begun.items()]
     return {
         "seeds": seeds,
-        "unfinished": ", ".join(unfinished),
-        "missing": ", ".join(name for name in names if plan.runs and not finished[name] and name not in begun),
+        "unfinished": "; ".join(unfinished),
+        "missing": "; ".join(name for name in names if plan.runs and not finished[name] and name not in begun),
     }
+
+
+def _word(plan: Plan, verdict: Verdict) -> str:
+    """The judgement, or "not finished" where all rows of the claim have runs, and some have none with a result."""
+    begun = all(plan.runs_of(row) or plan.begun_of(row) for row in verdict.claim.rows)
+    return "not finished" if verdict.judgement == "not run" and begun else verdict.judgement
 
 
 def results(plan: Plan) -> dict[str, Any]:

@@ -154,7 +154,7 @@ SHORTCUTS = Study(
             )
         ),
         Claim(
-            "The deep gate is better than the gate that C tried",
+            "The deep gate is better than the gate that paper C tried",
             DEEP_GATE,
             "exclusive gating, b −6",
             "test_error",
