@@ -47,8 +47,13 @@ class Deadline:
         return None if self._moment == math.inf else max(1e-3, self._moment - time.monotonic())
 
     @property
+    def late(self) -> float:
+        """Seconds since then, negative before."""
+        return time.monotonic() - self._moment
+
+    @property
     def is_over(self) -> bool:
-        return time.monotonic() >= self._moment
+        return self.late >= 0
 
 
 NEVER = Deadline()

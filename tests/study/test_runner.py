@@ -137,6 +137,29 @@ def test_a_time_limit_ends_all_runs_saved(tmp_path):
     assert "the time is up: 2 runs are left" in output.getvalue()
 
 
+def test_a_worker_that_hangs_does_not_outlast_the_time_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("reslab.study.runner.OVERTIME", 1.0)
+    monkeypatch.setattr("reslab.study.runner.PATIENCE", 1.0)
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    plan, hanging = change(plan, runs=(change(plan.runs[0], recipe=replace(plan.runs[0].recipe, steps=100_000)),)), []
+
+    def hang():
+        while not (pid := lock_holder(plan.runs[0].out)):
+            time.sleep(0.01)
+        os.kill(pid, signal.SIGSTOP)
+        hanging.append(pid)
+        deadline._moment = time.monotonic()
+
+    deadline, suspender = Deadline(3600), threading.Thread(target=hang)
+    suspender.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(plan, 1, Console(quiet=True), deadline=deadline)
+    suspender.join()
+    while Path(f"/proc/{hanging[0]}").exists() and multiprocessing.active_children():
+        time.sleep(0.05)
+    assert not plan.runs[0].run.is_locked
+
+
 def test_two_runners_share_the_work_and_train_nothing_twice(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path, 3)
     output = [io.StringIO(), io.StringIO()]

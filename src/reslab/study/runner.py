@@ -32,6 +32,7 @@ POLL = 0.5  # seconds between two polls of the running ones
 _SMALL = 64  # pixels of images whose runs share a GPU
 _RUNS_PER_GPU = 4  # on an H100 four ResNet-20s train 1.8 times as many images/s as one, eight no more
 PATIENCE = 6.0  # seconds for all running ones to end their step and save when the runner is stopped
+OVERTIME = 60.0  # seconds after the deadline for all running ones to end by themselves, with an evaluation under way
 
 
 class Backend(Protocol):
@@ -85,7 +86,7 @@ def run_missing(plan: Plan, backend: Backend, console: Console, deadline: Deadli
 
     Shows a table of the running ones on a terminal, and a line for each run that ends. A run that another process is
     training is waited for. A run that diverged has not failed. KeyboardInterrupt stops the running ones, saved; it is
-    raised after the deadline, when they have ended.
+    raised after the deadline, when they have ended, or hang.
     """
     reporter = Reporter(plan, console)
     try:
@@ -94,7 +95,7 @@ def run_missing(plan: Plan, backend: Backend, console: Console, deadline: Deadli
                 missing = [run for run in reporter.missing if run not in reporter.failed and not run.done]
                 if not missing and not backend.running:
                     return reporter.failed
-                if deadline.is_over and not backend.running:
+                if deadline.is_over and (not backend.running or deadline.late > OVERTIME):
                     reporter.stopped(missing)
                     raise KeyboardInterrupt
                 startable = (run for run in missing if run not in backend.running and not run.run.is_locked)
