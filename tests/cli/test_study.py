@@ -50,6 +50,14 @@ def test_a_part_of_a_name_lists_its_networks(reslab, capsys):
     assert all("resnext" in name for name in names)
 
 
+def test_an_own_study_shows_what_its_seeds_can_show(reslab, capsys):
+    assert reslab("study", "new", "mine.toml") == 0
+    assert reslab("study", "show", "mine.toml") == 0
+    assert "3 seeds a row have an 80 % chance to show a test error lower by 3.5 standard" in capsys.readouterr().out
+    assert reslab("study", "show", "mine.toml", "--seeds", "1") == 0
+    assert "one seed a row decides no claim; --seeds 3 trains more" in capsys.readouterr().out
+
+
 def test_recipes_are_listed_a_line_each(reslab, capsys):
     assert reslab("recipes") == 0
     lines = capsys.readouterr().out.splitlines()
