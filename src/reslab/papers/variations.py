@@ -111,7 +111,7 @@ LOUDNESS = Study(
     scales={
         "demo": Scale(
             {"warm": DIGITS, "cold": _COLD_DIGITS},
-            seeds=2,
+            seeds=3,
             rows=(_loud("1", 20), *(_loud(start, 56, setting) for setting in _WARMTH for start in _STARTS)),
             note=f"56 layers, and 20 beside; {DIGITS_NOTE} Rows without warm-up have none.",
         ),
