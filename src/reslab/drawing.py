@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
@@ -100,6 +101,9 @@ class Drawing:
         with style(**{"svg.fonttype": "none" if self.as_text else "path"}), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
             self.without_math()
+            if not isinstance(self.figure.get_layout_engine(), PlaceHolderLayoutEngine):
+                self.figure.savefig(io.BytesIO(), format="svg")
+                self.figure.set_layout_engine("none")  # once: laid out again, a figure moves with every file
             self.figure.savefig(buffer, format=file_format, dpi=150, metadata={_DATES[file_format]: None})
         return buffer.getvalue()
 

@@ -206,6 +206,14 @@ def test_what_the_runs_answered_for_each_image_is_used_where_they_kept_it(report
     assert "as well" not in render(older, tmp_path / "report").read_text()
 
 
+def test_a_figure_stays_where_it_is_with_every_file_that_is_saved(trained):
+    """Laid out anew for each, its legend moved the axes."""
+    drawing, alone = curves(trained), curves(trained)
+    first = drawing.save("svg")
+    drawing.save("png")
+    assert drawing.save("svg") == first == alone.save("svg")
+
+
 def test_the_same_records_give_the_same_files(report, trained, tmp_path):
     render(trained, tmp_path)
     for path in sorted(report.rglob("*.*")):
