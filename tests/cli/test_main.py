@@ -238,7 +238,7 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits", "--recipe", "demo"]
         (["train", "resnet20-cifar", "--data", "digit", "--recipe", "demo"], 2, "did you mean digits"),
         (["train", "resnet20-cifar", "--data", "digits", "--recipe", "dem"], 2, "did you mean demo"),
         (["train", "resnet20-cifar", "--data", "cifar10", "--recipe", "demo"], 3, "cifar-10-batches-bin"),
-        (["networks", "densenet*"], 2, "no network matches 'densenet*'"),
+        (["networks", "squeezenet*"], 2, "no network matches 'squeezenet*'"),
         (["study", "run", "degradaton"], 2, "did you mean degradation"),
         (["study", "run", "degradation", "--scale", "tiny"], 2, "'tiny' is not one of 'demo', 'brief', 'short'"),
         (["study", "run", "degradation", "--scale", "short"], 3, "cifar-10-batches-bin"),

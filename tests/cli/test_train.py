@@ -48,7 +48,7 @@ def the_page_is_made_anew(reslab, capsys, run):
     assert reslab("report", run) == 3
     assert "this run is stopped; a page shows a finished one" in capsys.readouterr().err
     assert reslab("report", run / "checkpoints") == 3
-    assert capsys.readouterr().err == f"reslab: {run}/checkpoints: no run\n"
+    assert capsys.readouterr().err == f"reslab: {run}/checkpoints: no run; `reslab runs` lists them\n"
 
 
 def test_divergence_is_exit_4_and_a_result(reslab, capsys, tmp_path):
