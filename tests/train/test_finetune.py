@@ -121,8 +121,8 @@ def script(monkeypatch, *errors):
     """Let the validation parts, of five images, have these errors and losses, one after another."""
     coming = iter(errors)
 
-    def scripted(network, views):
-        real = evaluate(network, views)
+    def scripted(network, views, recorder=None):
+        real = evaluate(network, views, recorder)
         if real.images != 5:
             return real
         error, loss = next(coming)

@@ -157,8 +157,8 @@ def test_weights_that_are_not_finite_are_not_kept(tmp_path, digits, network, mon
 def test_an_evaluation_that_is_not_finite_is_divergence(tmp_path, digits, network, monkeypatch, bad, loss):
     """A loss can be finite on each batch in training mode and not with BN's running statistics."""
 
-    def evaluate_badly(model, views):
-        evaluation = evaluate(model, views)
+    def evaluate_badly(model, views, recorder=None):
+        evaluation = evaluate(model, views, recorder)
         images = {"test": 360, "train": 1437}[bad]
         return evaluation._replace(loss=loss) if evaluation.images == images else evaluation
 
