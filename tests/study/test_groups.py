@@ -113,7 +113,12 @@ def test_event_files_are_read_by_their_folders(tmp_path):
         ("group,seed,acc\na,0,1\n", ("grp",), SpecError, "--by grp: no such column, did you mean group?"),
         ("group,seed,seed\na,0,1\n", (), DataError, "the column 'seed' stands twice"),
         ("group,seed,acc\na,0,1\na,1,-1e308\n", (), DataError, "line 3: -1e308 is too large to compare"),
-        ("group,seed,acc\na,0,1\n\x1b[2Jb,0,1\n", (), DataError, r"line 3: has a control character, '\\x1b', so no CSV"),
+        (
+            "group,seed,acc\na,0,1\n\x1b[2Jb,0,1\n",
+            (),
+            DataError,
+            r"line 3: has a control character, '\\x1b', so no CSV",
+        ),
         ("group,seed,acc\na,0,1\x00\n", (), DataError, "line 2: has a control character"),
     ],
 )
