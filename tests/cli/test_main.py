@@ -329,3 +329,14 @@ def test_an_error_that_nobody_foresaw_says_how_to_see_more(reslab, monkeypatch, 
     first, second = capsys.readouterr().err.splitlines()
     assert first == "reslab: ZeroDivisionError: division by zero"
     assert "--debug" in second
+
+
+def test_a_signal_while_the_command_is_built_ends_as_stopped(reslab, monkeypatch, capsys):
+    """Typer handles those that come while it runs."""
+
+    def interrupted(*words, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reslab.cli.app", interrupted)
+    assert reslab("version") == 75
+    assert capsys.readouterr() == ("", "")

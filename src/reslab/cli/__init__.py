@@ -141,6 +141,8 @@ def main(words: Sequence[str] | None = None) -> None:
     code = 1
     try:
         code = app(words, prog_name="reslab", standalone_mode=False) or 0
+    except KeyboardInterrupt:  # outside of typer's own handler, as while the commands are built
+        code = api.STOPPED
     except Exception as error:
         code = _exit_code(error)
         if not interrupts.received:
