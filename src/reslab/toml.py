@@ -30,7 +30,7 @@ class TomlFile(NamedTuple):
 def read_toml(path: Path) -> TomlFile:
     """Read a TOML file. Raises DataError for a file that cannot be read, SpecError naming the line that is no TOML."""
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")
         return TomlFile(path, text, tomllib.loads(text))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None

@@ -1,5 +1,6 @@
 """A study of one's own: from a file and in Python the same, with errors that name the line."""
 
+import codecs
 import re
 
 import pytest
@@ -147,6 +148,16 @@ def test_fewer_steps_scale_the_schedule_where_asked_and_are_said_elsewhere(tmp_p
         ("[rows]", 'seeds = "3"\n[rows]', 'line 6: seeds: should be a whole number, not "3"'),
         ("[rows]", "grid = { lr = 0.1 }\n[rows]", "line 6: grid.lr: should be a list in brackets, not 0.1"),
         ("[rows]", "grid = { lr = [] }\n[rows]", "line 6: grid.lr: has no values"),
+        (
+            "[rows]",
+            "grid = { lr = [{ a = 1 }] }\n[rows]",
+            'line 6: grid.lr: a value of the grid is one value, not {"a": 1}',
+        ),
+        (
+            "[rows]",
+            f"grid = {{ lr = {[n / 1000 for n in range(1, 101)]}, batch = {list(range(1, 101))} }}\n[rows]",
+            "line 6: the grid makes 20,000 rows; a study has at most 1,000",
+        ),
         ("[rows]", "grid = { lr = [0.1, 0.1] }\n[rows]", "line 6: grid.lr: 0.1 stands twice"),
         ("[rows]", 'rows = ["plain8-cifar"]\n[grid]', "line 6: rows: should be a table"),
         ('"digits"', "3", "line 2: data: should be a text in quotes, not 3"),
@@ -178,6 +189,8 @@ def test_an_error_names_the_line_and_the_nearest_word(tmp_path, old, new, expect
     ("claim", "expected"),
     [
         ('lower = "plain"', "line 8: claims: higher is missing"),
+        ('lower = "plain"\nhigher = nan', "line 10: claims.higher: should be"),
+        ('lower = "plain"\nhigher = 3\nmargin = inf', "line 11: claims.margin: should be a finite number"),
         ('lower = "plain"\nhigher = "b"', "line 10: no row 'b': choose from plain"),
         ('lower = "plain"\nhigher = 3\nmetric = "acc"', "line 11: no metric 'acc': choose from initial_loss"),
     ],
@@ -187,6 +200,12 @@ def test_an_error_in_a_claim_names_its_line(tmp_path, claim, expected):
     first = '[[claims]]\nlower = "plain"\nhigher = 30\n'
     with pytest.raises(SpecError, match=re.escape(expected)):
         read_study(written(tmp_path, f"{rows}{first}[[claims]]\n{claim}\n"))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path):
+    path = written(tmp_path, FILE)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert [row.name for row in read_study(path).rows] == ["plain", "scaled"]
 
 
 def test_a_file_that_is_missing_is_said(tmp_path):

@@ -241,7 +241,7 @@ def read_json(path: Path) -> Any:
 def parse(content: bytes, source: str) -> Any:
     """JSON as plain types, numbers finite. Raises DataError naming `source`."""
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_not_finite, parse_float=_finite)
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_not_finite, parse_float=_finite)
     except RecursionError:
         raise DataError(f"{source}: not JSON (nested too deep)") from None
     except ValueError as error:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, InstanceOf, ValidationError, model_validator
 
 from reslab.data.loader import check_name, is_folder, shape
 from reslab.disk import write_whole
@@ -32,6 +33,7 @@ _Layer = tuple[Keys, dict[str, Any]]
 """Changed fields of a row's network and recipe, and the keys of their table."""
 Place = Callable[[Keys], str]
 """From the keys of a value to what an error calls its place: the file and the line."""
+_MOST = 1_000  # rows
 _METRICS: tuple[Metric, ...] = ("train_error", "test_error", "steps_to_10")
 
 
@@ -55,10 +57,10 @@ class _OwnClaim(_Table):
     """A claim: its two sides in `claim`, as "a < b", or in `lower` and `higher`."""
 
     claim: str | None = None
-    lower: str | float | None = None
-    higher: str | float | None = None
+    lower: str | FiniteFloat | None = None
+    higher: str | FiniteFloat | None = None
     metric: str = "test_error"
-    margin: float = Field(0.0, ge=0)
+    margin: FiniteFloat = Field(0.0, ge=0)
     text: str = ""
 
     @model_validator(mode="before")
@@ -266,8 +268,14 @@ class _Reader:
         for key, values in self.own.grid.items():
             if not values:
                 raise SpecError(f"{self.place(['grid', key])}: grid.{key}: has no values")
+            if wrong := [value for value in values if isinstance(value, dict) and "kind" not in value]:
+                needed = f"a value of the grid is one value, not {json.dumps(wrong[0], default=str)}"
+                raise SpecError(f"{self.place(['grid', key])}: grid.{key}: {needed}")
             if twice := [value for number, value in enumerate(values) if value in values[:number]]:
                 raise SpecError(f"{self.place(['grid', key])}: grid.{key}: {_text(twice[0])} stands twice")
+        count = math.prod(map(len, self.own.grid.values())) * max(1, len(self.own.rows))
+        if count > _MOST:
+            raise SpecError(f"{self.place(['grid'])}: the grid makes {count:,} rows; a study has at most {_MOST:,}")
         combinations = (dict(zip(self.own.grid, values, strict=True)) for values in product(*self.own.grid.values()))
         return {", ".join(f"{key}={_text(value)}" for key, value in each.items()): each for each in combinations}
 
