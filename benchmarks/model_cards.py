@@ -50,7 +50,7 @@ def card(file: Path) -> str:
         "Recipe": f"{record.recipe.steps:,} steps of {record.recipe.batch}, {record.recipe.schedule.message()}",
         "Test error": f"{result.test.top1_error:.2f} % of {result.test.images:,} images (n = 1, seed {record.seed})",
         "Training error": f"{result.train.top1_error:.2f} %",
-        "Machine": f"{record.machine.gpu or record.machine.processor}, {record.chosen.precision}, "
+        "Machine": f"{record.hardware}, {record.chosen.precision}, "
         f"torch {record.versions['torch']}, {result.seconds / 60:.0f} minutes",
         "Source": f"run `{planned.out.name}`, commit {record.commit or 'not recorded'}",
         "Stored": _stored(file),

@@ -104,8 +104,7 @@ def _template() -> jinja2.Template:
 
 
 def _machine(record: RunRecord) -> str:
-    machine = record.machine
-    return f"{machine.gpu or machine.processor}, {machine.threads} thread a run, {record.chosen.precision}"
+    return f"{record.hardware}, {record.machine.threads} thread a run, {record.chosen.precision}"
 
 
 def _page(file: Path) -> str:

@@ -236,6 +236,11 @@ def test_one_run_has_no_interval_over_images_and_equal_answers_have_no_width():
     assert interval_over_images(wrong, wrong) == (0.0, 0.0)
 
 
+def test_values_in_whole_steps_have_no_decimals():
+    assert str(Sample((500.0, 520.0, 540.0), step=10)) == "520 ± 20"
+    assert str(Sample((5.0, 5.5), step=0.01)) == "5.25 ± 0.35"
+
+
 def test_in_a_form_the_mean_has_the_decimals_of_its_spread():
     assert f"{Sample((4.0, 5.0, 6.001)):.4g}" == "5.0 ± 1.0"
     assert f"{Sample((0.9312, 0.9354)):.4g}" == "0.9333 ± 0.0030"

@@ -91,7 +91,7 @@ class Sample:
             return self._without_value if self.n else "not run"
         if self.exact:
             return f"{self.mean:,.3g}" if self.mean < 100 else f"{self.mean:,.0f}"
-        if abs(self.mean) >= 1000:
+        if abs(self.mean) >= 1000 or self.step >= 1:
             return self._text(f"{self.mean:,.0f}", ",.0f")
         small = not self.step and 0 < abs(self.mean) < 0.1
         return self._text(f"{self.mean:.2g}", ".1g") if small else self._text(f"{self.mean:.2f}", ".2f")

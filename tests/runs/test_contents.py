@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,10 @@ def check(run, file, content):
         assert str(run / file) in str(error)
     finally:
         (run / file).write_bytes(before)
+
+
+def test_the_hardware_is_that_of_all_machines_of_a_run():
+    record = Run(RESULTS / "runs" / "resnet56-cifar-cifar10-s0-48057687").record
+    assert record.hardware == "NVIDIA H100 80GB HBM3, then NVIDIA H200"
+    assert replace(record, resumed=record.resumed * 2).hardware == record.hardware
+    assert replace(record, resumed=()).hardware == "NVIDIA H100 80GB HBM3"

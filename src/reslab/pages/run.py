@@ -129,7 +129,7 @@ def _facts(record: RunRecord, result: Result) -> dict[str, str]:
         "images": f"{splits}, {len(record.data_set.classes)} classes",
         "training": f"{counted(recipe.steps, 'step')} of {counted(recipe.batch, 'image')}, seed {record.seed}",
         "time": f"{result.seconds:,.0f} s of training, {result.images_per_second:,.0f} images/s",
-        "machine": f"{machine.gpu or machine.processor}, {machine.threads} threads, {record.chosen.precision}",
+        "machine": f"{record.hardware}, {machine.threads} threads, {record.chosen.precision}",
         "versions": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
     }
 

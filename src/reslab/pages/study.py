@@ -274,6 +274,6 @@ def _machine(record: RunRecord) -> str:
     machine = record.machine
     ranks = f"ranks of a run: {machine.ranks}, in each " if machine.ranks > 1 else ""
     return (
-        f"{machine.gpu or machine.processor}, {machine.cores} cores, "
+        f"{record.hardware}, {machine.cores} cores, "
         f"{ranks}threads in a run: {machine.threads}, {record.chosen.precision}"
     )

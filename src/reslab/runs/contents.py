@@ -127,6 +127,12 @@ class RunRecord:
     resumed: tuple[Resumption, ...] = ()
     graph: Text | None = None
 
+    @property
+    def hardware(self) -> str:
+        """The GPU or processor that trained; several in order where the run was resumed on another."""
+        machines = [self.machine, *(resumption.machine for resumption in self.resumed)]
+        return ", then ".join(dict.fromkeys(machine.gpu or machine.processor for machine in machines))
+
     @staticmethod
     def read(file: Path) -> "RunRecord":
         """Raises DataError as `read_value`. In the file the name is one of the network's keys."""
