@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace as change
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from rich.console import Console
 from reslab.errors import SpecError
 from reslab.pages.study import results
 from reslab.runs.run import Run
+from reslab.spec import replace
+from reslab.stop import Deadline
 from reslab.study import cluster
 from reslab.study.cluster import run_on_ray
 from reslab.study.plan import make_plan
-from reslab.study.runner import run_plan
+from reslab.study.runner import PATIENCE, run_plan
 from reslab.weights.manifest import newest
 
 from .conftest import STUDY, lock_holder
@@ -115,3 +118,25 @@ def test_without_ray_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(SpecError, match=r"pip install 'reslab\[ray\]'"):
         run_on_ray(make_plan(STUDY, "demo", tmp_path), "auto", Console(quiet=True), threads=1)
+
+
+def test_a_worker_that_hangs_does_not_outlast_the_time_limit(two_nodes, tmp_path, monkeypatch):
+    monkeypatch.setattr("reslab.study.runner.OVERTIME", 1.0)
+    plan = make_plan(STUDY, "demo", tmp_path, 1)
+    plan = change(plan, runs=tuple(change(run, recipe=replace(run.recipe, steps=10**6)) for run in plan.runs))
+    hanging = []
+
+    def hang_the_first_that_trains():
+        hanging.append(_holder(plan))
+        os.kill(hanging[0], signal.SIGSTOP)
+
+    threading.Thread(target=hang_the_first_that_trains, daemon=True).start()
+    deadline = Deadline(15)  # Ray's workers begin slowly
+    with pytest.raises(KeyboardInterrupt):
+        run_on_ray(plan, two_nodes.address, Console(quiet=True), threads=1, deadline=deadline)
+    assert hanging
+    assert deadline.late < 1 + PATIENCE + 5
+    ended = time.monotonic() + 30
+    while Path(f"/proc/{hanging[0]}").exists() and time.monotonic() < ended:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{hanging[0]}").exists()

@@ -40,7 +40,7 @@ app = typer.Typer(
 
 def demo(workers: Workers = None) -> None:
     """See the degradation problem, and its cure, on embedded digits; then read the report. Some minutes."""
-    study_run("degradation", "demo", None, workers)
+    study_run("degradation", "demo", workers=workers)
 
 
 def review(data: Pictures = None) -> None:

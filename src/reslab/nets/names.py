@@ -65,7 +65,7 @@ _CIFAR: dict[str, dict[str, tuple[int, ...]]] = {
     "plain": {"A sec. 4.2, Fig. 6": (20, 32, 44, 56, 110)},
     "resnet": {"A sec. 4.2, Table 6": (20, 32, 44, 56, 110, 1202), "C appendix, Table 3": BOTTLENECK_DEPTHS},
     "preact": {"C appendix, Table 3": (110, *BOTTLENECK_DEPTHS)},
-    "fixup": {"Zhang et al. 2019, Table 1": (110,)},
+    "fixup": {"Zhang et al. 2019, on CIFAR-10": (110,)},
 }
 _V15 = "The stride stands in the 3×3 convolution; the paper has it in the first 1×1."
 _POOL1 = "The first pool pads by one pixel, as Torch does; the authors' Caffe rounds up instead."
