@@ -11,8 +11,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from reslab.runs.run import Run
@@ -204,6 +206,27 @@ def test_ranks_end_with_a_torchrun_that_is_killed(tmp_path):
         torchrun.kill()
     assert len(children) == 2
     wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in children), 20)
+
+
+def test_a_rank_whose_pictures_are_bad_goes_on_with_the_others(tmp_path):
+    draw = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4)):
+        for label in "ab":
+            (tmp_path / "pictures" / split / label).mkdir(parents=True)
+            for number in range(count):
+                pixels = draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "pictures" / split / label / f"{number}.png")
+    bad = [*(tmp_path / "pictures" / "train" / "a").iterdir(), *(tmp_path / "pictures" / "val" / "b").iterdir()][1:]
+    for file in bad:
+        file.write_bytes(b"no picture")
+    words = [*RESLAB, "train", "resnet8-cifar", "--data", "folder:pictures", "--recipe", "demo"]
+    words += ["--set", "steps=4", "--set", "batch=8", "--out", "run"]
+    code, err, _ = max(ranks(2, words, tmp_path))
+    assert code == 3, err
+    good(ranks(2, [*words, "--on-bad", "skip", "--resume"], tmp_path))
+    result = Run(tmp_path / "run").result
+    assert (result.train.images, result.test.images) == (16 + 8 - len(bad) - 4, 4)
+    assert len(result.skipped) == len(bad)
 
 
 def wait_for(condition, seconds=PATIENCE):

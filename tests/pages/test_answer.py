@@ -1,8 +1,10 @@
 """The answer to a study's question: one word for its verdicts, and the numbers that it rests on."""
 
+from collections import Counter
+
 import pytest
 
-from reslab.pages.answer import answer
+from reslab.pages.answer import answer, count_text
 from reslab.pages.citations import cited, references
 from reslab.papers.claims import Claim
 from reslab.stats import Comparison, Sample
@@ -67,3 +69,13 @@ def test_papers_are_cited_by_name_and_options_keep_their_letters(text, expected)
 
 def test_the_references_are_those_of_the_papers_that_are_cited():
     assert [paper.name for paper in references("B sec. 5", "the review's Fig. 4")] == ["Szegedy et al. 2017"]
+
+
+def test_what_is_not_run_is_counted_apart():
+    assert (
+        count_text(Counter({"not decided": 6, "not run": 10}), 16)
+        == "Of 16 claims, 6 are not decided and 10 are not run"
+    )
+    assert count_text(Counter({"holds": 2, "not run": 1}), 3) == "Of 3 claims, 2 hold and 1 is not run"
+    assert count_text(Counter({"not run": 1}), 1) == "The claim is not run"
+    assert count_text(Counter({"not decided": 3}), 3) == "None of 3 claims is decided"

@@ -130,15 +130,17 @@ def _training_error(runs: Sequence[PlannedRun], step: int) -> float:
 
 def count_text(counts: Counter[Judgement], total: int) -> str:
     """Of 4 claims, 3 hold and 1 is not decided."""
+    verbs: dict[Judgement, tuple[str, str]] = {
+        "holds": ("holds", "hold"),
+        "does not hold": ("does not hold", "do not hold"),
+        "not decided": ("is not decided", "are not decided"),
+        "not run": ("is not run", "are not run"),
+    }
+    if total == 1:
+        return f"The claim {next(verb for judgement, (verb, _) in verbs.items() if counts[judgement])}"
     if counts["holds"] == total:
-        return f"All {total} claims hold" if total > 1 else "The claim holds"
-    if not counts["holds"] and not counts["does not hold"]:
-        return f"None of {total} claims is decided" if total > 1 else "The claim is not decided"
-    undecided = total - counts["holds"] - counts["does not hold"]
-    words = [
-        f"{counts['holds']} {'holds' if counts['holds'] == 1 else 'hold'}",
-        f"{counts['does not hold']} {'does' if counts['does not hold'] == 1 else 'do'} not hold",
-        f"{undecided} {'is' if undecided == 1 else 'are'} not decided",
-    ]
-    kept = [word for word in words if not word.startswith("0 ")]
-    return f"Of {total} claims, {', '.join(kept[:-1])}{' and ' if kept[1:] else ''}{kept[-1]}"
+        return f"All {total} claims hold"
+    if counts["not decided"] == total:
+        return f"None of {total} claims is decided"
+    words = [f"{count} {verb[count > 1]}" for judgement, verb in verbs.items() if (count := counts[judgement])]
+    return f"Of {total} claims, {', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}"
