@@ -2,8 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# one more than the cores: some tests wait
-JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+JOBS ?= auto
 
 .PHONY: demo test test-gpu soak slow fuzz check docs dist bench bench-gpu results clean
 
