@@ -1,6 +1,7 @@
 """Predictions of a network on a split, and its errors, loss, confusion matrix and calibration."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -219,7 +220,7 @@ class Ensemble(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         scores = torch.stack([network(images).float().log_softmax(1) for network in self.networks])
-        return scores.logsumexp(0) - torch.tensor(float(len(self.networks))).log()
+        return scores.logsumexp(0) - math.log(len(self.networks))
 
 
 class Predictions(NamedTuple):

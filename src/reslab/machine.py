@@ -145,27 +145,27 @@ def _bf16(device: str) -> tuple[bool, bool, str]:
 @contextmanager
 def without_tf32() -> Iterator[None]:
     """Context manager: a GPU's convolutions without TF32, which has ten bits of mantissa in place of float32's 23."""
-    import torch
-
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
+    with _cudnn("allow_tf32", False):
         yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
 
 
 @contextmanager
 def benchmark_mode() -> Iterator[None]:
     """Context manager: cuDNN measures its algorithms for each new shape and keeps the fastest."""
+    with _cudnn("benchmark", True):
+        yield
+
+
+@contextmanager
+def _cudnn(flag: str, value: bool) -> Iterator[None]:
     import torch
 
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
+    before = getattr(torch.backends.cudnn, flag)
+    setattr(torch.backends.cudnn, flag, value)
     try:
         yield
     finally:
-        torch.backends.cudnn.benchmark = before
+        setattr(torch.backends.cudnn, flag, before)
 
 
 def has_compiler() -> bool:

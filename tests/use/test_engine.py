@@ -20,6 +20,8 @@ from reslab.train.loop import fitted, train
 from reslab.use import engine as engines
 from reslab.use.engine import make_engine
 
+from ..train.recorded import Recorded
+
 
 def has_bf16():
     try:
@@ -136,3 +138,14 @@ def test_evaluate_takes_the_network_in_any_mode(digits):
     images, _ = next(iter(loader.views("test")))
     engine = make_engine(module, "torch", "float32", False, images)
     assert evaluate(engine, loader.views("test")).images == 360
+
+
+def test_a_network_as_a_graph_computes_what_it_does_for_every_batch(monkeypatch):
+    monkeypatch.setattr(engines, "CudaGraph", Recorded)
+    module = network("resnet20-cifar").build().eval()
+    batches = torch.randn(3, 2, *module.spec.input)
+    with torch.inference_mode():
+        graph = engines._Graph(module, batches[0])
+        graph(batches[0])  # of the recording the first replay is left out
+        for images in batches:
+            assert torch.equal(graph(images), module(images))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reslab.bench.pair import Burst, Pair, alternate, rate
-from reslab.bench.rivals import Peer, Rival, peer_process, plain_step
+from reslab.bench.rivals import COUNTERPARTS, Peer, Rival, peer_process, plain_step
 from reslab.data.crops import PadCropFlip
 from reslab.data.images import DataSet, Images
 from reslab.data.in_memory import InMemoryLoader
@@ -31,7 +31,6 @@ from reslab.train.optim import make_optimizer
 from reslab.train.step import CudaGraph, FixedStep
 from reslab.use.engine import make_engine
 
-_LIBRARIES = ("torchvision", "timm")
 _IN_MEMORY = 64  # the largest images, in pixels, of in-memory data sets; larger ones come from image folders
 
 
@@ -67,13 +66,13 @@ def training(network: NetworkSpec, rival: Rival, how: BenchSettings) -> Pair:
     start = build_network(network).to(how.device)
     learner, loader = our_training(copy.deepcopy(start), how)
     with training_peer(network, rival, how) as peer:
-        if rival in _LIBRARIES:
+        if rival in COUNTERPARTS:
             _, difference = peer.network(name_of(network))
         else:
             recipe = learner.recipe
             batches = loader.batches(0, range(3), how.batch, recipe.augment) if loader else _ready(network, how)
             difference = _difference(learner, start, make_optimizer(start, recipe), batches)
-        title = rival if rival in _LIBRARIES else f"{rival}, eager float32"
+        title = rival if rival in COUNTERPARTS else f"{rival}, eager float32"
         ours, theirs = training_burst(learner, loader, how), partial(peer.rate, how.seconds)
         rates = alternate(("reslab", ours), (title, theirs), how.rounds)
     precision = _precision(how)
@@ -99,7 +98,7 @@ def our_training(network: Network, how: BenchSettings) -> tuple[Learner, InMemor
 
 def training_peer(network: NetworkSpec, rival: Rival, how: BenchSettings) -> AbstractContextManager[Peer]:
     """The process of a rival that trains a network."""
-    library = rival in _LIBRARIES
+    library = rival in COUNTERPARTS
     per_image = rival == "akamaster-style" and network.size <= _IN_MEMORY
     order: dict[str, Any] = {"what": "training", "batch": how.batch, "size": network.size}
     order |= {"channels": network.channels, "images": "per-image" if per_image else "ready"}
@@ -119,7 +118,7 @@ def inference(network: NetworkSpec, rival: Rival, how: BenchSettings, runtime: s
     tune_malloc()
     precision = _precision(how)
     images = torch.randn(how.batch, *network.input, device=how.device)
-    if rival in _LIBRARIES:
+    if rival in COUNTERPARTS:
         order = {"what": "inference", "engine": runtime, "precision": "bf16" if precision == "bf16" else "f32"}
         order |= _on_device(how, True)
         with peer_process(rival, name_of(network), batch=how.batch, size=network.size, **order) as peer:

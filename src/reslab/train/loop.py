@@ -300,7 +300,8 @@ class _Training:
     def _evaluate(self, split: Split, done: int, crops: Crops = 1) -> Evaluation:
         network = self.learner.eval_model()
         data = self.loader.data
-        recorder = AnswerRecorder(len(data.classes), len(data.test.labels)) if split == "test" else None
+        keeps = split == "test" and done == self.recipe.steps
+        recorder = AnswerRecorder(len(data.classes), len(data.test.labels)) if keeps else None
         evaluation = evaluate(network, self.loader.views(split, crops), recorder)
         if not math.isfinite(evaluation.loss) or not_finite(network.state_dict()):
             raise _NotFiniteError(done - 1)

@@ -17,7 +17,7 @@ from reslab.train.meter import Meter
 from reslab.train.mixup import draw_mixup, mixup
 
 _AT_ONCE = 64  # steps whose draws are sent to the device together
-_WARM_UP = 3  # steps before the capture, as torch's notes on CUDA graphs have it
+WARM_UP = 3  # steps before the capture, as torch's notes on CUDA graphs have it
 
 
 class Step(Protocol):
@@ -115,9 +115,9 @@ class FixedStep:
         torch.manual_seed(torch_seed(self._seed, "dropout", step))  # a capture would refuse a new seed
         if self._graph is None:
             self._function()
-        elif self._taken < _WARM_UP:
+        elif self._taken < WARM_UP:
             self._graph.warm_up(self._function)
-        elif self._taken > _WARM_UP or self._captures(self._graph):
+        elif self._taken > WARM_UP or self._captures(self._graph):
             self._graph.replay()
         else:  # the capture has failed, and run nothing
             self._graph = None

@@ -9,6 +9,7 @@ from reslab.errors import ReslabError, SpecError
 from reslab.extra import extra, quiet
 from reslab.machine import benchmark_mode, find_precision, has_compiler
 from reslab.nets.modules import Network
+from reslab.train.step import WARM_UP, CudaGraph
 from reslab.use.agree import TOLERANCE, difference
 from reslab.use.folded import folded, fuse_relu
 from reslab.use.onnx import Session, as_onnx
@@ -100,21 +101,20 @@ class _Graph:
     @torch.inference_mode(False)  # its buffers are written in any mode
     @torch.no_grad()
     def __init__(self, network: nn.Module, images: Tensor):
-        self.images = images.clone()
-        self.graph = torch.cuda.CUDAGraph()
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with benchmark_mode(), torch.cuda.stream(stream):
-            for _ in range(3):
-                network(self.images)
-        torch.cuda.current_stream().wait_stream(stream)
-        with torch.cuda.graph(self.graph, stream=stream):
-            self.logits: Tensor = network(self.images).float()
+        self.network, self.images = network, images.clone()
+        self.graph = CudaGraph()
+        with benchmark_mode():
+            for _ in range(WARM_UP):
+                self.graph.warm_up(self._compute)
+        self.graph.capture(self._compute)
 
     def __call__(self, images: Tensor) -> Tensor:
         self.images.copy_(images)
         self.graph.replay()
         return self.logits.clone()
+
+    def _compute(self) -> None:
+        self.logits: Tensor = self.network(self.images).float()
 
 
 class _OpenVINO(nn.Module):
