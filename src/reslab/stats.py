@@ -382,9 +382,13 @@ def _above(runs: Sample, bound: Sample) -> int:
 
 def _welch(lower: Sample, higher: Sample) -> _Means:
     difference = mean(lower.values) - mean(higher.values)
-    spread = [(side.variance / side.n, side.n - 1) for side in (lower, higher)]
-    total = sum(squared for squared, _ in spread)
-    freedom = 1 / sum((squared / total) ** 2 / n for squared, n in spread if squared) if total else math.inf
+    return _satterthwaite(difference, [(side.variance / side.n, side.n - 1) for side in (lower, higher)])
+
+
+def _satterthwaite(difference: float, variances: Sequence[tuple[float, int]]) -> _Means:
+    """A difference whose variance is a sum, of parts with degrees of freedom of their own. Satterthwaite 1946."""
+    total = sum(part for part, _ in variances)
+    freedom = 1 / sum((part / total) ** 2 / n for part, n in variances if part) if total else math.inf
     return _Means(difference, math.sqrt(total), freedom)
 
 
@@ -407,8 +411,6 @@ def interval_over_images(
     The seeds' variance is Welch's; the images' is that of their mean difference, less what the runs add to it by chance
     (crossed random effects). An interval over seeds alone is of these images, this one of others like them.
     """
-    from scipy.stats import t
-
     if min(len(lower), len(higher)) < 2:
         return None
     images = lower.shape[1]
@@ -416,10 +418,8 @@ def interval_over_images(
     by_chance = sum(float(side.var(0, ddof=1).mean()) / len(side) for side in (lower, higher))
     spread = float((lower.mean(0) - higher.mean(0)).var(ddof=1))
     parts = [*seeds, (max(0.0, spread - by_chance) / images, images - 1)]
-    total = sum(part for part, _ in parts)
-    freedom = total**2 / sum(part**2 / free for part, free in parts) if total else math.inf
-    difference, reach = lower.mean() - higher.mean(), float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
-    return 100 * float(difference - reach), 100 * float(difference + reach)
+    low, high = _satterthwaite(float(lower.mean() - higher.mean()), parts).interval(confidence)
+    return 100 * low, 100 * high
 
 
 def holm(ps: Sequence[float | None]) -> list[float]:

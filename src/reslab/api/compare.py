@@ -24,7 +24,8 @@ class ComparisonReport(NamedTuple):
         from reslab.pages.groups import tables
         from reslab.table import to_dict
 
-        return to_dict(tables(self.comparison)[table])
+        comparison = self.comparison
+        return to_dict(tables(comparison, comparison.contrasts(), comparison.pairs())[table])
 
     def _repr_html_(self) -> str:
         """The answer, the groups, their pairs and claims, the figures and the place of the page, for notebooks."""
@@ -34,10 +35,11 @@ class ComparisonReport(NamedTuple):
         from reslab.table import to_html
 
         comparison = self.comparison
-        shown = tables(comparison)
+        pairs = comparison.pairs()
+        shown = tables(comparison, comparison.contrasts(), pairs)
         parts = [to_html(shown[name]) for name in ("table", "pairs", "claims") if shown[name][0].values]
         figures = [drawing._repr_svg_() for drawing in drawings(comparison).values()]
-        texts = [f"<p>{escape(text)}</p>" for text in (answer(comparison, comparison.pairs()), str(self.page))]
+        texts = [f"<p>{escape(text)}</p>" for text in (answer(comparison, pairs), str(self.page))]
         return "".join([texts[0], *parts, *figures, texts[1]])
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reslab.recipes.recipe import Recipe
     from reslab.runs.contents import Result, RunRecord
     from reslab.runs.execution import Execution
+    from reslab.runs.run import Run
     from reslab.train.start import Start
 
 
@@ -157,12 +158,9 @@ def resume_run(
     """
     from reslab.data.loader import load
     from reslab.machine import find_device
-    from reslab.runs.run import Run
     from reslab.spec import replace
 
-    held = Run(Path(run))
-    if not held.exists:
-        raise DataError(f"{run}: no run; `reslab runs` lists them")
+    held = _existing(run)
     record = held.record
     if held.is_done:
         raise SpecError(f"{run}: this run is {held.status}, there is nothing to resume")
@@ -221,11 +219,8 @@ def report_run(run: Path | str, *, device: Device = "auto", on_bad: OnBad = "err
     from reslab.machine import find_device
     from reslab.pages.run import write_report
     from reslab.runs.record import described
-    from reslab.runs.run import Run
 
-    ended = Run(Path(run))
-    if not ended.exists:
-        raise DataError(f"{run}: no run; `reslab runs` lists them")
+    ended = _existing(run)
     if ended.status != "finished":
         raise DataError(f"{run}: this run is {ended.status}; a page shows a finished one")
     data, seen = load(ended.record.data), ended.record.data_set
@@ -233,6 +228,16 @@ def report_run(run: Path | str, *, device: Device = "auto", on_bad: OnBad = "err
     if (now.test, now.classes) != (seen.test, seen.classes):
         raise SpecError(f"{run}: {shown(data.name)} has other test images now than those of its training")
     return write_report(ended.path, data, torch.device(find_device(device)), on_bad)
+
+
+def _existing(run: Path | str) -> "Run":
+    """The run of a directory. Raises DataError if it holds none."""
+    from reslab.runs.run import Run
+
+    held = Run(Path(run))
+    if not held.exists:
+        raise DataError(f"{run}: no run; `reslab runs` lists them")
+    return held
 
 
 def _small_maps(network: "NetworkSpec") -> str:

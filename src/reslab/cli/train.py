@@ -8,6 +8,7 @@ import typer
 from reslab import api
 from reslab.api.choices import Device, OnBad, OnOffAuto, Precision, Resume, TrackerName
 from reslab.cli.options import Assignments, DeviceName, OnBadPicture, StopAfter, message, pairs, print_skipped
+from reslab.cli.usage import missing_error
 from reslab.errors import DivergedError, SpecError
 
 NetworkName = Annotated[
@@ -114,8 +115,7 @@ def _settings(given: dict[str, Any], config: Path | None, weights: Path | None) 
     if config is None:
         flags = {"network": "NETWORK", "data": "--data"}
         if missing := [flag for key, flag in flags.items() if given[key] is None]:
-            example = "for example: reslab train resnet20-cifar --data digits"
-            raise SpecError(f"train: {' and '.join(missing)} {'are' if missing[1:] else 'is'} missing\n{example}")
+            raise missing_error("train", missing)
         return api.RunSettings(given["network"], given["data"], given["recipe"], given["seed"] or 0, None)
     held = api.run_settings(config)
     if held.weights and weights is None:

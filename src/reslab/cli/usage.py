@@ -1,5 +1,6 @@
 """Commands that name all of their missing words at once, with an example."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -40,6 +41,13 @@ EXAMPLES = {
 }
 
 
+def missing_error(path: str, words: Sequence[str]) -> SpecError:
+    """The error for a command without some of its words, with an example."""
+    listed = " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    are = "is" if len(words) == 1 else "are"
+    return SpecError(f"{path}: {listed} {are} missing\nfor example: reslab {path} {EXAMPLES[path]}")
+
+
 class Command(TyperCommand):
     """A command that names every required word that is missing, and shows an example."""
 
@@ -47,10 +55,7 @@ class Command(TyperCommand):
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         missing = [_word(each) for each in self.get_params(ctx) if each.required and given.get(each.name) in (None, ())]
         if missing and not ctx.resilient_parsing and not given.get("help"):
-            words = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
-            path = ctx.command_path.removeprefix("reslab ")
-            is_missing = "is missing" if len(missing) == 1 else "are missing"
-            raise SpecError(f"{path}: {words} {is_missing}\nfor example: reslab {path} {EXAMPLES[path]}")
+            raise missing_error(ctx.command_path.removeprefix("reslab "), missing)
         return super().parse_args(ctx, args)
 
 

@@ -1,7 +1,6 @@
 """DenseNet: every layer reads the maps of all layers before it. Huang et al. 2017, arXiv 1608.06993."""
 
-from reslab.errors import SpecError
-from reslab.nets.network import units_by_depth
+from reslab.nets.network import check_depth, units_by_depth
 from reslab.nets.paths import Activation, Conv, Path, Pool, cat, seq
 from reslab.nets.staged import Head, Stage, Staged
 from reslab.spec import replace
@@ -17,9 +16,7 @@ IMAGENET = {
 
 def densenet(depth: int) -> Staged:
     """DenseNet-BC for ImageNet. Table 1. Raises SpecError naming the depths there are."""
-    if depth not in IMAGENET:
-        near = min(IMAGENET, key=lambda known: abs(known - depth))
-        raise SpecError(f"depth {depth}: the paper has {', '.join(map(str, IMAGENET))}; the nearest is {near}")
+    check_depth(depth, IMAGENET, "the paper has")
     growth, counts = IMAGENET[depth]
     return _dense(seq(Conv(2 * growth, 7, 2), Pool("max", 3, 2)), growth, counts)
 

@@ -1,5 +1,6 @@
 """A network as a value: its plan, its layers and its cost."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -70,6 +71,13 @@ def check_units(units: int) -> None:
     """Raise SpecError for more units than any network here may have."""
     if units > MOST_UNITS:
         raise SpecError(f"{units:,} units: at most {MOST_UNITS:,} in all")
+
+
+def check_depth(depth: int, known: Collection[int], whose: str) -> None:
+    """Raises SpecError naming the depths there are, and the nearest, for another one."""
+    if depth not in known:
+        near = min(known, key=lambda each: abs(each - depth))
+        raise SpecError(f"depth {depth}: {whose} {', '.join(map(str, known))}; the nearest is {near}")
 
 
 def units_by_depth(depth: int, step: int, rest: int, network: str) -> int:

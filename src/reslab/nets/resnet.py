@@ -11,7 +11,7 @@ from reslab.nets.arrangements import ARRANGEMENTS, Arrangement, ArrangementName
 from reslab.nets.buildable import Buildable
 from reslab.nets.leaves import Dropout, GlobalPool, Linear, Node, ZeroPad, activations
 from reslab.nets.merges import Add, Merge, Probability, Weighted
-from reslab.nets.network import Classes, Initialisation, Size, UnitCount, check_units, units_by_depth
+from reslab.nets.network import Classes, Initialisation, Size, UnitCount, check_depth, check_units, units_by_depth
 from reslab.nets.paths import Chain, Conv, Excitation, Path, Pool, Seq, Units, Width, seq
 from reslab.nets.unit import Unit
 from reslab.spec import added, kind, replace, spec
@@ -236,9 +236,7 @@ def resnet(depth: int, **fields: Any) -> ResNet:
     A strides in the first 1x1 of a bottleneck; `stride_at=1` strides in the 3x3 ("v1.5").
     Raises SpecError naming the depths there are.
     """
-    if depth not in IMAGENET:
-        near = min(IMAGENET, key=lambda known: abs(known - depth))
-        raise SpecError(f"depth {depth}: the papers have {', '.join(map(str, IMAGENET))}; the nearest is {near}")
+    check_depth(depth, IMAGENET, "the papers have")
     kernels, units = IMAGENET[depth]
     stem = seq(Conv(64, 7, 2), Pool("max", 3, 2))
     fields = {"stem": stem, "shortcut": "B", "classes": 1000, "size": 224} | fields

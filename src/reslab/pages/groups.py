@@ -37,20 +37,20 @@ def render(comparison: Comparison, out: Path) -> Path:
     page = Page(
         "groups.html",
         values,
-        tables={name: table for name, table in tables(comparison).items() if table[0].values},
+        tables={name: table for name, table in tables(comparison, claims, pairs).items() if table[0].values},
         drawings=drawings(comparison),
         results=_results(comparison, claims, pairs),
     )
     return page.write(out / "report.html")
 
 
-def tables(comparison: Comparison) -> dict[str, list[Column]]:
+def tables(comparison: Comparison, claims: Sequence[Contrast], pairs: Sequence[Contrast]) -> dict[str, list[Column]]:
     """The groups as "table", and "settings", "pairs", "claims" and "runs"; the files beside the page."""
     return {
         "table": _groups(comparison),
         "settings": _settings(comparison),
-        "pairs": _contrasts(comparison.pairs()),
-        "claims": _contrasts(comparison.contrasts()),
+        "pairs": _contrasts(pairs),
+        "claims": _contrasts(claims),
         "runs": _runs(comparison),
     }
 

@@ -1,7 +1,7 @@
 """A study's report: made from the run directories alone, so that it can be made again at any time."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -77,7 +77,7 @@ def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] 
     drawings, units = figures.drawings(plan, live), None if live else student.units(plan)
     all_tables = tables.of_study(plan, judged)
     all_tables["table"][1:1] = [_trained(plan)]
-    names = [row.name for row in plan.rows]
+    begun = {row.name for row in plan.rows if plan.begun_of(row.name)}
     values = {
         "plan": plan,
         "study": plan.study,
@@ -85,8 +85,8 @@ def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] 
         "answer": answer(plan, judged),
         "switches": switches(plan),
         "state": _state(plan),
-        "word": partial(_word, plan),
-        "begun": {name for name in names if plan.begun_of(name)},
+        "word": partial(_word, plan, begun),
+        "begun": begun,
         "elsewhere": [claim for claim in plan.study.claims if claim not in [verdict.claim for verdict in judged]],
         "shown_rows": _of_begun(plan, all_tables["table"]),
         "shown_runs": _made(plan, all_tables.get("runs", [])),
@@ -160,10 +160,10 @@ def _state(plan: Plan) -> dict[str, str]:
     }
 
 
-def _word(plan: Plan, verdict: Verdict) -> str:
+def _word(plan: Plan, begun: Collection[str], verdict: Verdict) -> str:
     """The judgement, or "not finished" where all rows of the claim have runs, and some have none with a result."""
-    begun = all(plan.runs_of(row) or plan.begun_of(row) for row in verdict.claim.rows)
-    return "not finished" if verdict.judgement == "not run" and begun else verdict.judgement
+    have_runs = all(plan.runs_of(row) or row in begun for row in verdict.claim.rows)
+    return "not finished" if verdict.judgement == "not run" and have_runs else verdict.judgement
 
 
 def results(plan: Plan) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -259,10 +260,11 @@ class _Reader:
         """Every row's name, which holds the grid's values, with its layers, the last of which is the row itself."""
         own = self.own
         for name, row in (own.rows or {"": _OwnRow()}).items():
-            for words, grid in self._grid().items():
+            for words, grid in self._grid.items():
                 title = ", ".join(filter(None, (name, words))) or str(own.network)
                 yield title, [(["set"], own.set), (["grid"], grid), (["rows", name, "set"], row.set)]
 
+    @cached_property
     def _grid(self) -> dict[str, dict[str, Any]]:
         """The combinations of the grid's values, by their words; one that changes nothing without a grid."""
         for key, values in self.own.grid.items():
@@ -353,7 +355,7 @@ class _Reader:
     def _in_grid(self, lower: _Side, higher: _Side) -> Iterator[tuple[_Side, _Side]]:
         """The sides of a claim; of rows without a grid's values at each combination of them."""
         rows = self.own.rows if self.own.grid else ()
-        for words in self._grid() if lower in rows or higher in rows else ("",):
+        for words in self._grid if lower in rows or higher in rows else ("",):
             yield (
                 f"{lower}, {words}" if lower in rows else lower,
                 f"{higher}, {words}" if higher in rows else higher,
