@@ -13,7 +13,6 @@ import reslab  # noqa: F401  before torch, whose OpenMP threads it tunes
 
 # isort: split
 import multiprocessing
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -33,9 +32,8 @@ from reslab.errors import ReslabError
 from reslab.machine import package_version
 from reslab.runs.contents import read_json, write_json
 from reslab.study.mps import mps
+from speed import HEAD, line, write_table
 
-PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
-HEAD = "| work | reslab, images/s | beside | its images/s | ratio | difference |\n|---|---:|---|---:|---:|---:|"
 LIMIT = 200.0  # seconds after which no further row begins; the longest takes some forty
 ON_GPU: dict[str, Any] = {"device": "cuda", "rounds": 3, "seconds": 2.0}
 TOGETHER = 4  # networks at once
@@ -102,7 +100,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     if sys.argv[1] == "--write":
-        write_table(read_json(Path(sys.argv[2])))
+        write_page(read_json(Path(sys.argv[2])))
         return
     if not torch.cuda.is_available():
         sys.exit("there is no GPU here")
@@ -127,25 +125,13 @@ def main() -> None:
         write_json(out, content)
 
 
-def write_table(content: dict[str, Any]) -> None:
+def write_page(content: dict[str, Any]) -> None:
     """Put the table of a file into the docs."""
     pairs = [from_tree(row) for name in ROWS if (row := content["rows"].get(name))]
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items() if version)
-    lines = [HEAD, *map(line, pairs), "", f"{content['gpu']}; {versions}. Medians; ratios also with the extremes of"]
+    lines = [*HEAD, *map(line, pairs), "", f"{content['gpu']}; {versions}. Medians; ratios also with the extremes of"]
     lines += ["three rounds. The difference is that of the losses or outputs, ours in bf16."]
-    marked = re.compile(r"(?<=<!-- speed on a GPU -->\n).*?(?=<!-- /speed on a GPU -->)", re.DOTALL)
-    text, count = marked.subn(lambda match: "\n".join(lines) + "\n", PAGE.read_text())
-    if count != 1:
-        sys.exit(f"{PAGE} has no place marked <!-- speed on a GPU -->")
-    PAGE.write_text(text)
-
-
-def line(pair: Pair) -> str:
-    """A row of the table."""
-    ratios, ours, theirs = pair.ratios, f"{pair.ours.median:,.0f}", f"{pair.theirs.median:,.0f}"
-    spread = f"{ratios.median:.2f} ({min(ratios.rounds):.2f} to {max(ratios.rounds):.2f})"
-    difference = f"{pair.difference:.0e}" if pair.difference else ""
-    return f"| {pair.work} | {ours} | {pair.theirs.title} | {theirs} | {spread} | {difference} |"
+    write_table("speed on a GPU", lines)
 
 
 def tree(pair: Pair) -> dict[str, Any]:

@@ -46,6 +46,10 @@ from reslab.train.optim import make_optimizer
 
 CPU = torch.device("cpu")
 PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
+HEAD = (
+    "| work | reslab, images/s | beside | its images/s | ratio | difference |",
+    "|---|---:|---|---:|---:|---:|",
+)
 SLOW: dict[str, Any] = {"rounds": 3, "seconds": 8.0}
 
 
@@ -194,16 +198,13 @@ def line(pair: Pair) -> str:
     ratios = pair.ratios
     spread = f"{ratios.median:.2f} ({min(ratios.rounds):.2f} to {max(ratios.rounds):.2f})"
     difference = f"{pair.difference:.0e}" if pair.difference else ""
-    ours, theirs = f"{pair.ours.median:,.4g}", f"{pair.theirs.median:,.4g}"
+    ours, theirs = (f"{side.median:,{'.4g' if side.median < 10_000 else '.0f'}}" for side in (pair.ours, pair.theirs))
     return f"| {pair.work} | {ours} | {pair.theirs.title} | {theirs} | {spread} | {difference} |"
 
 
 def main() -> None:
     names = [word for word in sys.argv[1:] if word != "--write"]
-    lines = [
-        "| work | reslab, images/s | beside | its images/s | ratio | difference |",
-        "|---|---:|---|---:|---:|---:|",
-    ]
+    lines = [*HEAD]
     for name, row in ROWS.items():
         if names and not any(part in name for part in names):
             continue
@@ -219,11 +220,16 @@ def main() -> None:
         "extremes of three to five rounds.",
     ]
     if "--write" in sys.argv:
-        marked = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
-        text, count = marked.subn(lambda match: "\n".join(lines) + "\n", PAGE.read_text())
-        if count != 1:
-            sys.exit(f"{PAGE} has no place marked <!-- speed -->")
-        PAGE.write_text(text)
+        write_table("speed", lines)
+
+
+def write_table(place: str, lines: list[str]) -> None:
+    """Put the lines of a table into the page of speeds, at the place of that name."""
+    marked = re.compile(rf"(?<=<!-- {place} -->\n).*?(?=<!-- /{place} -->)", re.DOTALL)
+    text, count = marked.subn(lambda match: "\n".join(lines) + "\n", PAGE.read_text())
+    if count != 1:
+        sys.exit(f"{PAGE} has no place marked <!-- {place} -->")
+    PAGE.write_text(text)
 
 
 if __name__ == "__main__":
