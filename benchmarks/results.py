@@ -21,6 +21,7 @@ from reslab.pages import study_tables as tables
 from reslab.pages.answer import answer
 from reslab.pages.study import render, write_index
 from reslab.papers import STUDIES
+from reslab.papers.claims import SCALES
 from reslab.papers.he2016a import BRIEF_CIFAR, SHORT_CIFAR
 from reslab.recipes.named import recipe
 from reslab.runs.contents import RunRecord, read_json
@@ -32,7 +33,6 @@ from reslab.table import FORMATS, Column
 from reslab.train.loop import duration
 
 ROOT = Path(__file__).parents[1] / "results"
-SCALES = {"paper": "paper scale", "short": "short scale", "brief": "brief scale", "demo": "demo scale"}
 ASKED = ("resnet20-cifar", "resnet56-cifar", "plain56-cifar", "resnet110-cifar", "preact164-cifar", "resnet1202-cifar")
 MEASURED = "resnet56-cifar"  # its speed estimates that of networks that were not trained
 PAPER = recipe("paper-a-cifar")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reslab.nets import ResNet, find_name
 from reslab.papers import STUDIES
-from reslab.papers.claims import Row, Study
+from reslab.papers.claims import SCALES, Row, Study
 from reslab.stats import Sample
 from reslab.study.plan import Plan, make_plan
 from reslab.study.verdict import sample
@@ -15,7 +15,6 @@ from reslab.table import FORMATS, Column, Value
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
-SCALES = ("paper", "short", "brief", "demo")
 
 
 class Evidence(NamedTuple):

@@ -4,13 +4,13 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import evidence
-from evidence import SCALES
 from pictures import image
 
 from reslab.bench.rivals import COUNTERPARTS
 from reslab.nets import ResNet, networks
 from reslab.nets.names import Named
 from reslab.nets.table import diagrams, table_text
+from reslab.papers.claims import SCALES
 from reslab.table import FORMATS, Column
 
 

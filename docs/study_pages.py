@@ -4,12 +4,12 @@ from dataclasses import replace
 from itertools import compress
 
 import evidence
-from evidence import RESULTS, SCALES
+from evidence import RESULTS
 
 from reslab.nets import to_string
 from reslab.pages.study_tables import rows
 from reslab.papers import STUDIES
-from reslab.papers.claims import METRICS, Study
+from reslab.papers.claims import METRICS, SCALES, Study
 from reslab.study.plan import Plan
 from reslab.study.verdict import verdicts
 from reslab.table import FORMATS, Column

@@ -150,7 +150,7 @@ def test_the_surface_is_frozen(reslab, words, capsys):
 
 DEVICES, PRECISIONS = ["auto", "cpu", "cuda"], ["auto", "float32", "bf16"]
 ENGINES = ["torch", "openvino", "onnxruntime"]
-SCALES = {"--scale": ["demo", "brief", "short", "paper"]}
+SCALES = {"--scale": ["demo", "brief", "short", "small", "paper"]}
 CHOICES = {
     ("train",): {
         "--device": DEVICES,

@@ -57,7 +57,7 @@ TRAIN = ["train", "resnet20-cifar", "--data", "digits"]
         (
             ["study", "show", "degradation", "--scale", "papers"],
             2,
-            "'papers' is not one of 'demo', 'brief', 'short', 'paper'",
+            "'papers' is not one of 'demo', 'brief', 'short', 'small', 'paper'",
         ),
         (["data", "get", "cifar"], 2, "did you mean cifar10"),
         (["data", "get", "digits"], 2, "digits: nothing to download"),

@@ -67,13 +67,13 @@ def test_rows_on_imagenet_wait_for_its_folder(name, tmp_path):
     assert set(plan.absent.values()) <= {"needs --data imagenet:PATH"}
 
 
-def test_any_folder_stands_for_imagenet_at_short_scale(tmp_path):
+def test_any_folder_stands_for_imagenet_at_the_small_scale(tmp_path):
     pictures = tmp_path / "pictures"
     for index in range(8):
         file = pictures / "ab"[index % 2] / f"{index}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (70, 70)).save(file)
-    plan = make_plan(STUDIES["shortcut-options"], "short", tmp_path, pictures=f"folder:{pictures}")
+    plan = make_plan(STUDIES["shortcut-options"], "small", tmp_path, pictures=f"folder:{pictures}")
     assert plan.absent == {}
     assert {(run.network.size, run.network.classes) for run in plan.runs} == {(64, 2)}
     assert f"--data folder:{pictures}" in plan.command
@@ -144,7 +144,7 @@ def test_runs_of_other_pictures_are_not_taken_for_these(trained, tmp_path):
     for name in ("a", "aa", "aaa", "b", "bb", "bbb"):
         picture(name)
     words = f"folder:{tmp_path / 'pictures'}"
-    plan = make_plan(STUDIES["shortcut-options"], "short", tmp_path / "runs", 1, pictures=words)
+    plan = make_plan(STUDIES["shortcut-options"], "small", tmp_path / "runs", 1, pictures=words)
     data = load(words)
     plan.must_have_seen(data)
     record = read_json(trained.runs[0].out / "run.json")
@@ -163,13 +163,14 @@ def test_every_study_can_be_trained_on_a_folder_or_needs_none(name, tmp_path):
         file = tmp_path / "pictures" / part / "1.png"
         file.parent.mkdir(parents=True)
         Image.new("RGB", (70, 70)).save(file)
-    plan = make_plan(STUDIES[name], "short", tmp_path / "runs", 1, pictures=f"folder:{tmp_path / 'pictures'}")
+    scale = "small" if "small" in STUDIES[name].scales else "short"
+    plan = make_plan(STUDIES[name], scale, tmp_path / "runs", 1, pictures=f"folder:{tmp_path / 'pictures'}")
     assert plan.absent == {}
     assert {run.row for run in plan.runs} == (set(plan.scale.rows) if plan.scale.settings else set())
 
 
 def test_only_the_whole_of_a_papers_recipe_stands_beside_what_was_published(tmp_path, monkeypatch):
-    with pytest.raises(SpecError, match="paper scale is on imagenet:PATH; --scale short takes any folder"):
+    with pytest.raises(SpecError, match="paper scale is on imagenet:PATH; --scale small takes any folder"):
         make_plan(STUDIES["depth"], "paper", tmp_path, pictures="folder:mine")
     whole = make_plan(STUDIES["shortcuts"], "paper", tmp_path)
     assert whole.beside_published

@@ -8,16 +8,12 @@ from typing import Any, NamedTuple
 
 from reslab.pages.page import Page
 from reslab.papers import STUDIES
-from reslab.papers.claims import METRICS
+from reslab.papers.claims import METRICS, SCALES
 from reslab.papers.review import REVIEW, Statement
 from reslab.stats import Conjunction, Judgement, Sample, conjunction
 from reslab.study.plan import Plan, make_plan
 from reslab.study.verdict import Verdict, is_judged, verdicts
 from reslab.table import Column
-
-SCALES = ("paper", "short", "brief", "demo")
-"""From the largest to the smallest; a statement's verdict is that of the largest at which its claims have runs."""
-
 
 _NOT_RUN: tuple[tuple[Judgement, Judgement]] = (("not run", "not run"),)
 
@@ -81,7 +77,9 @@ class Line(NamedTuple):
         study = self.statement.study
         if self.measured:
             return self.measured[0].plan.command
-        return f"reslab study run {study.name} --scale short" if study else ""
+        if not study:
+            return ""
+        return f"reslab study run {study.name} --scale {'short' if 'short' in study.scales else 'small'}"
 
 
 def plans(runs: Path, pictures: str | None = None) -> dict[tuple[str, str], Plan]:

@@ -164,6 +164,9 @@ class Setting:
     recipe: Recipe
 
 
+SCALES = ("paper", "short", "small", "brief", "demo")
+"""From the largest to the smallest."""
+
 PICTURES = "pictures"
 """Stands for the folder that a user names: imagenet:PATH at paper scale, any folder of pictures below it."""
 

@@ -1,10 +1,13 @@
 """Paper B: Szegedy, Ioffe, Vanhoucke, Alemi. Inception-v4, Inception-ResNet and the Impact of Residual Connections on
 Learning. arXiv 1602.07261, AAAI 2017."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 from reslab.nets import Conv, Residual, Seq, Stage, Staged, network, seq
 from reslab.nets.paths import Activation, Cat, Path, Pool
 from reslab.papers.claims import PICTURES, Claim, Other, Published, Row, Scale, Setting, Study, row_names
-from reslab.papers.he2016a import DIGITS, IMAGENET_SPREAD, SHORT_PICTURES
+from reslab.papers.he2016a import DIGITS, IMAGENET_SPREAD, SMALL_PICTURES
 from reslab.recipes.named import paper_b_imagenet
 from reslab.spec import replace
 
@@ -95,32 +98,50 @@ def _claims(residual: str, plain: str) -> tuple[Claim, ...]:
     )
 
 
+_Change = Callable[[Conv | Pool], Path]
+
+
+def _changed(block: Path | Residual, change: _Change) -> Any:
+    """A block with each of its convolutions and poolings changed."""
+    match block:
+        case Conv() | Pool():
+            return change(block)
+        case Seq():
+            return replace(block, parts=tuple(_changed(part, change) for part in block.parts))
+        case Cat():
+            return replace(block, branches=tuple(_changed(branch, change) for branch in block.branches))
+        case Residual():
+            return replace(block, path=_changed(block.path, change))
+        case Activation():
+            return block
+
+
+def _narrow(node: Conv | Pool, share: int) -> Conv | Pool:
+    return replace(node, width=max(4, node.width // share)) if isinstance(node, Conv) else node
+
+
+def _each(stages: Iterable[Stage], change: _Change) -> tuple[Stage, ...]:
+    return tuple(Stage(stage.name, tuple(_changed(block, change) for block in stage.blocks)) for stage in stages)
+
+
 def thinned(value: Staged, share: int, blocks: int, stem: Seq) -> Staged:
     """A network of the same form for small images: another stem, at most some blocks in each stage, convolutions of a
     `share`-th of the width, no auxiliary classifier."""
-
-    def thin(node: Path) -> Path:
-        match node:
-            case Conv():
-                return replace(node, width=max(4, node.width // share))
-            case Seq():
-                return replace(node, parts=tuple(map(thin, node.parts)))
-            case Cat():
-                return replace(node, branches=tuple(map(thin, node.branches)))
-            case Pool() | Activation():
-                return node
-
-    stages = [Stage("stem", (stem,))]
-    for stage in value.stages[1:]:
-        kept = [
-            replace(block, path=thin(block.path)) if isinstance(block, Residual) else thin(block)
-            for block in stage.blocks[:blocks]
-        ]
-        stages.append(Stage(stage.name, tuple(kept)))
-    return replace(value, stages=tuple(stages), auxiliary=(), head=replace(value.head, dropout=0.0), size=8)
+    kept = [Stage(stage.name, stage.blocks[:blocks]) for stage in value.stages[1:]]
+    stages = (Stage("stem", (stem,)), *_each(kept, lambda node: _narrow(node, share)))
+    return replace(value, stages=stages, auxiliary=(), head=replace(value.head, dropout=0.0), size=8)
 
 
-_DEMO = {row.name: thinned(row.network, 8, 2, seq(Conv(24, 3))) for row in _ROWS if isinstance(row.network, Staged)}
+def padded(value: Staged, share: int) -> Staged:
+    """A network for pictures of 64 pixels: every convolution and pooling padded, so that the grids of 35, 17 and 8
+    pixels are 8, 4 and 2; convolutions of a `share`-th of the width, no auxiliary classifier."""
+    stages = _each(value.stages, lambda node: replace(_narrow(node, share), padding="same"))
+    return replace(value, stages=stages, auxiliary=(), size=64)
+
+
+_STAGED = {row.name: row.network for row in _ROWS if isinstance(row.network, Staged)}
+_DEMO = {name: thinned(value, 8, 2, seq(Conv(24, 3))) for name, value in _STAGED.items()}
+_SMALL = {name: padded(value, 2) for name, value in _STAGED.items()}
 
 INCEPTION = Study(
     name="inception",
@@ -144,7 +165,7 @@ INCEPTION = Study(
             "Inception-ResNet-v2, not scaled",
             "test_error",
             "B sec. 3.3",
-            scales=("short", "paper"),
+            scales=("small", "paper"),
         ),
     ),
     scales={
@@ -156,14 +177,16 @@ INCEPTION = Study(
             "stage, an eighth of the width, 168 steps of SGD.",
             networks=_DEMO,
         ),
-        "short": Scale(
-            {"pictures": Setting(PICTURES, SHORT_PICTURES)},
-            seeds=2,
+        "small": Scale(
+            {"pictures": Setting(PICTURES, SMALL_PICTURES)},
+            seeds=3,
             rows=row_names(_ROWS),
-            note="any folder of pictures in place of ImageNet, seen at 96 pixels, 6,000 steps of 64 by paper A's rule; "
-            "Inception-v3 without its auxiliary classifier, for which 96 pixels are too few.",
-            networks={"Inception-v3": replace(network("inception-v3"), auxiliary=())},
-            size=96,
+            note="any folder of pictures in place of ImageNet, seen at 64 pixels; every convolution and pooling "
+            "padded, so that the grids of 35, 17 and 8 pixels are 8, 4 and 2; half the width, no auxiliary classifier; "
+            "4,000 steps of 64 by paper A's rule; so short a run says how soon a network learns, not where it ends, and "
+            "claims on final errors are not judged.",
+            networks=_SMALL,
+            ends=False,
         ),
         "paper": Scale(
             {"pictures": Setting(PICTURES, paper_b_imagenet())},
