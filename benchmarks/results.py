@@ -36,11 +36,12 @@ ROOT = Path(__file__).parents[1] / "results"
 ASKED = ("resnet20-cifar", "resnet56-cifar", "plain56-cifar", "resnet110-cifar", "preact164-cifar", "resnet1202-cifar")
 MEASURED = "resnet56-cifar"  # its speed estimates that of networks that were not trained
 PAPER = recipe("paper-a-cifar")
+PICTURES = "folder:tiny-imagenet"  # of the small scale; its records are enough
 
 
 def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
-    plans = review.plans(ROOT / "runs")
+    plans = review.plans(ROOT / "runs", PICTURES)
     shown = [plans[name, scale] for scale in SCALES for name, study in STUDIES.items() if scale in study.scales]
     begun = [plan for plan in shown if _is_begun(plan)]
     answers = {plan.scale_name: answer(plan, verdicts(plan)) for plan in begun if plan.study.name == "degradation"}

@@ -43,7 +43,8 @@ class Evidence(NamedTuple):
 @cache
 def plan(study: str, scale: str) -> Plan:
     """The plan of a study over the records in results/."""
-    return make_plan(STUDIES[study], scale, RESULTS / "runs")
+    pictures = "folder:tiny-imagenet" if scale == "small" else None
+    return make_plan(STUDIES[study], scale, RESULTS / "runs", pictures=pictures)
 
 
 @cache

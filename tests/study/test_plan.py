@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reslab import network, replace
+from reslab import network, plan_study, replace
 from reslab.data.loader import SETS, load
 from reslab.disk import read_file
 from reslab.errors import DataError, SpecError
@@ -155,6 +155,28 @@ def test_runs_of_other_pictures_are_not_taken_for_these(trained, tmp_path):
         picture(name)
     with pytest.raises(SpecError, match=r"trained on other images than folder:.* has now"):
         plan.must_have_seen(load(words))
+
+
+def test_the_report_on_a_folder_needs_its_records_alone(trained, tmp_path, monkeypatch):
+    for part in ("train/a", "train/b", "val/a"):
+        file = tmp_path / "pictures" / part / "1.png"
+        file.parent.mkdir(parents=True)
+        Image.new("RGB", (70, 70)).save(file)
+    monkeypatch.chdir(tmp_path)
+    words = "folder:pictures"
+    plan = make_plan(STUDIES["shortcut-options"], "small", Path("runs"), 1, pictures=words)
+    (tmp_path / "pictures").rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="pictures"):
+        make_plan(STUDIES["shortcut-options"], "small", Path("runs"), 1, pictures=words)
+    begun, record = plan.runs[2], read_json(trained.runs[0].out / "run.json")
+    of_two_classes = {"name": "resnet34", **to_tree(begun.network)}
+    write_json(begun.out / "run.json", record | {"network": of_two_classes, "data": words})
+    assert make_plan(STUDIES["shortcut-options"], "small", Path("runs"), 1, pictures=words).runs == plan.runs
+
+
+def test_a_scale_without_pictures_of_ones_own_refuses_them(tmp_path):
+    with pytest.raises(SpecError, match="degradation reads no pictures of yours at demo scale"):
+        plan_study("degradation", "demo", data=f"folder:{tmp_path}")
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -63,7 +63,7 @@ def plan_study(
     seeds: of each row; None is the scale's number
     data: for studies on ImageNet: imagenet:PATH, or folder:PATH; for one's own study: where its data are
     budget: hours on this machine; fewer seeds and steps to fit them
-    Raises SpecError naming the nearest study, or what is wrong in a file.
+    Raises SpecError naming the nearest study, or what is wrong in a file, and for data that the scale does not read.
     """
     from reslab.papers.claims import OWN
     from reslab.study.plan import make_plan
@@ -72,6 +72,8 @@ def plan_study(
     chosen = scale or (OWN if OWN in value.scales else "demo")
     if chosen == OWN and data:
         value = _with_data(value, data)
+    elif data and not value.scale(chosen).reads_pictures:
+        raise SpecError(f"--data {data}: {value.name} reads no pictures of yours at {chosen} scale")
     return make_plan(value, chosen, RUNS, seeds, data, budget)
 
 

@@ -72,7 +72,7 @@ class SmallMapConv(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or torch.compiler.is_exporting() or torch.jit.is_tracing() or len(x) < 16:
+        if torch.compiler.is_exporting() or torch._C._get_tracing_state() or x.device.type != "cpu" or len(x) < 16:
             return super().forward(x)
         stride, padding = self.stride[1], cast(tuple[int, int], self.padding)[1]
         if self.kernel_size == (1, 1) and stride == 1:
@@ -80,8 +80,10 @@ class SmallMapConv(nn.Conv2d):
         images, _, _, width = x.shape
         pitch = -(-(width + padding) // stride)  # columns of the output from one map to the next
         side_by_side = F.pad(x.permute(2, 0, 3, 1), (0, 0, 0, pitch * stride - width)).flatten(1, 2)
-        y = super().forward(side_by_side.permute(2, 0, 1)[None])[0].permute(1, 2, 0)[:, : images * pitch]
-        maps = y.unflatten(1, (images, pitch))[:, :, : (width + 2 * padding - self.kernel_size[1]) // stride + 1]
+        y = super().forward(side_by_side.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+        y = F.pad(y, (0, 0, 0, images * pitch - y.shape[1]))
+        width = (width + 2 * padding - self.kernel_size[1]) // stride + 1
+        maps = y.reshape(len(y), images, pitch, -1)[:, :, :width]
         return maps.permute(1, 3, 0, 2).contiguous(memory_format=torch.channels_last)
 
 

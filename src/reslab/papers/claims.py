@@ -194,6 +194,11 @@ class Scale:
     top: float = 100.0
     ends: bool = True
 
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether some of its rows are trained on the folder that a user names."""
+        return any(setting.data == PICTURES for setting in self.settings.values())
+
 
 @dataclass(frozen=True)
 class Study:

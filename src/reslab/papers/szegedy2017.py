@@ -183,8 +183,8 @@ INCEPTION = Study(
             rows=row_names(_ROWS),
             note="any folder of pictures in place of ImageNet, seen at 64 pixels; every convolution and pooling "
             "padded, so that the grids of 35, 17 and 8 pixels are 8, 4 and 2; half the width, no auxiliary classifier; "
-            "4,000 steps of 64 by paper A's rule; so short a run says how soon a network learns, not where it ends, and "
-            "claims on final errors are not judged.",
+            "4,000 steps of 64 by paper A's rule; so short a run says how soon a network learns, not where it ends, "
+            "and claims on final errors are not judged.",
             networks=_SMALL,
             ends=False,
         ),

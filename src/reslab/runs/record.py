@@ -44,12 +44,16 @@ _NAME_BYTES = 240  # of a run's name; file systems take 255, and files beside th
 
 def run_name(network: NetworkSpec, recipe: Recipe, data: str, seed: int, source: Source | None = None) -> str:
     """<network>-<data>-s<seed>-<8 hex of the specs>: equal for equal runs, and a legal file name."""
-    place = data.replace(":", "-").replace("/", "_").encode(errors="backslashreplace").decode()
     weights = [source.sha256] if source else []
-    start, end = f"{name_of(network)}-{place}", f"-s{seed}-{digest(network, recipe, data, *weights)}"
+    start, end = f"{name_of(network)}-{data_name(data)}", f"-s{seed}-{digest(network, recipe, data, *weights)}"
     if len(os.fsencode(start)) > _NAME_BYTES - len(end):
         start = os.fsencode(start)[: _NAME_BYTES - len(end)].decode(errors="ignore")
     return start + end
+
+
+def data_name(data: str) -> str:
+    """The name of a data set as runs' names have it."""
+    return data.replace(":", "-").replace("/", "_").encode(errors="backslashreplace").decode()
 
 
 def described(data: DataSet) -> DataDescription:

@@ -5,17 +5,19 @@ import math
 import shlex
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from functools import cache, partial
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from reslab.data.images import DataSet
-from reslab.data.loader import shape
+from reslab.data.loader import Shape, shape
 from reslab.errors import DataError, SpecError, nearest
 from reslab.nets import AnyNetwork, ResNet
 from reslab.papers.claims import OWN, PICTURES, Row, Scale, Study
 from reslab.recipes.recipe import Recipe
-from reslab.runs.contents import DataDescription, read_json, write_json
-from reslab.runs.record import described, run_name
+from reslab.runs.contents import DataDescription, RunRecord, read_json, write_json
+from reslab.runs.record import data_name, described, run_name
 from reslab.runs.run import EvalSplit, Run
 from reslab.spec import digest, replace
 from reslab.study.budget import BudgetCut, cut
@@ -251,16 +253,19 @@ def make_plan(
     scale = study.scale(scale_name)
     if scale_name == "paper" and pictures and not pictures.startswith("imagenet:"):
         raise SpecError(f"--data {pictures}: paper scale is on imagenet:PATH; --scale small takes any folder")
+    if scale_name != OWN and not scale.reads_pictures:
+        pictures = None
     seeds = seeds or scale.seeds
     rows = [row for row in study.rows if seeds and scale.settings and row.name in scale.rows]
     settings = {row.name: scale.settings[row.setting] for row in rows}
+    shape_of = cache(partial(_shape, runs=runs))
     sets = {name: pictures if setting.data == PICTURES else setting.data for name, setting in settings.items()}
     wanted = "imagenet:PATH" if scale_name == "paper" else "folder:PATH"
     absent = {name: f"needs --data {wanted}" for name, data in sets.items() if data is None}
     trained = [
         (
             row.name,
-            _fitted(scale.networks.get(row.name, row.network), data, scale.size),
+            _fitted(scale.networks.get(row.name, row.network), shape_of(data), scale.size),
             settings[row.name].recipe,
             data,
         )
@@ -291,9 +296,20 @@ def _read_cut(file: Path) -> BudgetCut | None:
         raise DataError(f"{file}: does not say what a budget took away; remove it") from None
 
 
-def _fitted(network: AnyNetwork, data: str, size: int | None) -> AnyNetwork:
-    """The network for the images and classes of a data set; pictures of any size are cropped to `size`, or its own."""
-    channels, fixed_size, classes = shape(data)
+def _shape(data: str, runs: Path) -> Shape:
+    """The shape of a data set; of a folder that is not here, that of runs which were trained on it."""
+    try:
+        return shape(data)
+    except DataError:
+        for file in runs.glob(f"*-{escape(data_name(data))}-s*/run.json"):
+            network = RunRecord.read(file).network
+            return Shape(network.channels, None, network.classes)
+        raise
+
+
+def _fitted(network: AnyNetwork, shape: Shape, size: int | None) -> AnyNetwork:
+    """The network for images and classes of a shape; pictures of any size are cropped to `size`, or its own."""
+    channels, fixed_size, classes = shape
     fields: dict[str, Any] = {"channels": channels, "size": fixed_size or size or network.size, "classes": classes}
     return replace(network, **fields)
 
