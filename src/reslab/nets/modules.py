@@ -81,9 +81,10 @@ class SmallMapConv(nn.Conv2d):
         pitch = -(-(width + padding) // stride)  # columns of the output from one map to the next
         side_by_side = F.pad(x.permute(2, 0, 3, 1), (0, 0, 0, pitch * stride - width)).flatten(1, 2)
         y = super().forward(side_by_side.permute(2, 0, 1)[None])[0].permute(1, 2, 0)
-        y = F.pad(y, (0, 0, 0, images * pitch - y.shape[1]))
+        if (missing := images * pitch - y.shape[1]) > 0:  # without padding the last map has no zeros after it
+            y = F.pad(y, (0, 0, 0, missing))
         width = (width + 2 * padding - self.kernel_size[1]) // stride + 1
-        maps = y.reshape(len(y), images, pitch, -1)[:, :, :width]
+        maps = y[:, : images * pitch].reshape(len(y), images, pitch, -1)[:, :, :width]
         return maps.permute(1, 3, 0, 2).contiguous(memory_format=torch.channels_last)
 
 
