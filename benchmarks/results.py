@@ -22,7 +22,7 @@ from reslab.pages.answer import answer
 from reslab.pages.study import render, write_index
 from reslab.papers import STUDIES
 from reslab.papers.claims import SCALES
-from reslab.papers.he2016a import BRIEF_CIFAR, SHORT_CIFAR
+from reslab.papers.he2016a import BRIEF_CIFAR, SHORT_CIFAR, SMALL_PICTURES
 from reslab.recipes.named import recipe
 from reslab.runs.contents import RunRecord, read_json
 from reslab.runs.run import Run
@@ -52,6 +52,7 @@ def main() -> None:
     text = _template().render(
         brief=BRIEF_CIFAR,
         short=SHORT_CIFAR,
+        small=SMALL_PICTURES,
         question=STUDIES["degradation"].question,
         answers=answers,
         paper=PAPER,
