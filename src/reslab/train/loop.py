@@ -76,13 +76,7 @@ def train(
     start = network if isinstance(network, Start) else Start(network)
     network = start.network
     data = _with_validation(data, recipe)
-    if recipe.freeze and start.source is None:
-        raise SpecError(f"freeze {recipe.freeze}: fresh weights would stay as they are; give those of a run or file")
-    if network != fitted(network, data):
-        raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
-    check_batch_size(network, recipe, recipe.batch)
-    if any("\ud800" <= letter <= "\udfff" for letter in str(out)):
-        raise SpecError(f"{shown(out)}: not a UTF-8 path, and safetensors cannot read files there; choose another out")
+    _check(start, recipe, data, out)
     must_be_installed(execution.log)
     execution = keep_recorded_choices(execution, out)
     tune_malloc(estimate.needs_low_memory(network, recipe.batch, execution.recompute))
@@ -126,6 +120,17 @@ def train(
             )
             training = _Training(out, seed, record, loader, learner, reporter)
             return tracker.ended(training.run(training.restore(execution.resume), stop))
+
+
+def _check(start: Start, recipe: Recipe, data: DataSet, out: Path) -> None:
+    """Raises SpecError for a training that cannot be."""
+    if recipe.freeze and start.source is None:
+        raise SpecError(f"freeze {recipe.freeze}: fresh weights would stay as they are; give those of a run or file")
+    if start.network != fitted(start.network, data):
+        raise SpecError(f"the network does not have the images and classes of {data.name}; train fitted(network, data)")
+    check_batch_size(start.network, recipe, recipe.batch)
+    if any("\ud800" <= letter <= "\udfff" for letter in str(out)):
+        raise SpecError(f"{shown(out)}: not a UTF-8 path, and safetensors cannot read files there; choose another out")
 
 
 def _with_validation(data: DataSet, recipe: Recipe) -> DataSet:
