@@ -47,13 +47,32 @@ def test_auto_chooses_by_the_machine_and_the_work(monkeypatch, here, work, preci
     assert why in chosen.why
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "steps", "compiles"),
+    [
+        ("resnet20-cifar", 32, 16_000, True),
+        ("resnet20-cifar", 32, 1_600, False),
+        ("resnet34", 64, 4_000, True),
+        ("inception-v3", 96, 2_000, False),  # 187 s of compilation save a tenth of a quarter of an hour
+        ("inception-v3", 96, 20_000, True),
+    ],
+)
+def test_auto_compiles_on_a_processor_where_its_convolutions_have_work_enough(monkeypatch, name, size, steps, compiles):
+    processor(monkeypatch, amx=True)
+    net = (
+        replace(network(name), size=size, auxiliary=()) if name == "inception-v3" else replace(network(name), size=size)
+    )
+    work = 3 * net.cost().multiply_adds * steps * 64
+    assert choose(Execution(device="cpu"), work, net.cost().convolutions, steps).compile == compiles
+
+
 @pytest.mark.parametrize(("name", "compiles"), [("resnet20-cifar", True), ("resnet8-cifar", False)])
 def test_auto_compiles_on_a_gpu_where_that_takes_a_small_part_of_the_time(monkeypatch, name, compiles):
     monkeypatch.setattr("reslab.runs.execution.find_device", lambda word: "cuda")
     monkeypatch.setattr("reslab.runs.execution.find_precision", lambda word, device: ("bf16", "H100"))
     processor(monkeypatch)
     cost, steps = network(name).cost(), 64_000
-    chosen = choose(Execution(), 3 * cost.multiply_adds * steps * 128, cost.convolutions * steps)
+    chosen = choose(Execution(), 3 * cost.multiply_adds * steps * 128, cost.convolutions, steps)
     assert chosen.compile == compiles
     assert choose(Execution(), 0.9 * 5e13 * 120).compile is False  # large networks: seconds by their multiply-adds
     assert choose(Execution(), 1.1 * 5e13 * 120).compile is True

@@ -47,7 +47,7 @@ class Execution:
 
 
 DEFAULT = Execution()
-_PAYS = 5e13  # multiply-adds: some ten minutes of training on a processor
+_PAYS = 3e12  # multiply-adds for each convolution: a compilation takes 2 s of one, and saves a tenth of 20 s at least
 _PAYS_ON_GPU = 120.0  # seconds of training: a compilation takes 20 s, and may save half of them
 _GPU_SPEED, _GPU_CALL = 5e13, 1e-4  # multiply-adds per second of ResNet-50, seconds a convolution of small networks
 
@@ -66,15 +66,17 @@ class Chosen:
     threads: int | None = None
 
 
-def choose(execution: Execution, work: float, calls: int = 0) -> Chosen:
-    """Replace "auto" settings by values. work, calls: multiply-adds and convolutions of the whole training.
+def choose(execution: Execution, work: float, convolutions: int = 1, steps: int = 0) -> Chosen:
+    """Replace "auto" settings by values.
+
+    work: multiply-adds of the whole training; convolutions: of the network
 
     Raises SpecError for a device or precision that this machine lacks, or a compilation without a compiler.
     """
     device = find_device(execution.device)
     precision, bf16_why = find_precision(execution.precision, device)
-    seconds_on_gpu = max(work / _GPU_SPEED, calls * _GPU_CALL)
-    pays = work > _PAYS if device == "cpu" else seconds_on_gpu > _PAYS_ON_GPU
+    seconds_on_gpu = max(work / _GPU_SPEED, convolutions * steps * _GPU_CALL)
+    pays = work > _PAYS * convolutions if device == "cpu" else seconds_on_gpu > _PAYS_ON_GPU
     compiles, compile_why = _compiles(execution, device, pays)
     return Chosen(device, precision, compiles, f"{bf16_why}; {compile_why}")
 
@@ -82,8 +84,9 @@ def choose(execution: Execution, work: float, calls: int = 0) -> Chosen:
 def _compiles(execution: Execution, device: str, pays: bool) -> tuple[bool, str]:
     """Whether to compile, and why. pays: whether the training is long enough.
 
-    Measured: on a processor it takes about a minute and saves a third of the step with AMX, nothing with AVX-512 BF16
-    alone. On a GPU it takes 20 s and saves a quarter to a half.
+    Measured: on a processor it takes up to 2 s a convolution (27 s for ResNet-20, 187 s for Inception-v3) and saves a
+    tenth of the step or more with AMX, nothing with AVX-512 BF16 alone. On a GPU it takes 20 s and saves a quarter to
+    a half.
     """
     import torch
 

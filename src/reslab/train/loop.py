@@ -80,7 +80,7 @@ def train(
     must_be_installed(execution.log)
     execution = keep_recorded_choices(execution, out)
     tune_malloc(estimate.needs_low_memory(network, recipe.batch, execution.recompute))
-    chosen = choose(execution, estimate.work(network, recipe), recipe.steps * network.cost().convolutions)
+    chosen = choose(execution, estimate.work(network, recipe), network.cost().convolutions, recipe.steps)
     device = torch.device(chosen.device)
     with (
         process_group() as ranks,
