@@ -114,6 +114,20 @@ def test_losses_are_drawn_on_a_logarithmic_axis(trained):
     assert any(re.fullmatch(r"ResNet-8, test, step 20: [\d.]+ %", text) for text in texts)
 
 
+@pytest.mark.parametrize(("lowest", "scale", "bottom"), [(80, "demo", 75), (30, "demo", 0), (80, "paper", 0)])
+def test_the_error_axis_begins_where_the_curves_are(trained, tmp_path, lowest, scale, bottom):
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    for run in runs.iterdir():
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        lines = [
+            line | {"train_error": lowest} | ({"test_error": 90} if "test_error" in line else {}) for line in lines
+        ]
+        (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    drawing = curves(make_plan(change(STUDY, losses=False), scale, runs))
+    assert drawing.figure.axes[0].get_ylim() == (bottom, 95)
+
+
 def test_top5_errors_are_drawn_where_the_runs_have_them(trained, tmp_path):
     """B Figs. 22, 24 and 25: without thin curves, published top-5 errors dotted."""
     assert curves(trained, top5=True) is None

@@ -81,7 +81,7 @@ def curves(plan: Plan, logarithmic: bool = False, top5: bool = False) -> Drawing
             ax.set(title=panel, xlabel="step", xlim=(0, longest))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
             bold.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns, fontsize=9)
-        _scale(errors, logarithmic, min(plan.scale.top, _top(shown)))
+        _scale(errors, logarithmic, *_ends(shown))
         if shown.losses:
             _with_losses(axes, errors, plan.eval_split)
         elif top5:
@@ -200,26 +200,25 @@ def _curve(
         shown.drawing.series[text] = shown.series(row)
 
 
-def _top(shown: _Curves) -> float:
-    """The upper end of the error axis: above every evaluation but the early ones, as in A Fig. 6."""
+def _ends(shown: _Curves) -> tuple[float, float]:
+    """The ends of the error axis: above every evaluation but the early ones, as in A Fig. 6; below, 0 unless
+    nothing is drawn in the lower half."""
     steps = max(run.recipe.steps for run in shown.plan.runs)
-    late = [
-        error
-        for runs in shown.metrics.values()
-        for run in runs
-        for line in run
-        if line.step >= _EARLY * steps and (error := shown.error(line)) is not None
-    ]
-    return 5 * math.ceil(1.05 * max(late) / 5) if late else 100.0
+    lines = [line for runs in shown.metrics.values() for run in runs for line in run]
+    late = [error for line in lines if line.step >= _EARLY * steps and (error := shown.error(line)) is not None]
+    thin = [] if shown.losses or shown.top5 else [line.train_error for line in lines]
+    top = min(shown.plan.scale.top, 5 * math.ceil(1.05 * max(late) / 5)) if late else shown.plan.scale.top
+    low = 5 * math.floor(0.95 * min(late + thin) / 5) if late else 0.0
+    return (low if low > top / 2 and not shown.plan.beside_published else 0.0), top
 
 
-def _scale(axes: Sequence[Axes], logarithmic: bool, top: float) -> None:
+def _scale(axes: Sequence[Axes], logarithmic: bool, bottom: float, top: float) -> None:
     for ax in axes:
         if logarithmic:
             _logarithmic(ax)
             ax.set_ylim(_LOWEST, max(top, 10 * _LOWEST))
         else:
-            ax.set_ylim(0, top)
+            ax.set_ylim(bottom, top)
 
 
 def _logarithmic(ax: Axes) -> None:

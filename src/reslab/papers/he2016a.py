@@ -51,7 +51,7 @@ BRIEF_NOTE = (
     "network learns, not where it ends, and claims on final errors are not judged"
 )
 PICTURES_NOTE = (
-    "any folder of pictures in place of ImageNet, seen at 64 pixels with the stem as it is, so that the last maps are "
+    "Any folder of pictures in place of ImageNet, seen at 64 pixels with the stem as it is, so that the last maps are "
     "2×2; 4,000 steps of 64 in place of 600,000 of 256, one crop in place of ten; so short a run says how soon a "
     "network learns, not where it ends, and claims on final errors are not judged."
 )

@@ -181,7 +181,7 @@ INCEPTION = Study(
             {"pictures": Setting(PICTURES, SMALL_PICTURES)},
             seeds=3,
             rows=row_names(_ROWS),
-            note="any folder of pictures in place of ImageNet, seen at 64 pixels; every convolution and pooling "
+            note="Any folder of pictures in place of ImageNet, seen at 64 pixels; every convolution and pooling "
             "padded, so that the grids of 35, 17 and 8 pixels are 8, 4 and 2; half the width, no auxiliary classifier; "
             "4,000 steps of 64 by paper A's rule; so short a run says how soon a network learns, not where it ends, "
             "and claims on final errors are not judged.",
