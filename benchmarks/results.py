@@ -68,13 +68,16 @@ def main() -> None:
 
 
 def _is_begun(plan: Plan) -> bool:
-    """Whether a plan has runs that test one of its claims, or one seed of several rows at a scale that has no more yet;
-    what is counted is shown once."""
+    """Whether a plan has runs of the papers' scale, or that test one of its claims, for which at the small scale, where
+    there is one seed, both sides are enough; what is counted is shown once."""
     if not plan.scale.settings:
         return plan.scale_name == "demo"
-    if plan.scale_name in ("paper", "small"):
-        return len({run.row for run in plan.runs if run.done}) > 1
-    return any(verdict.measured and verdict.comparison.method for verdict in verdicts(plan))
+    if plan.scale_name == "paper":
+        return any(run.done for run in plan.runs)
+    measured = [verdict for verdict in verdicts(plan) if verdict.measured]
+    if plan.scale_name == "small":
+        return any(verdict.judgement != "not run" for verdict in measured)
+    return any(verdict.comparison.method for verdict in measured)
 
 
 def _folder(plan: Plan) -> str:
