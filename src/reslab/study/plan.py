@@ -209,7 +209,7 @@ class Plan:
             return None
         if isinstance(small, ResNet) and isinstance(large, ResNet) and _is_shallower(small, large):
             return f"{small.depth} layers for {large.depth}"
-        millions = [network.cost().parameters / 1e6 for network in (small, large)]
+        millions = [network.cost().parameters / 1e6 for network in (self.network(row), large)]
         return "{:.2g} for {:.3g} million parameters".format(*millions)
 
     def label(self, name: str) -> str:
