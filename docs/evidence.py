@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reslab.nets import ResNet, find_name
+from reslab.pages import review
 from reslab.papers import STUDIES
 from reslab.papers.claims import SCALES, Row, Study
 from reslab.stats import Sample
-from reslab.study.plan import Plan, make_plan
+from reslab.study.plan import Plan
 from reslab.study.verdict import sample
 from reslab.table import FORMATS, Column, Value
 
@@ -41,10 +42,13 @@ class Evidence(NamedTuple):
 
 
 @cache
+def _plans() -> dict[tuple[str, str], Plan]:
+    return review.plans(RESULTS / "runs", "folder:tiny-imagenet")
+
+
 def plan(study: str, scale: str) -> Plan:
     """The plan of a study over the records in results/."""
-    pictures = "folder:tiny-imagenet" if scale == "small" else None
-    return make_plan(STUDIES[study], scale, RESULTS / "runs", pictures=pictures)
+    return _plans()[study, scale]
 
 
 @cache

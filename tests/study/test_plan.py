@@ -28,6 +28,13 @@ from reslab.train.estimate import work
 from .conftest import STUDY
 
 
+def save_pictures(folder):
+    for part in ("train/a", "train/b", "val/a"):
+        file = folder / part / "1.png"
+        file.parent.mkdir(parents=True)
+        Image.new("RGB", (70, 70)).save(file)
+
+
 def test_a_plan_has_each_row_with_each_seed_seed_by_seed(tmp_path):
     plan = make_plan(STUDY, "demo", tmp_path, 3)
     assert [(run.row, run.seed) for run in plan.runs] == [
@@ -158,10 +165,7 @@ def test_runs_of_other_pictures_are_not_taken_for_these(trained, tmp_path):
 
 
 def test_the_report_on_a_folder_needs_its_records_alone(trained, tmp_path, monkeypatch):
-    for part in ("train/a", "train/b", "val/a"):
-        file = tmp_path / "pictures" / part / "1.png"
-        file.parent.mkdir(parents=True)
-        Image.new("RGB", (70, 70)).save(file)
+    save_pictures(tmp_path / "pictures")
     monkeypatch.chdir(tmp_path)
     words = "folder:pictures"
     plan = make_plan(STUDIES["shortcut-options"], "small", Path("runs"), 1, pictures=words)
@@ -181,10 +185,7 @@ def test_a_scale_without_pictures_of_ones_own_refuses_them(tmp_path):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_can_be_trained_on_a_folder_or_needs_none(name, tmp_path):
-    for part in ("train/a", "train/b", "val/a"):
-        file = tmp_path / "pictures" / part / "1.png"
-        file.parent.mkdir(parents=True)
-        Image.new("RGB", (70, 70)).save(file)
+    save_pictures(tmp_path / "pictures")
     scale = "small" if "small" in STUDIES[name].scales else "short"
     plan = make_plan(STUDIES[name], scale, tmp_path / "runs", 1, pictures=f"folder:{tmp_path / 'pictures'}")
     assert plan.absent == {}

@@ -89,9 +89,9 @@ def plans(runs: Path, pictures: str | None = None) -> dict[tuple[str, str], Plan
     """
     made = {}
     for study in STUDIES.values():
-        for scale in study.scales:
-            folder = pictures if scale != "paper" or (pictures or "").startswith("imagenet:") else None
-            made[study.name, scale] = make_plan(study, scale, runs, pictures=folder)
+        for name, scale in study.scales.items():
+            reads = scale.reads_pictures and (name != "paper" or (pictures or "").startswith("imagenet:"))
+            made[study.name, name] = make_plan(study, name, runs, pictures=pictures if reads else None)
     return made
 
 

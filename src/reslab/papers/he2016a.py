@@ -46,14 +46,14 @@ DIGITS_NOTE = (
     "warm-up at 0.01, no augmentation."
 )
 SHORT_NOTE = "16,000 steps in place of 64,000, the rate dropping at the same shares of them"
-BRIEF_NOTE = (
-    "1,600 steps in place of 64,000, the rate dropping at the same shares of them; so short a run says how soon a "
-    "network learns, not where it ends, and claims on final errors are not judged"
+TOO_SHORT_NOTE = (
+    "so short a run says how soon a network learns, not where it ends, and claims on final errors are not judged"
 )
+BRIEF_NOTE = f"1,600 steps in place of 64,000, the rate dropping at the same shares of them; {TOO_SHORT_NOTE}"
 PICTURES_NOTE = (
     "Any folder of pictures in place of ImageNet, seen at 64 pixels with the stem as it is, so that the last maps are "
-    "2×2; 4,000 steps of 64 in place of 600,000 of 256, one crop in place of ten; so short a run says how soon a "
-    "network learns, not where it ends, and claims on final errors are not judged."
+    "2×2; 4,000 steps of 64 in place of 600,000 of 256, one crop in place of ten; "
+    f"{TOO_SHORT_NOTE}."
 )
 SGD_NOTE = (
     "The learning rate stands outside the momentum's velocity, as in torch; the paper's Caffe has it inside. "

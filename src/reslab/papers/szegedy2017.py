@@ -7,7 +7,7 @@ from typing import Any
 from reslab.nets import Conv, Residual, Seq, Stage, Staged, network, seq
 from reslab.nets.paths import Activation, Cat, Path, Pool
 from reslab.papers.claims import PICTURES, Claim, Other, Published, Row, Scale, Setting, Study, row_names
-from reslab.papers.he2016a import DIGITS, IMAGENET_SPREAD, SMALL_PICTURES
+from reslab.papers.he2016a import DIGITS, IMAGENET_SPREAD, SMALL_PICTURES, TOO_SHORT_NOTE
 from reslab.recipes.named import paper_b_imagenet
 from reslab.spec import replace
 
@@ -183,8 +183,7 @@ INCEPTION = Study(
             rows=row_names(_ROWS),
             note="Any folder of pictures in place of ImageNet, seen at 64 pixels; every convolution and pooling "
             "padded, so that the grids of 35, 17 and 8 pixels are 8, 4 and 2; half the width, no auxiliary classifier; "
-            "4,000 steps of 64 by paper A's rule; so short a run says how soon a network learns, not where it ends, "
-            "and claims on final errors are not judged.",
+            f"4,000 steps of 64 by paper A's rule; {TOO_SHORT_NOTE}.",
             networks=_SMALL,
             ends=False,
         ),

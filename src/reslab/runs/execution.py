@@ -69,8 +69,7 @@ class Chosen:
 def choose(execution: Execution, work: float, convolutions: int = 1, steps: int = 0) -> Chosen:
     """Replace "auto" settings by values.
 
-    work: multiply-adds of the whole training; convolutions: of the network
-
+    work: multiply-adds of the whole training; convolutions: of the network, which each of the `steps` calls once
     Raises SpecError for a device or precision that this machine lacks, or a compilation without a compiler.
     """
     device = find_device(execution.device)

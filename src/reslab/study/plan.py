@@ -253,8 +253,6 @@ def make_plan(
     scale = study.scale(scale_name)
     if scale_name == "paper" and pictures and not pictures.startswith("imagenet:"):
         raise SpecError(f"--data {pictures}: paper scale is on imagenet:PATH; --scale small takes any folder")
-    if scale_name != OWN and not scale.reads_pictures:
-        pictures = None
     seeds = seeds or scale.seeds
     rows = [row for row in study.rows if seeds and scale.settings and row.name in scale.rows]
     settings = {row.name: scale.settings[row.setting] for row in rows}
