@@ -58,7 +58,10 @@ def main() -> None:
         paper=PAPER,
         made={scale: _made(some) for scale in SCALES if (some := [plan for plan in begun if plan.scale_name == scale])},
         review=FORMATS["md"](_review(review.lines(plans, out / "reports", out))),
-        studies=[(plan, _folder(plan), FORMATS["md"](tables.rows(plan))) for plan in begun],
+        studies=[
+            (plan, _folder(plan), FORMATS["md"](tables.of_begun(plan, tables.rows(plan))), tables.not_run(plan))
+            for plan in begun
+        ],
         beside=FORMATS["md"](_beside(plans["degradation", "brief"])),
         analyses=[(read_json(file), _page(file)) for file in sorted((ROOT / "analyses").glob("*/results.json"))],
         cost=FORMATS["md"](_cost(_done([plan for plan in begun if plan.scale_name == "brief"]))),

@@ -83,7 +83,7 @@ def test_no_function_of_the_command_line_is_long(path):
         ["analyse", "--help"],
     ],
 )
-def test_these_commands_do_not_import_torch(words):
+def test_these_commands_do_not_import_torch(words, tmp_path):
     code = f"""
 import sys
 from reslab.cli import main
@@ -93,7 +93,7 @@ except SystemExit as end:
     assert not end.code
 assert "torch" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

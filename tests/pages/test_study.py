@@ -287,6 +287,38 @@ def test_an_unfinished_run_is_drawn_to_where_it_stands_and_has_no_result(unfinis
     assert (row["network"], row["n"], row["final test error, %"]) == ("plain-8", "0", "not run")
 
 
+def test_a_panel_says_how_many_runs_its_rows_have(trained, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    for planned in trained.runs:
+        if (planned.row, planned.seed) == ("ResNet-8", 1):
+            shutil.rmtree(runs / planned.out.name)
+    some = curves(make_plan(STUDY, "demo", runs))
+    assert [ax.get_title() for ax in some.figure.axes] == ["plain (n = 2)", "residual (n = 1)"]
+    assert "bands: minimum to maximum" in some.caption
+    one = curves(make_plan(STUDY, "demo", runs, seeds=1))
+    assert [ax.get_title() for ax in one.figure.axes] == ["plain (n = 1)", "residual (n = 1)"]
+    assert "bands" not in one.caption
+
+
+def test_the_hardware_stands_beside_rows_that_were_trained_on_unlike_ones(trained, report, tmp_path):
+    def trained_on(page):
+        return [line.get("trained on") for line in csv.DictReader((page.parent / "table.csv").read_text().splitlines())]
+
+    assert trained_on(report / "report.html") == [None, None]
+    runs = tmp_path / "runs"
+    shutil.copytree(trained.runs[0].out.parent, runs)
+    for planned in trained.runs:
+        if planned.row == "ResNet-8":
+            file = runs / planned.out.name / "run.json"
+            facts = json.loads(file.read_text())
+            facts["machine"]["processor"] = "Another"
+            file.write_text(json.dumps(facts))
+    known, other = trained_on(render(make_plan(STUDY, "demo", runs), tmp_path / "report"))
+    assert other.startswith("Another, ")
+    assert known != other
+
+
 def test_what_a_scale_cannot_decide_is_counted_and_folded(trained, tmp_path):
     whole = Claim("Whole is better", "ResNet-8", "plain-8", "test_error", "A Fig. 6", scales=("paper",))
     plan = make_plan(change(STUDY, claims=(*STUDY.claims, whole)), "demo", trained.runs[0].out.parent)
@@ -370,9 +402,15 @@ def test_the_index_lists_reports_and_skips_what_is_none(report, tmp_path):
     shutil.copytree(report, tmp_path / "small-demo")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "results.json").write_text("[]")
-    text = Tags(write_index(tmp_path).read_text()).text
+    shutil.copytree(report, tmp_path / "whole")
+    whole = json.loads((tmp_path / "whole" / "results.json").read_text())
+    (tmp_path / "whole" / "results.json").write_text(json.dumps(whole | {"scale": "paper", "title": "As printed"}))
+    page = Tags(write_index(tmp_path).read_text())
+    text = page.text
     assert text.count("A small study of") == 1
     assert "Does it run?" in text
+    assert text.index("As printed") < text.index("A small study of"), "the papers' scale first"
+    assert [attrs["src"] for tag, attrs in page.tags if tag == "img"] == ["whole/figures/curves.svg"]
     assert write_index(tmp_path / "empty").is_file()
 
 

@@ -18,13 +18,13 @@ from reslab.pages.answer import answer
 from reslab.pages.citations import references
 from reslab.pages.page import Page
 from reslab.pages.study_curves import switches
-from reslab.papers.claims import COUNTED, METRICS, Row
+from reslab.papers.claims import COUNTED, METRICS, SCALES, Row
 from reslab.runs.contents import RunRecord, read_json
 from reslab.stats import CONFIDENCE, Sample
 from reslab.study.plan import Plan, PlannedRun
 from reslab.study.runner import progress
 from reslab.study.verdict import Verdict, agreement, measure, sample, verdicts
-from reslab.table import Column, Value
+from reslab.table import Column
 
 
 def render(plan: Plan, out: Path) -> Path:
@@ -38,16 +38,24 @@ def live_page(plan: Plan) -> str:
 
 
 def write_index(reports: Path) -> Path:
-    """Write index.html over all reports and analyses in a directory; returns its path."""
+    """Write index.html over all reports and analyses in a directory, those of the papers' scale first with the first
+    one's curves; returns its path."""
     studies = []
     for folder, summary in _summaries(reports):
         with suppress(KeyError, TypeError):  # another's file, or one of an older form, is not listed
             judged = _judgements(summary["claims"])
-            answered = {"question": "", "answer": None, **summary}
+            answered = {"question": "", "answer": None, "curves": _curves(reports, folder), **summary}
             studies.append({**answered, "page": f"{folder}/report.html", "judged": judged})
+    studies.sort(key=lambda study: study["scale"] != SCALES[0])
     index = Page("index.html", {"reports": studies, "analyses": _analyses(reports)})
     write_whole(reports / "index.html", index.html().encode())
     return reports / "index.html"
+
+
+def _curves(reports: Path, folder: str) -> str | None:
+    """The address of a report's curves, seen from the index."""
+    address = f"{folder}/figures/curves.svg"
+    return address if (reports / address).is_file() else None
 
 
 def _summaries(reports: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -88,7 +96,7 @@ def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] 
         "word": partial(_word, plan, begun),
         "begun": begun,
         "elsewhere": [claim for claim in plan.study.claims if claim not in [verdict.claim for verdict in judged]],
-        "shown_rows": _of_begun(plan, all_tables["table"]),
+        "shown_rows": tables.of_begun(plan, all_tables["table"]),
         "shown_runs": _made(plan, all_tables.get("runs", [])),
         "unit_text": student.UNIT,
         "look": student.LOOK.get(plan.study.name),
@@ -125,20 +133,6 @@ def _trained(plan: Plan) -> Column:
     return Column("trained as" if plan.runs else "by name", words, numbers=False)
 
 
-def _of_begun(plan: Plan, table: Sequence[Column]) -> list[Column]:
-    """The lines of a table of the plan's rows whose runs have begun; all of them where none has, or none is trained."""
-    begun = [bool(plan.runs_of(row.name) or plan.begun_of(row.name)) for row in plan.rows]
-    kept = [place for place, known in enumerate(begun) if known or not any(begun)]
-    finished = [bool(plan.runs_of(row.name)) for row in plan.rows]
-
-    def value(column: Column, place: int) -> Value:
-        known = column.values[place]
-        empty = known is None or (isinstance(known, Sample) and known.mean is None)
-        return "–" if empty and begun[place] and not finished[place] else known
-
-    return [replace(column, values=[value(column, place) for place in kept]) for column in table]
-
-
 def _made(plan: Plan, table: Sequence[Column]) -> list[Column]:
     """The lines of a table of the plan's runs that were begun."""
     kept = [place for place, run in enumerate(plan.runs) if run.done or run.run.exists]
@@ -156,7 +150,7 @@ def _state(plan: Plan) -> dict[str, str]:
     return {
         "seeds": seeds,
         "unfinished": "; ".join(unfinished),
-        "missing": "; ".join(name for name in names if plan.runs and not finished[name] and name not in begun),
+        "missing": tables.not_run(plan),
     }
 
 

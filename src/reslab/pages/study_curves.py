@@ -70,7 +70,7 @@ def curves(plan: Plan, logarithmic: bool = False, top5: bool = False) -> Drawing
     with style():
         figure = Figure(figsize=(4.6 * max(len(grouped), 1.8), 3.2 + 0.22 * legend), layout="constrained")
         axes = figure.subplots(1, len(grouped), sharey=True, squeeze=False)[0]
-        shown = _Curves(plan, Drawing(figure, _caption(plan, top5)), metrics, top5)
+        shown = _Curves(plan, Drawing(figure, _caption(plan, metrics, top5)), metrics, top5)
         errors = [ax.twinx() if shown.losses else ax for ax in axes]
         for ax, bold, (panel, rows) in zip(axes, errors, grouped.items(), strict=True):
             longest = max(run.recipe.steps for run in plan.runs if run.row in [row.name for row in rows])
@@ -78,7 +78,7 @@ def curves(plan: Plan, logarithmic: bool = False, top5: bool = False) -> Drawing
                 lines = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index // len(COLOURS) % 4]}
                 _curves_of(shown, (ax, bold), row, lines, labels[row.name])
                 _published(shown, bold, row, str(lines["color"]))
-            ax.set(title=panel, xlabel="step", xlim=(0, longest))
+            ax.set(title=f"{panel} (n = {_seeds(rows, metrics)})", xlabel="step", xlim=(0, longest))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
             bold.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns, fontsize=9)
         _scale(errors, logarithmic, *_ends(shown))
@@ -114,6 +114,12 @@ def _metrics(plan: Plan, row: str, top5: bool = False) -> _RunMetrics:
     return [lines for lines in known if not top5 or any(_error(line, plan, top5) is not None for line in lines)]
 
 
+def _seeds(rows: Sequence[Row], metrics: Mapping[str, _RunMetrics]) -> str:
+    """How many runs the rows have: 3, or 2 to 4."""
+    counts = [len(metrics[row.name]) for row in rows]
+    return " to ".join(map(str, sorted({min(counts), max(counts)})))
+
+
 def _error(line: Metrics, plan: Plan, top5: bool) -> float | None:
     return line.top5_error(plan.eval_split) if top5 else line.error(plan.eval_split)
 
@@ -134,10 +140,11 @@ def _label(plan: Plan, row: str) -> str:
     return f"{row}, to step {max(run.run.metrics[-1].step for run in begun):,}"
 
 
-def _caption(plan: Plan, top5: bool) -> str:
+def _caption(plan: Plan, metrics: Mapping[str, _RunMetrics], top5: bool) -> str:
     split = plan.eval_split
     first = _TOP5_CAPTION if top5 else _CAPTION[plan.study.losses]
-    seeds = " Lines: means over the seeds; bands: minimum to maximum." if plan.seeds > 1 else ""
+    several = any(len(runs) > 1 for runs in metrics.values())
+    seeds = " Lines: means over the seeds; bands: minimum to maximum." if several else ""
     dotted = plan.beside_published and any(_published_error(row, top5) is not None for row in plan.rows)
     return (
         f"{first.format(split=split)}{seeds}"

@@ -1,13 +1,14 @@
 """The tables of a study: its results, its claims, its runs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reslab.papers.claims import COUNTED, METRICS, Metric, Row
 from reslab.runs.answers import disagreement
 from reslab.stats import Sample
 from reslab.study.plan import Plan
 from reslab.study.verdict import Verdict, answers, measure, sample
-from reslab.table import Column
+from reslab.table import Column, Value
 
 
 def of_study(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, list[Column]]:
@@ -94,6 +95,9 @@ def rows(plan: Plan) -> list[Column]:
         table.append(Column("multiply-adds", [cost.multiply_adds for cost in costs], form=","))
     if plan.runs or plan.absent:
         table.append(Column("n", [_count(plan, name) for name in names]))
+    hardware = [_hardware(plan, name) for name in names]
+    if len({text for text in hardware if text}) > 1:
+        table.append(Column("trained on", hardware, numbers=False, empty="–"))
     compared = compared_metrics(plan)
     for metric in shown_metrics(plan):
         samples = [sample(plan, name, metric) for name in names]
@@ -108,13 +112,39 @@ def rows(plan: Plan) -> list[Column]:
     if any(kept := [answers(plan, name) for name in names]):
         calibrations = [Sample(tuple(each.calibration_error for each in runs)) if runs else None for runs in kept]
         table.append(Column("calibration error, %", calibrations, empty="–"))
-        table.append(
-            Column("answers that two seeds disagree on, %", list(map(disagreement, kept)), form=".2f", empty="–")
-        )
+        disagreements = list(map(disagreement, kept))
+        if any(share is not None for share in disagreements):
+            table.append(Column("answers that two seeds disagree on, %", disagreements, form=".2f", empty="–"))
     if any(row.published for row in plan.rows) and plan.beside_published:
         sources = [row.published.citation if row.published else "" for row in plan.rows]
         table.append(Column("source", sources, numbers=False))
     return table
+
+
+def of_begun(plan: Plan, table: Sequence[Column]) -> list[Column]:
+    """The lines of a table of the plan's rows whose runs have begun; all of them where none has, or none is trained."""
+    begun = [bool(plan.runs_of(row.name) or plan.begun_of(row.name)) for row in plan.rows]
+    kept = [place for place, known in enumerate(begun) if known or not any(begun)]
+    finished = [bool(plan.runs_of(row.name)) for row in plan.rows]
+
+    def value(column: Column, place: int) -> Value:
+        known = column.values[place]
+        empty = known is None or (isinstance(known, Sample) and known.mean is None)
+        return "–" if empty and begun[place] and not finished[place] else known
+
+    return [replace(column, values=[value(column, place) for place in kept]) for column in table]
+
+
+def not_run(plan: Plan) -> str:
+    """The names of the rows that are trained and of which no run has begun."""
+    names = [row.name for row in plan.rows] if plan.runs else []
+    return "; ".join(name for name in names if not plan.runs_of(name) and not plan.begun_of(name))
+
+
+def _hardware(plan: Plan, row: str) -> str | None:
+    """The processor or GPU and the precision of a row's runs; None without any."""
+    records = [run.run.record for run in plan.runs_of(row) or plan.begun_of(row)]
+    return "; ".join(sorted({f"{record.hardware}, {record.chosen.precision}" for record in records})) or None
 
 
 def _first_loss(plan: Plan, row: str) -> Sample:
