@@ -19,7 +19,7 @@ from reslab.nets import name_of, network
 from reslab.pages import review
 from reslab.pages import study_tables as tables
 from reslab.pages.answer import answer
-from reslab.pages.study import render, write_index
+from reslab.pages.study import analyses, render, write_index
 from reslab.papers import STUDIES
 from reslab.papers.claims import SCALES
 from reslab.papers.he2016a import BRIEF_CIFAR, SHORT_CIFAR, SMALL_PICTURES
@@ -48,7 +48,8 @@ def main() -> None:
     for plan in begun:
         render(plan, out / "reports" / _folder(plan))
     write_index(out / "reports")
-    review.render(plans, out / "reports", out / "review")
+    inside = analyses(ROOT / "analyses", address="../analyses/")
+    review.render(plans, out / "reports", out / "review", inside)
     text = _template().render(
         brief=BRIEF_CIFAR,
         short=SHORT_CIFAR,
@@ -57,7 +58,7 @@ def main() -> None:
         answers=answers,
         paper=PAPER,
         made={scale: _made(some) for scale in SCALES if (some := [plan for plan in begun if plan.scale_name == scale])},
-        review=FORMATS["md"](_review(review.lines(plans, out / "reports", out))),
+        review=FORMATS["md"](_review(review.lines(plans, out / "reports", out, inside))),
         studies=[
             (plan, _folder(plan), FORMATS["md"](tables.of_begun(plan, tables.rows(plan))), tables.not_run(plan))
             for plan in begun

@@ -7,7 +7,8 @@ import pytest
 from tests.analyse.made import Unchanged, batches, built, small, without_residuals
 from torch import nn
 
-from reslab.analyse.gradients import Gradients, before_pooling, gradients
+from reslab.analyse.gradients import GradientAnalysis, Gradients, before_pooling, gradients
+from reslab.analyse.inputs import INITIAL, Inputs, Subject
 from reslab.nets import Dropped, Gated, Scaled, network
 
 PREACT = {"arrangement": "full-preactivation", "units": (54,), "widths": (4,)}
@@ -37,6 +38,22 @@ def test_a_product_of_factors_may_overflow():
     assert not result.finite()
     assert result._replace(factor=np.nan * even).finite()
     assert not result._replace(factor=even, signal=np.nan * even).finite()
+
+
+@pytest.mark.parametrize(
+    ("ratios", "judgement"),
+    [((300.0, 2e4, 9e3), "holds"), ((1e-4, 1e-5, 3e-4), "does not hold"), ((0.0, 0.0, 0.0), "does not hold")],
+)
+def test_gradients_that_differ_by_orders_of_magnitude_are_judged_by_them(ratios, judgement):
+    of = [Subject(f"plain8-cifar, seed {seed}", network("plain8-cifar"), {INITIAL: None}) for seed in range(3)]
+    even = np.ones(3)
+    measured = {
+        (one.label, INITIAL): Gradients(("",) * 3, even, np.array([ratio, 1, 1]), np.nan * even, even, False)
+        for one, ratio in zip(of, ratios, strict=True)
+    }
+    vanishing = GradientAnalysis().claims(Inputs(of), measured)[0]
+    assert vanishing.claim.startswith("BN keeps the gradient of a plain network from vanishing")
+    assert vanishing.judgement == judgement
 
 
 def test_gates_and_dropout_have_the_factor_that_they_leave():

@@ -102,7 +102,10 @@ def test_a_page_judges_the_papers_claims_over_several_initial_weights(tmp_path):
     ]
     table = report.columns()
     assert set(table) <= described("signals")
-    assert len(table["draw"]) == 3 * 3 * 10
+    assert len(table["after"]) == 3 * 3 * 10
+    assert {label for label in table["network"] if label.startswith("plain")} == {
+        f"plain20-cifar, seed {seed}" for seed in range(3)
+    }
     text = unescape(render(report, "reslab analyse", tmp_path).read_text())
     assert all(claim.claim in text for claim in report.claims)
     assert (tmp_path / "figures" / "signals.png").is_file()

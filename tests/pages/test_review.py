@@ -59,3 +59,26 @@ def test_the_largest_scale_that_can_test_a_statement_comes_first(statements):
     sooner = statements[33]
     assert [each.scale for each in sooner.measured] == ["brief", "demo"]
     assert all(each.is_tested for each in sooner.measured)
+
+
+def test_a_statement_on_what_happens_inside_rests_on_the_analysis_that_decides_most(tmp_path):
+    claim = "BN keeps the gradient of a plain network from vanishing"
+
+    def analysis(folder, *judgements):
+        found = [
+            {"judgement": each, "claim": f"{claim}: plain-{n}", "told": f"n{n}"} for n, each in enumerate(judgements)
+        ]
+        other = {"judgement": "does not hold", "claim": "The network is alive: plain-0", "told": ""}
+        page = f"../{folder}/analysis.html"
+        return {"kind": "gradients", "findings": [*found, other], "page": page, "command": f"make {folder}"}
+
+    assert lines({}, tmp_path, tmp_path)[8].verdict == "not run"
+    assert lines({}, tmp_path, tmp_path)[8].command.startswith("reslab analyse gradients plain20-cifar")
+    some = [analysis("trained", "not decided", "not decided"), analysis("initial", "holds", "not decided")]
+    for number in (9, 14):
+        line = lines({}, tmp_path, tmp_path, some)[number - 1]
+        assert (line.verdict, line.scale, line.evidence) == ("not decided (1 of 2)", "analysis", "n0; n1")
+        assert line.command == "make initial"
+    page = render({}, tmp_path, tmp_path / "review", [analysis("initial", "holds", "holds")]).read_text()
+    assert page.count('<a href="../initial/analysis.html">analysis</a>') == 2
+    assert "alive" not in page

@@ -45,7 +45,7 @@ class AnalysisOption(NamedTuple):
             raise SpecError(f"{self.flag} {value}: at least {self.least:g}")
 
 
-INPUTS = ("data", "images", "seed", "on_bad")
+INPUTS = ("data", "images", "seed", "seeds", "on_bad")
 """Options that choose what an analysis sees; the others are fields of its class."""
 
 
@@ -78,6 +78,7 @@ class AnalysisRow:
 
 DATA = AnalysisOption("data", str, None, "a name from `reslab data list`, or folder:PATH")
 SEED = AnalysisOption("seed", int, 0, "of fresh weights, and of random choices", 0)
+SEEDS = AnalysisOption("seeds", int, 3, "initial weights of each named network", 1)
 ON_BAD = AnalysisOption("on_bad", Literal["error", "skip"], "error", "pictures that cannot be read", repeated=False)
 
 
@@ -102,18 +103,12 @@ ANALYSES: dict[str, AnalysisRow] = {
     "gradients": AnalysisRow(
         "reslab.analyse.gradients:GradientAnalysis",
         "Measure signal and gradient after every unit, beside those of the shortcuts alone. Paper C, eqs. 5-8.",
-        (DATA, images(500), SEED, mode("train"), ON_BAD),
+        (DATA, images(500), SEED, SEEDS, mode("train"), ON_BAD),
     ),
     "signals": AnalysisRow(
         "reslab.analyse.signals:SignalAnalysis",
         "Measure the moments of shortcut and residual and the likeness of gradients, unit by unit. Brock et al. 2021.",
-        (
-            DATA,
-            images(256),
-            SEED,
-            AnalysisOption("seeds", int, 3, "initial weights of each named network", 1),
-            ON_BAD,
-        ),
+        (DATA, images(256), SEED, SEEDS, ON_BAD),
     ),
     "lesion": AnalysisRow(
         "reslab.analyse.lesion:LesionAnalysis",

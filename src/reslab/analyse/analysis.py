@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
-from reslab.analyse import ANALYSES, INPUTS, REPORTS
+from reslab.analyse import ANALYSES, REPORTS
 from reslab.analyse.claims import ClaimResult
 from reslab.analyse.inputs import Inputs, Named, read_subjects
 from reslab.analyse.preserve import Progress, silent
@@ -167,22 +167,23 @@ def analyse(
     if wants_data and chosen["data"] is None:
         raise SpecError(f"analysis {kind}: give data, for example digits")
     data = load(chosen["data"]) if wants_data else None
-    subjects = read_subjects(networks, data, chosen["seed"], device)
-    names = [
-        one.kind if data or isinstance(word, NetworkSpec) else str(word)
-        for one, word in zip(subjects, networks, strict=True)
-    ]
+    subjects = read_subjects(networks, data, chosen["seed"], device, chosen.get("seeds", 1))
+    names = [one.kind for one in subjects] if data else [_word(network) for network in networks]
     folder = out or REPORTS / folder_name(kind, names, data.name if data else "")
-    seen = {name: chosen[name] for name in INPUTS if name in chosen and name != "data"}
+    seen = {name: chosen[name] for name in ("images", "seed", "on_bad") if name in chosen}
     inputs = Inputs(subjects, data, device=device, folder=folder, **seen)
     report = analysis.run(inputs, progress)
     command = _command(kind, networks, chosen | analysis.settled(inputs), out)
     return replace(report, command=command, folder=folder)
 
 
+def _word(network: Named) -> str:
+    return to_string(network) if isinstance(network, NetworkSpec) else str(network)
+
+
 def _command(kind: str, networks: Sequence[Named], options: Mapping[str, Any], out: Path | None) -> str:
     """The command that makes a report again."""
-    words = [to_string(network) if isinstance(network, NetworkSpec) else str(network) for network in networks]
+    words = [_word(network) for network in networks]
     for option in ANALYSES[kind].options:
         value = options[option.name]
         if value is not None and (option.repeated or value != option.default):

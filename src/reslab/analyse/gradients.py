@@ -38,8 +38,8 @@ Floats = NDArray[np.float64]
 
 VANISHED = 0.01
 """A product of shortcut factors below this carries next to no gradient."""
-HEALTHY = 0.1
-"""The gradient after the stem has not vanished if it is at least this share of that after the last unit."""
+HEALTHY = -1.0
+"""The gradient after the stem has not vanished if the log10 of its share of that after the last unit is above this."""
 
 
 class Gradients(NamedTuple):
@@ -308,17 +308,18 @@ def _alive(group: list[Subject], lasts: list[Gradients]) -> ClaimResult:
 
 def _vanishing(group: list[Subject], firsts: list[Gradients]) -> Iterator[ClaimResult]:
     """Whether the gradient reaches the stem: over identity shortcuts, and in a plain network."""
-    ratio = Sample(tuple(one.ratio() for one in firsts))
     if any(one.gradient[-1] == 0 for one in firsts):
         return
-    metric = f"gradient after the stem over that after the last unit, {group[0].first} weights"
+    ratios = np.array([one.ratio() for one in firsts])
+    decades = Sample(tuple(np.log10(np.maximum(ratios, np.finfo(np.float64).tiny)).tolist()))
+    metric = f"log10 of the gradient after the stem over that after the last unit, {group[0].first} weights"
     factors = np.concatenate([one.factor[~np.isnan(one.factor)] for one in firsts])
     if factors.size and (factors == 1).all():
         claim = "Identity shortcuts carry the gradient back undiminished"
-        yield test_claim(f"{claim}: {group[0].kind}", "C sec. 2, eq. 5", metric, (1.0, ratio), (group, group))
+        yield test_claim(f"{claim}: {group[0].kind}", "C sec. 2, eq. 5", metric, (0.0, decades), (group, group))
     if isinstance(group[0].spec, ResNet) and group[0].spec.shortcut is None:
         claim = "BN keeps the gradient of a plain network from vanishing"
-        yield test_claim(f"{claim}: {group[0].kind}", "A sec. 4.1", metric, (HEALTHY, ratio), (group, group))
+        yield test_claim(f"{claim}: {group[0].kind}", "A sec. 4.1", metric, (HEALTHY, decades), (group, group))
 
 
 def _product(group: list[Subject], firsts: list[Gradients]) -> Iterator[ClaimResult]:

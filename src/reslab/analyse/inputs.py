@@ -154,9 +154,9 @@ with changed fields."""
 
 
 def read_subjects(
-    names: Sequence[Named], data: DataSet | None = None, seed: int = 0, device: str = "cpu"
+    names: Sequence[Named], data: DataSet | None = None, seed: int = 0, device: str = "cpu", seeds: int = 1
 ) -> list[Subject]:
-    """The subjects of some names; named networks get initial weights under the seed.
+    """The subjects of some names; a named network gets initial weights under `seeds` seeds from `seed` on.
 
     With data all must have its classes and channels. Raises SpecError where one has others, or is named twice;
     DataError for a file or run that cannot be read.
@@ -166,14 +166,16 @@ def read_subjects(
     tune_malloc()
     subjects = [_subject(name, data, seed) for name in names]
     labels = [subject.label for subject in subjects]
-    for place, subject in enumerate(subjects):
+    result = []
+    for name, subject in zip(names, subjects, strict=True):
         if data:
-            must_fit(subject.spec, data, str(names[place]), subject.weights.classes if subject.weights else ())
-        if labels.count(subject.label) > 1:
-            subjects[place] = with_field(subject, label=str(names[place]))
+            must_fit(subject.spec, data, str(name), subject.weights.classes if subject.weights else ())
+        one = subject if labels.count(subject.label) == 1 else with_field(subject, label=str(name))
+        result += _initial(one, range(seed, seed + seeds)) if seeds > 1 and subject.weights is None else [one]
+    for subject in result:
         for module in subject.states.values():
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return subjects
+    return result
 
 
 def batch_size(spec: NetworkSpec) -> int:
@@ -194,6 +196,14 @@ def initial_network(spec: NetworkSpec, seed: int, device: str = "cpu") -> Networ
         torch.manual_seed(torch_seed(seed, "weights", 0))
         network = build_network(spec).eval()
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _initial(named: Subject, seeds: range) -> list[Subject]:
+    """A named network with its initial weights under each seed."""
+    return [
+        with_field(named, label=f"{named.label}, seed {seed}", states={INITIAL: initial_network(named.spec, seed)})
+        for seed in seeds
+    ]
 
 
 def _subject(name: Named, data: DataSet | None, seed: int) -> Subject:

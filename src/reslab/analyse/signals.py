@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from reslab.analyse.analysis import Analysis
 from reslab.analyse.blocks import Block, blocks
-from reslab.analyse.claims import ClaimResult, counterparts, non_finite_warning, test_claim
-from reslab.analyse.inputs import INITIAL, Inputs, Subject, initial_network
+from reslab.analyse.claims import ClaimResult, counterparts, group_label, non_finite_warning, test_claim
+from reslab.analyse.inputs import INITIAL, Inputs, Subject
 from reslab.analyse.preserve import Progress, outputs, preserve_state, silent, subtask
 from reslab.data.batches import Batch
 from reslab.drawing import STYLE, Drawing, line, scale
@@ -75,8 +75,8 @@ class Signals(NamedTuple):
         return bool(np.isfinite([self.squares, self.variance, self.gradient]).all())
 
 
-Measured = Mapping[tuple[str, str], list[Signals]]
-"""By a subject's label and checkpoint: one, or for a named network's initial weights one for each of several seeds."""
+Measured = Mapping[tuple[str, str], Signals]
+"""By a subject's label and checkpoint."""
 
 
 def signals(network: Network, images: Sequence[Batch], initial: bool, progress: Progress = silent) -> Signals:
@@ -174,9 +174,8 @@ class _Tally:
 
 @dataclass(frozen=True)
 class SignalAnalysis(Analysis[Measured]):
-    """Signals at every checkpoint; `seeds` initial weights of each named network."""
+    """Signals at every checkpoint."""
 
-    seeds: int = 3
     kind = "signals"
     title = "Propagation of signals on {data}"
     about = (
@@ -196,32 +195,26 @@ class SignalAnalysis(Analysis[Measured]):
     )
 
     def measure(self, inputs: Inputs, progress: Progress) -> Measured:
-        measured: dict[tuple[str, str], list[Signals]] = {}
+        measured: dict[tuple[str, str], Signals] = {}
         for index, subject in enumerate(inputs.subjects):
             images = inputs.batches(subject)
             share = subtask(progress, index, len(inputs.subjects))
             for number, (checkpoint, network) in enumerate(subject.states.items()):
-                initial = checkpoint == INITIAL
-                more = range(1, self.seeds if subject.weights is None else 1)
-                networks = [network, *(initial_network(subject.spec, inputs.seed + one, inputs.device) for one in more)]
                 part = subtask(share, number, len(subject.states))
-                measured[subject.label, checkpoint] = [
-                    signals(one, images, initial, subtask(part, place, len(networks)))
-                    for place, one in enumerate(networks)
-                ]
+                measured[subject.label, checkpoint] = signals(network, images, checkpoint == INITIAL, part)
         return measured
 
     def table(self, inputs: Inputs, measured: Measured) -> list[Column]:
         rows: list[tuple[Value, ...]] = []
         for group in inputs.by_architecture.values():
             for checkpoint in dict.fromkeys(checkpoint for one in group for checkpoint in one.states):
-                some, _ = _of(group, checkpoint, measured)
+                some = _of(group, checkpoint, measured)
                 last = len(some[0].blocks) - 1
                 values = [
                     (one.variance[0], one.variance[-1], one.share(last), one.growth(), float(one.correlation.mean()))
                     for one in some
                 ]
-                rows.append((_label(group, some), checkpoint, *map(Sample, zip(*values, strict=True))))
+                rows.append((group_label(group), checkpoint, *map(Sample, zip(*values, strict=True))))
         titles = [
             *("network", "weights", "variance after the stem", "after the last unit", "share of F in the last unit"),
             *("gradient: stem over last unit", "cosine of two images' gradients, mean over units"),
@@ -230,13 +223,12 @@ class SignalAnalysis(Analysis[Measured]):
 
     def tables(self, measured: Measured) -> dict[str, list[Column]]:
         lines: list[tuple[Value, ...]] = [
-            (label, checkpoint, block, draw, *values)
-            for (label, checkpoint), some in measured.items()
-            for draw, one in enumerate(some)
+            (label, checkpoint, block, *values)
+            for (label, checkpoint), one in measured.items()
             for block, *values in zip(*one, strict=True)
         ]
         moments = [f"{moment}{part}" for part in ("", " of h", " of F") for moment in ("squared mean", "variance")]
-        titles = ("network", "weights", "after", "draw", *moments, "gradient", "correlation")
+        titles = ("network", "weights", "after", *moments, "gradient", "correlation")
         return {"values": columns(titles, lines, text=3)}
 
     def claims(self, inputs: Inputs, measured: Measured) -> list[ClaimResult]:
@@ -254,7 +246,7 @@ class SignalAnalysis(Analysis[Measured]):
         return {"statistics of BN": "of all the images for initial weights, the running ones for trained weights"}
 
     def warnings(self, inputs: Inputs, measured: Measured) -> tuple[str, ...]:
-        return non_finite_warning(key for key, some in measured.items() if not all(one.finite() for one in some))
+        return non_finite_warning(key for key, one in measured.items() if not one.finite())
 
     def drawings(self, inputs: Inputs, measured: Measured) -> dict[str, Drawing]:
         """The initial and the last weights of all, and each training of which more checkpoints are kept."""
@@ -263,53 +255,48 @@ class SignalAnalysis(Analysis[Measured]):
         training: dict[str, list[_Line]] = {}
         for index, group in enumerate(groups):
             for checkpoint in dict.fromkeys((group[0].first, group[0].last)):
-                some, _ = _of(group, checkpoint, measured)
+                some = _of(group, checkpoint, measured)
                 end = "initial weights" if checkpoint == INITIAL else "trained weights"
-                ends[end].append(_Line(_label(group, some), some, line(index)))
+                ends[end].append(_Line(group_label(group), some, line(index)))
             kept = list(group[0].states)
             if len(kept) > 2:
                 shades = mpl.colormaps["viridis"](np.linspace(0, 0.92, len(kept)))
                 training[group[0].kind] = [
-                    _Line(checkpoint, _of(group, checkpoint, measured)[0], {"color": shade})
+                    _Line(checkpoint, _of(group, checkpoint, measured), {"color": shade})
                     for checkpoint, shade in zip(kept, shades, strict=True)
                 ]
         figures = {"signals": _drawing({title: lines for title, lines in ends.items() if lines})}
         return figures | ({"training": _drawing(training)} if training else {})
 
 
-def _of(group: Sequence[Subject], checkpoint: str, measured: Measured) -> tuple[list[Signals], list[Subject]]:
-    """Everything measured of a group at a checkpoint, each with its subject."""
-    pairs = [(one, subject) for subject in group for one in measured.get((subject.label, checkpoint), [])]
-    return [one for one, _ in pairs], [subject for _, subject in pairs]
-
-
-def _label(group: Sequence[Subject], some: Sequence[Signals]) -> str:
-    return group[0].label if len(some) == 1 else f"{group[0].kind} (n = {len(some)})"
+def _of(group: Sequence[Subject], checkpoint: str, measured: Measured) -> list[Signals]:
+    """What was measured of a group's subjects that have a checkpoint."""
+    return [measured[subject.label, checkpoint] for subject in group if checkpoint in subject.states]
 
 
 def _small_share(spec: ResNet, group: list[Subject], measured: Measured) -> Iterator[ClaimResult]:
     """Whether BN makes the residual of a deep unit small beside its identity shortcut."""
     if spec.merge != Add() or spec.shortcut == "C" or ARRANGEMENTS[spec.arrangement].after:
         return  # what follows the addition changes the shortcut's path
-    some, of = _of(group, INITIAL, measured)
+    some = _of(group, INITIAL, measured)
     units = max(spec.units)
     stage = spec.units.index(units) + 1
     place = some[0].blocks.index(f"stage{stage}.unit{units}")
     share = Sample(tuple(one.share(place) for one in some))
     claim = f"BN makes the residual of a deep unit a small part of its output: {group[0].kind}"
     metric = f"share of F in the variance, unit {units} of stage {stage}, bound 2 over its units"
-    yield test_claim(claim, "De and Smith 2020, sec. 2", metric, (share, 2 / units), (of, of))
+    yield test_claim(claim, "De and Smith 2020, sec. 2", metric, (share, 2 / units), (group, group))
 
 
 def _explosion(spec: ResNet, group: list[Subject], measured: Measured) -> Iterator[ClaimResult]:
     """Whether the gradient of a plain network with BN explodes backward."""
     if "bn" not in ARRANGEMENTS[spec.arrangement].between:
         return
-    some, of = _of(group, INITIAL, measured)
+    some = _of(group, INITIAL, measured)
     growth = _growth_per_layer(spec, some)
     claim = f"With BN and without shortcuts gradients explode backward: {group[0].kind}"
     metric = f"growth of the squared gradient in a layer, {GROWTH:.3f} expected"
-    yield test_claim(claim, "Yang et al. 2019, abstract", metric, (1.0, growth), (of, of))
+    yield test_claim(claim, "Yang et al. 2019, abstract", metric, (1.0, growth), (group, group))
 
 
 def _growth_per_layer(spec: ResNet, some: Sequence[Signals]) -> Sample:
@@ -319,18 +306,18 @@ def _growth_per_layer(spec: ResNet, some: Sequence[Signals]) -> Sample:
 
 def _beside_plain(residual: list[Subject], plain: list[Subject], measured: Measured) -> Iterator[ClaimResult]:
     """Whether shortcuts keep gradients from exploding and from shattering."""
-    (some, of), (others, of_others) = _of(residual, INITIAL, measured), _of(plain, INITIAL, measured)
+    some, others = _of(residual, INITIAL, measured), _of(plain, INITIAL, measured)
     names = f"{residual[0].kind} and {plain[0].kind}"
     spec = residual[0].spec
     assert isinstance(spec, ResNet)
     growth = _growth_per_layer(spec, some), _growth_per_layer(spec, others)
     claim = f"Gradients explode less with shortcuts: {names}"
     metric = "growth of the squared gradient in a layer"
-    yield test_claim(claim, "Yang et al. 2019, abstract", metric, growth, (of, of_others))
+    yield test_claim(claim, "Yang et al. 2019, abstract", metric, growth, (residual, plain))
     alike = [Sample(tuple(float(one.correlation.mean()) for one in side)) for side in (others, some)]
     claim = f"Gradients of different images are less alike without shortcuts: {plain[0].kind} and {residual[0].kind}"
     metric = "cosine of two images' gradients, mean over units"
-    yield test_claim(claim, "Balduzzi et al. 2017, sec. 3", metric, (alike[0], alike[1]), (of_others, of))
+    yield test_claim(claim, "Balduzzi et al. 2017, sec. 3", metric, (alike[0], alike[1]), (plain, residual))
 
 
 class _Line(NamedTuple):

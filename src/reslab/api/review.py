@@ -18,11 +18,13 @@ class Review(NamedTuple):
 
 
 def report_review(data: str | None = None) -> Review:
-    """Write the review's page under reports/ from the runs under runs/, at every scale that has some.
+    """Write the review's page under reports/ from the runs under runs/, at every scale that has some, and from the
+    analyses there.
 
     data: for studies on ImageNet: imagenet:PATH, or folder:PATH
     """
     from reslab.pages.review import lines, plans, render
+    from reslab.pages.study import analyses
 
-    planned, out = plans(RUNS, data), REPORTS / "review"
-    return Review(render(planned, REPORTS, out), lines(planned, REPORTS, out))
+    planned, out, inside = plans(RUNS, data), REPORTS / "review", analyses(REPORTS, address="../")
+    return Review(render(planned, REPORTS, out, inside), lines(planned, REPORTS, out, inside))

@@ -47,7 +47,7 @@ def review(data: Pictures = None) -> None:
     """The review sentence by sentence: what the papers say, what was measured here, the verdict."""
     result = api.report_review(data)
     for line in result.lines:
-        scale = f" ({line.measured[0].scale})" if line.measured else ""
+        scale = f" ({line.scale})" if line.scale else ""
         typer.echo(f"{line.number:3} {line.verdict + scale:35} {line.statement.text}")
         if line.statement.slip:
             typer.echo(f"{'':39} slip: {line.statement.slip}")

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,10 @@ from reslab.study.plan import Plan, make_plan
 from reslab.study.verdict import Verdict, is_judged, verdicts
 from reslab.table import Column
 
+Plans = Mapping[tuple[str, str], Plan]
+"""By the names of study and scale."""
+Analyses = Sequence[Mapping[str, Any]]
+"""The content of their results.json."""
 _NOT_RUN: tuple[tuple[Judgement, Judgement]] = (("not run", "not run"),)
 
 
@@ -41,12 +45,24 @@ class Measured(NamedTuple):
         return self.plan.scale_name if self.plan.scale.settings else "counted"
 
 
+class Finding(NamedTuple):
+    """A claim that an analysis tested, with its evidence, the analysis' page as the review's links it, and command."""
+
+    judgement: Judgement
+    claim: str
+    evidence: str
+    page: str
+    command: str
+
+
 class Line(NamedTuple):
-    """A statement with its number, and what was measured of it, from the largest scale with a test to the smallest."""
+    """A statement with its number, and what was measured of it, from the largest scale with a test to the smallest;
+    or what an analysis found."""
 
     number: int
     statement: Statement
     measured: tuple[Measured, ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -55,13 +71,17 @@ class Line(NamedTuple):
             return "holds" if counted[0] == counted[1] else "does not hold"
         if self.measured:
             return str(self.measured[0].judgement)
-        return "not run" if self.statement.study else "no claim"
+        if self.findings:
+            return str(conjunction([(each.judgement, each.judgement) for each in self.findings]))
+        return "not run" if self.statement.study or self.statement.analysed else "no claim"
 
     @property
     def scale(self) -> str:
         """The scale of the verdict, "counted" where nothing was trained for it, "" without one."""
         if self.statement.counted:
             return "counted"
+        if self.findings:
+            return "analysis"
         return self.measured[0].scale if self.measured else ""
 
     @property
@@ -69,6 +89,8 @@ class Line(NamedTuple):
         """Both sides of every claim that the verdict rests on."""
         if self.statement.counted:
             return "{} counted, the review says {}".format(*self.statement.counted)
+        if self.findings:
+            return "; ".join(each.evidence for each in self.findings)
         return _evidence(self.measured[0]) if self.measured else ""
 
     @property
@@ -77,13 +99,15 @@ class Line(NamedTuple):
         study = self.statement.study
         if self.measured:
             return self.measured[0].plan.command
+        if self.findings:
+            return self.findings[0].command
         if not study:
-            return ""
+            return self.statement.analysed.command if self.statement.analysed else ""
         return f"reslab study run {study.name} --scale {'short' if 'short' in study.scales else 'small'}"
 
 
-def plans(runs: Path, pictures: str | None = None) -> dict[tuple[str, str], Plan]:
-    """The plan of every study at every scale, by their names.
+def plans(runs: Path, pictures: str | None = None) -> Plans:
+    """The plan of every study at every scale.
 
     pictures: the folder for studies on ImageNet, as --data names it; the paper's scale takes imagenet:PATH alone
     """
@@ -95,10 +119,11 @@ def plans(runs: Path, pictures: str | None = None) -> dict[tuple[str, str], Plan
     return made
 
 
-def lines(plans: Mapping[tuple[str, str], Plan], reports: Path, page: Path) -> list[Line]:
+def lines(plans: Plans, reports: Path, page: Path, analyses: Analyses = ()) -> list[Line]:
     """Every statement with its verdicts.
 
     reports: the folder of the studies' reports; page: the folder of the review's page, which links them
+    analyses: the results of analyses, with their pages as it links them
     """
     judged = {key: {verdict.claim: verdict for verdict in verdicts(plan)} for key, plan in plans.items()}
     result = []
@@ -116,8 +141,24 @@ def lines(plans: Mapping[tuple[str, str], Plan], reports: Path, page: Path) -> l
                 links = _links(reports / f"{plan.study.name}-{scale}", page)
                 measured.append(Measured(plan, tuple(own), joint, *links))
         tested_first = sorted(measured, key=lambda each: not each.is_tested)
-        result.append(Line(number, statement, tuple(tested_first)))
+        result.append(Line(number, statement, tuple(tested_first), _findings(statement, analyses)))
     return result
+
+
+def _findings(statement: Statement, analyses: Analyses) -> tuple[Finding, ...]:
+    """What was found of a statement's claim by the analysis that decides most of it."""
+    if not (asked := statement.analysed):
+        return ()
+    groups = [
+        tuple(
+            Finding(each["judgement"], each["claim"], each["told"], summary["page"], summary["command"])
+            for each in summary["findings"]
+            if each["claim"].startswith(f"{asked.claim}: ")
+        )
+        for summary in analyses
+        if summary["kind"] == asked.kind
+    ]
+    return max(groups, key=lambda group: sum(each.judgement != "not decided" for each in group), default=())
 
 
 def _links(report: Path, page: Path) -> tuple[str | None, str | None]:
@@ -126,9 +167,9 @@ def _links(report: Path, page: Path) -> tuple[str | None, str | None]:
     return first, second
 
 
-def render(plans: Mapping[tuple[str, str], Plan], reports: Path, out: Path) -> Path:
+def render(plans: Plans, reports: Path, out: Path, analyses: Analyses = ()) -> Path:
     """Write index.html into `out`, and beside it results.json and the table. Returns its path."""
-    statements = lines(plans, reports, out)
+    statements = lines(plans, reports, out, analyses)
     values = {
         "lines": statements,
         "counts": Counter(line.verdict.partition(" (")[0] for line in statements),
@@ -183,6 +224,7 @@ def _results(statements: list[Line]) -> dict[str, Any]:
                 "verdict": line.verdict,
                 "counted": line.statement.counted,
                 "command": line.command or None,
+                "findings": [each._asdict() for each in line.findings],
                 "measured": [
                     {
                         "study": each.plan.study.name,

@@ -29,7 +29,7 @@ from reslab.table import Column
 
 def render(plan: Plan, out: Path) -> Path:
     """Write report.html and the files beside it into `out`, with links to the analyses beside `out` of its networks."""
-    return _page(plan, analyses=_analyses(out.parent, {run.out.name for run in plan.runs})).write(out / "report.html")
+    return _page(plan, inside=analyses(out.parent, {run.out.name for run in plan.runs})).write(out / "report.html")
 
 
 def live_page(plan: Plan) -> str:
@@ -47,7 +47,7 @@ def write_index(reports: Path) -> Path:
             answered = {"question": "", "answer": None, "curves": _curves(reports, folder), **summary}
             studies.append({**answered, "page": f"{folder}/report.html", "judged": judged})
     studies.sort(key=lambda study: study["scale"] != SCALES[0])
-    index = Page("index.html", {"reports": studies, "analyses": _analyses(reports)})
+    index = Page("index.html", {"reports": studies, "analyses": analyses(reports)})
     write_whole(reports / "index.html", index.html().encode())
     return reports / "index.html"
 
@@ -65,22 +65,26 @@ def _summaries(reports: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield file.parent.name, read_json(file)
 
 
-def _analyses(reports: Path, networks: set[str] | None = None) -> list[dict[str, Any]]:
-    """The analyses in a directory: all, or those of one of some networks."""
-    analyses = []
+def analyses(reports: Path, networks: set[str] | None = None, address: str = "") -> list[dict[str, Any]]:
+    """The results.json of the analyses in a directory: all, or those of one of some networks; each with its page.
+
+    address: of the directory, seen from the page that links them, with its last slash
+    """
+    found = []
     for folder, summary in _summaries(reports):
         with suppress(KeyError, TypeError, AttributeError):
             if networks is None or networks & summary["networks"].keys():
                 judged, kinds = _judgements(summary["findings"]), Counter(summary["networks"].values())
-                analyses.append({**summary, "page": f"{folder}/analysis.html", "judged": judged, "kinds": kinds})
-    return analyses
+                page = f"{address}{folder}/analysis.html"
+                found.append({**summary, "page": page, "judged": judged, "kinds": kinds})
+    return found
 
 
 def _judgements(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return dict(Counter(claim["judgement"] for claim in claims))
 
 
-def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] = ()) -> Page:
+def _page(plan: Plan, live: bool = False, inside: Sequence[Mapping[str, Any]] = ()) -> Page:
     judged = verdicts(plan)
     drawings, units = figures.drawings(plan, live), None if live else student.units(plan)
     all_tables = tables.of_study(plan, judged)
@@ -112,7 +116,7 @@ def _page(plan: Plan, live: bool = False, analyses: Sequence[Mapping[str, Any]] 
             (run.row, run.seed, *progress(run)) for run in plan.missing if run.run.is_locked and not run.damage
         ],
         "live": live,
-        "analyses": analyses,
+        "analyses": inside,
     }
     return Page(
         "report.html",

@@ -14,6 +14,14 @@ from reslab.papers.he2016b import ACTIVATIONS, PREACTIVATION, SHORTCUTS
 from reslab.papers.szegedy2017 import INCEPTION
 
 
+class Analysed(NamedTuple):
+    """A claim that an analysis tests: its kind, how the claim begins, and the command."""
+
+    kind: str
+    claim: str
+    command: str
+
+
 class Statement(NamedTuple):
     """A statement of the review and its section.
 
@@ -22,6 +30,7 @@ class Statement(NamedTuple):
     slip: where the review is wrong or loose: what is right
     here: what reslab has of it where no claim is tested: a command, or why nothing can be
     counted: a number that is counted of a study's rows, and the one that the review says; None where it says none
+    analysed: the claim of an analysis that decides it; None where none does
     """
 
     text: str
@@ -32,6 +41,7 @@ class Statement(NamedTuple):
     slip: str = ""
     here: str = ""
     counted: tuple[int, int] | None = None
+    analysed: Analysed | None = None
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -55,6 +65,12 @@ _DATA = {
     for study in (DEGRADATION, SHORTCUTS, PREACTIVATION)
     for setting in study.scales["paper"].settings.values()
 }
+
+_HEALTHY = Analysed(
+    "gradients",
+    "BN keeps the gradient of a plain network from vanishing",
+    "reslab analyse gradients plain20-cifar plain56-cifar --data cifar10",
+)
 
 _BEFORE = (
     Statement(
@@ -128,7 +144,8 @@ _RESIDUAL = (
         "A sec. 1 and 4.1: solved by initialization and BN; the backward gradients of plain networks with BN have "
         "healthy norms.",
         slip="Degradation is another problem, which remains with BN.",
-        here="`reslab analyse gradients`: norms of the gradients, layer by layer.",
+        here="Measured are the norms of the gradients, layer by layer; that without BN it does not converge is not.",
+        analysed=_HEALTHY,
     ),
     Statement(
         "Overfitting is not the reason of degradation",
@@ -164,7 +181,8 @@ _RESIDUAL = (
         "A sec. 4.1: BN keeps the variances of the signals and the norms of the gradients healthy.",
         slip="They rule out vanishing signals, conjecture exponentially low convergence rates, and note that three "
         "times as many iterations do not help.",
-        here="`reslab analyse gradients` and `reslab analyse responses` look at both.",
+        here="`reslab analyse gradients` and `reslab analyse responses` look at both; the reason is not among them.",
+        analysed=_HEALTHY,
     ),
     Statement(
         "Residual networks do not degrade: 34 layers are better than 18 (Fig. 2)",
