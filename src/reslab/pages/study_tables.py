@@ -142,8 +142,8 @@ def not_run(plan: Plan) -> str:
 
 
 def _hardware(plan: Plan, row: str) -> str | None:
-    """The processor or GPU and the precision of a row's runs; None without any."""
-    records = [run.run.record for run in plan.runs_of(row) or plan.begun_of(row)]
+    """The processor or GPU and the precision of a row's finished runs; None without any."""
+    records = [run.run.record for run in plan.runs_of(row)]
     return "; ".join(sorted({f"{record.hardware}, {record.chosen.precision}" for record in records})) or None
 
 
