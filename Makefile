@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
+MINUTES ?= 13
 
-.PHONY: demo test test-gpu soak slow fuzz check docs dist bench bench-gpu results clean
+.PHONY: demo test test-gpu soak slow fuzz check docs dist bench bench-gpu train-gpu results clean
 
 demo: $(VENV)/installed
 	$(BIN)/reslab demo
@@ -41,6 +42,10 @@ bench: $(VENV)/installed
 
 bench-gpu: $(VENV)/installed
 	$(BIN)/python benchmarks/gpu.py bench-gpu.json
+
+# the papers' scale on a GPU, for a given time; then make results
+train-gpu: $(VENV)/installed
+	$(BIN)/python benchmarks/evidence.py $(MINUTES)
 
 results: $(VENV)/installed
 	$(BIN)/python benchmarks/results.py
