@@ -11,6 +11,7 @@ Everything is written into OUT, by default results/.
 import sys
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import jinja2
 
@@ -36,6 +37,10 @@ ROOT = Path(__file__).parents[1] / "results"
 ASKED = ("resnet20-cifar", "resnet56-cifar", "plain56-cifar", "resnet110-cifar", "preact164-cifar", "resnet1202-cifar")
 MEASURED = "resnet56-cifar"  # its speed estimates that of networks that were not trained
 PAPER = recipe("paper-a-cifar")
+TRAINED = {  # whether an analysis is of networks of the paper's scale
+    f"Networks trained by the whole recipe of {PAPER.steps:,} steps": True,
+    f"Initial weights, and networks trained for {BRIEF_CIFAR.steps:,} steps": False,
+}
 PICTURES = "folder:tiny-imagenet"  # of the small scale; its records are enough
 
 
@@ -64,7 +69,7 @@ def main() -> None:
             for plan in begun
         ],
         beside=FORMATS["md"](_beside(plans["degradation", "brief"])),
-        analyses=[(read_json(file), _page(file)) for file in sorted((ROOT / "analyses").glob("*/results.json"))],
+        inside={title: _analyses(paper) for title, paper in TRAINED.items()},
         cost=FORMATS["md"](_cost(_done([plan for plan in begun if plan.scale_name == "brief"]))),
     )
     write_whole(out / "RESULTS.md", text.encode())
@@ -117,8 +122,14 @@ def _machine(record: RunRecord) -> str:
     return f"{record.hardware}, {record.machine.threads} thread a run, {record.chosen.precision}"
 
 
-def _page(file: Path) -> str:
-    return str(file.with_name("analysis.html").relative_to(ROOT))
+def _analyses(paper: bool) -> list[tuple[Any, str]]:
+    """The results of the analyses of networks of the paper's scale, or of the others; each with its page's address."""
+    files = sorted((ROOT / "analyses").glob("*/results.json"))
+    return [
+        (read_json(file), str(file.with_name("analysis.html").relative_to(ROOT)))
+        for file in files
+        if file.parent.name.endswith("-paper") == paper
+    ]
 
 
 def _review(lines: list[review.Line]) -> list[Column]:
@@ -134,22 +145,31 @@ def _review(lines: list[review.Line]) -> list[Column]:
 
 
 def _beside(plan: Plan) -> list[Column]:
-    """ResNet-20 by reslab in two precisions, and by a plain training loop."""
+    """ResNet-20 by reslab in two precisions and by a plain loop; ResNet-56 by reslab and by what shares no code."""
     float32 = [Run(folder).result for folder in sorted((ROOT / "float32").glob("resnet20-*"))]
-    plain = sorted((ROOT / "beside").glob("resnet20-cifar-s*.json"))
-    errors = {
-        "reslab, bfloat16": sample(plan, "ResNet-20", "test_error"),
-        "reslab, float32": Sample(tuple(result.test.top1_error for result in float32 if result and result.test)),
-        "the plain loop, float32": Sample(tuple(read_json(file)["test_error"] for file in plain)),
-    }
-    first, *others = errors.values()
-    intervals = [compare(first, other)[1] for other in others]
-    return [
-        Column("training", list(errors), numbers=False),
-        Column("n", [each.n for each in errors.values()]),
-        Column("final test error, %", list(errors.values())),
-        Column("95 % interval of the first's mean less this one's", ["", *map(_interval, intervals)]),
+    ours = {name: sample(plan, name, "test_error") for name in ("ResNet-20", "ResNet-56")}
+    in_float32 = Sample(tuple(result.test.top1_error for result in float32 if result and result.test))
+    lines = [
+        ("ResNet-20", "reslab, bfloat16", ours["ResNet-20"]),
+        ("ResNet-20", "reslab, float32", in_float32),
+        ("ResNet-20", "the plain loop, float32", _other_loop("resnet20-cifar-s*")),
+        ("ResNet-56", "reslab, bfloat16", ours["ResNet-56"]),
+        ("ResNet-56", "the independent network, float32", _other_loop(f"resnet56-independent-{BRIEF_CIFAR.steps}-s*")),
     ]
+    names, trainings, errors = zip(*lines, strict=True)
+    intervals = [None if each is ours[name] else compare(ours[name], each)[1] for name, _, each in lines]
+    return [
+        Column("network", names, numbers=False),
+        Column("training", trainings, numbers=False),
+        Column("n", [each.n for each in errors]),
+        Column("final test error, %", errors),
+        Column("95 % interval of reslab's bfloat16 mean less this one's", list(map(_interval, intervals))),
+    ]
+
+
+def _other_loop(names: str) -> Sample:
+    files = sorted((ROOT / "beside").glob(f"{names}.json"))
+    return Sample(tuple(read_json(file)["test_error"] for file in files))
 
 
 def _interval(interval: tuple[float, float] | None) -> str:
