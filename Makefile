@@ -45,7 +45,7 @@ bench-gpu: $(VENV)/installed
 
 # the papers' scale on a GPU, for a given time; then make results
 train-gpu: $(VENV)/installed
-	$(BIN)/python benchmarks/evidence.py $(MINUTES)
+	$(BIN)/python benchmarks/train_gpu.py $(MINUTES)
 
 results: $(VENV)/installed
 	$(BIN)/python benchmarks/results.py

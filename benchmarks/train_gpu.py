@@ -1,6 +1,6 @@
 """Trainings at the papers' scale for a given time, in the order in which results/ needs them; meant for a GPU.
 
-python benchmarks/evidence.py MINUTES
+python benchmarks/train_gpu.py MINUTES
 
 RESLAB_DATA names the directory with CIFAR-10. Runs go to results/runs, whole seeds first; called again, it goes on from
 the checkpoints there, which git ignores. What has finished is rendered: `make results`.
