@@ -66,7 +66,8 @@ def test_a_statement_on_what_happens_inside_rests_on_the_analysis_that_decides_m
 
     def analysis(folder, *judgements):
         found = [
-            {"judgement": each, "claim": f"{claim}: plain-{n}", "told": f"n{n}"} for n, each in enumerate(judgements)
+            {"judgement": each, "claim": f"{claim}: plain-{n}", "source": "A", "told": f"n{n}", "key": "plain-gradient"}
+            for n, each in enumerate(judgements)
         ]
         other = {"judgement": "does not hold", "claim": "The network is alive: plain-0", "told": ""}
         page = f"../{folder}/analysis.html"

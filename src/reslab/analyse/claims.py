@@ -16,12 +16,16 @@ from reslab.stats import Judgement, Sample, comparison
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A published claim, its source, its judgement, and the evidence: the measured numbers with their n."""
+    """A published claim, its source, its judgement, and the evidence: the measured numbers with their n.
+
+    key: by which a statement of the review names claims of its kind; "" where none does
+    """
 
     claim: str
     source: str
     judgement: Judgement
     evidence: str
+    key: str = ""
 
 
 def group_label(group: Sequence[Subject]) -> str:

@@ -5,7 +5,7 @@ C sec. 2 and 3, eqs. 5 to 8; A sec. 4.1 on healthy gradients; B sec. 3.3 on netw
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, assert_never
 
 import matplotlib as mpl
@@ -319,7 +319,8 @@ def _vanishing(group: list[Subject], firsts: list[Gradients]) -> Iterator[ClaimR
         yield test_claim(f"{claim}: {group[0].kind}", "C sec. 2, eq. 5", metric, (0.0, decades), (group, group))
     if isinstance(group[0].spec, ResNet) and group[0].spec.shortcut is None:
         claim = "BN keeps the gradient of a plain network from vanishing"
-        yield test_claim(f"{claim}: {group[0].kind}", "A sec. 4.1", metric, (HEALTHY, decades), (group, group))
+        result = test_claim(f"{claim}: {group[0].kind}", "A sec. 4.1", metric, (HEALTHY, decades), (group, group))
+        yield replace(result, key="plain-gradient")
 
 
 def _product(group: list[Subject], firsts: list[Gradients]) -> Iterator[ClaimResult]:

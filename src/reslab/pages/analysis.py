@@ -63,4 +63,5 @@ def results(analysis: Report, command: str) -> dict[str, Any]:
 
 
 def _finding(claim: ClaimResult) -> dict[str, str]:
-    return {"claim": claim.claim, "source": claim.source, "judgement": claim.judgement, "told": claim.evidence}
+    values = {"claim": claim.claim, "source": claim.source, "judgement": claim.judgement, "told": claim.evidence}
+    return values | ({"key": claim.key} if claim.key else {})

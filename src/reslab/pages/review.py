@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from reslab.analyse.claims import ClaimResult
 from reslab.pages.page import Page
 from reslab.papers import STUDIES
 from reslab.papers.claims import METRICS, SCALES
@@ -45,24 +46,22 @@ class Measured(NamedTuple):
         return self.plan.scale_name if self.plan.scale.settings else "counted"
 
 
-class Finding(NamedTuple):
-    """A claim that an analysis tested, with its evidence, the analysis' page as the review's links it, and command."""
+class AnalysisResult(NamedTuple):
+    """What an analysis says of a statement: its claims, its page as the review's page links it, and its command."""
 
-    judgement: Judgement
-    claim: str
-    evidence: str
+    claims: tuple[ClaimResult, ...]
     page: str
     command: str
 
 
 class Line(NamedTuple):
     """A statement with its number, and what was measured of it, from the largest scale with a test to the smallest;
-    or what an analysis found."""
+    or what an analysis says of it."""
 
     number: int
     statement: Statement
     measured: tuple[Measured, ...]
-    findings: tuple[Finding, ...] = ()
+    analysed: AnalysisResult | None = None
 
     @property
     def verdict(self) -> str:
@@ -71,8 +70,8 @@ class Line(NamedTuple):
             return "holds" if counted[0] == counted[1] else "does not hold"
         if self.measured:
             return str(self.measured[0].judgement)
-        if self.findings:
-            return str(conjunction([(each.judgement, each.judgement) for each in self.findings]))
+        if self.analysed:
+            return str(conjunction([(each.judgement, each.judgement) for each in self.analysed.claims]))
         return "not run" if self.statement.study or self.statement.analysed else "no claim"
 
     @property
@@ -80,7 +79,7 @@ class Line(NamedTuple):
         """The scale of the verdict, "counted" where nothing was trained for it, "" without one."""
         if self.statement.counted:
             return "counted"
-        if self.findings:
+        if self.analysed:
             return "analysis"
         return self.measured[0].scale if self.measured else ""
 
@@ -89,8 +88,8 @@ class Line(NamedTuple):
         """Both sides of every claim that the verdict rests on."""
         if self.statement.counted:
             return "{} counted, the review says {}".format(*self.statement.counted)
-        if self.findings:
-            return "; ".join(each.evidence for each in self.findings)
+        if self.analysed:
+            return "; ".join(each.evidence for each in self.analysed.claims)
         return _evidence(self.measured[0]) if self.measured else ""
 
     @property
@@ -99,8 +98,8 @@ class Line(NamedTuple):
         study = self.statement.study
         if self.measured:
             return self.measured[0].plan.command
-        if self.findings:
-            return self.findings[0].command
+        if self.analysed:
+            return self.analysed.command
         if not study:
             return self.statement.analysed.command if self.statement.analysed else ""
         return f"reslab study run {study.name} --scale {'short' if 'short' in study.scales else 'small'}"
@@ -141,24 +140,24 @@ def lines(plans: Plans, reports: Path, page: Path, analyses: Analyses = ()) -> l
                 links = _links(reports / f"{plan.study.name}-{scale}", page)
                 measured.append(Measured(plan, tuple(own), joint, *links))
         tested_first = sorted(measured, key=lambda each: not each.is_tested)
-        result.append(Line(number, statement, tuple(tested_first), _findings(statement, analyses)))
+        result.append(Line(number, statement, tuple(tested_first), _analysed(statement, analyses)))
     return result
 
 
-def _findings(statement: Statement, analyses: Analyses) -> tuple[Finding, ...]:
-    """What was found of a statement's claim by the analysis that decides most of it."""
-    if not (asked := statement.analysed):
-        return ()
-    groups = [
-        tuple(
-            Finding(each["judgement"], each["claim"], each["told"], summary["page"], summary["command"])
+def _analysed(statement: Statement, analyses: Analyses) -> AnalysisResult | None:
+    """What the analysis that decides most of a statement's claims says of it."""
+    if not statement.analysed:
+        return None
+    some = []
+    for summary in analyses:
+        claims = tuple(
+            ClaimResult(each["claim"], each["source"], each["judgement"], each["told"], each["key"])
             for each in summary["findings"]
-            if each["claim"].startswith(f"{asked.claim}: ")
+            if each.get("key") == statement.analysed.key
         )
-        for summary in analyses
-        if summary["kind"] == asked.kind
-    ]
-    return max(groups, key=lambda group: sum(each.judgement != "not decided" for each in group), default=())
+        if claims:
+            some.append(AnalysisResult(claims, summary["page"], summary["command"]))
+    return max(some, key=lambda one: sum(each.judgement != "not decided" for each in one.claims), default=None)
 
 
 def _links(report: Path, page: Path) -> tuple[str | None, str | None]:
@@ -224,7 +223,7 @@ def _results(statements: list[Line]) -> dict[str, Any]:
                 "verdict": line.verdict,
                 "counted": line.statement.counted,
                 "command": line.command or None,
-                "findings": [each._asdict() for each in line.findings],
+                "analysed": [vars(each) for each in line.analysed.claims] if line.analysed else [],
                 "measured": [
                     {
                         "study": each.plan.study.name,

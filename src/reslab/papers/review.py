@@ -14,11 +14,10 @@ from reslab.papers.he2016b import ACTIVATIONS, PREACTIVATION, SHORTCUTS
 from reslab.papers.szegedy2017 import INCEPTION
 
 
-class Analysed(NamedTuple):
-    """A claim that an analysis tests: its kind, how the claim begins, and the command."""
+class AnalysisClaims(NamedTuple):
+    """The claims of an analysis that decide a statement: those with a key; and the command that tests them."""
 
-    kind: str
-    claim: str
+    key: str
     command: str
 
 
@@ -30,7 +29,7 @@ class Statement(NamedTuple):
     slip: where the review is wrong or loose: what is right
     here: what reslab has of it where no claim is tested: a command, or why nothing can be
     counted: a number that is counted of a study's rows, and the one that the review says; None where it says none
-    analysed: the claim of an analysis that decides it; None where none does
+    analysed: the claims of an analysis that decide it; None where none do
     """
 
     text: str
@@ -41,7 +40,7 @@ class Statement(NamedTuple):
     slip: str = ""
     here: str = ""
     counted: tuple[int, int] | None = None
-    analysed: Analysed | None = None
+    analysed: AnalysisClaims | None = None
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -66,11 +65,7 @@ _DATA = {
     for setting in study.scales["paper"].settings.values()
 }
 
-_HEALTHY = Analysed(
-    "gradients",
-    "BN keeps the gradient of a plain network from vanishing",
-    "reslab analyse gradients plain20-cifar plain56-cifar --data cifar10",
-)
+_HEALTHY = AnalysisClaims("plain-gradient", "reslab analyse gradients plain20-cifar plain56-cifar --data cifar10")
 
 _BEFORE = (
     Statement(
